@@ -1,0 +1,23 @@
+# Gradual Learning, end to end: raw facts -> probes -> categories -> LoRA runs -> tables.
+# `snakemake --cores all` makes the default study; `--configfile studies/<name>.yaml` another one.
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+include: "rules/common.smk"
+include: "rules/data.smk"
+include: "rules/base.smk"
+include: "rules/probe.smk"
+include: "rules/train.smk"
+include: "rules/evaluate.smk"
+include: "rules/tables.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        RESULTS + "/tables.md",
+        RESULTS + "/provenance.json",
+    localrule: True

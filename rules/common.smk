@@ -1,0 +1,91 @@
+# The study, its paths and the few helpers that all rules share.
+
+import json
+import os
+import sys
+
+from snakemake.exceptions import WorkflowError
+
+ROOT = Path(workflow.basedir)
+sys.path.insert(0, str(ROOT / "scripts"))
+
+from gradual import config as study
+from gradual import layout, tables
+from gradual.errors import InputError
+from gradual.fingerprint import code_fingerprint
+
+try:
+    STUDY = study.load_config(config, ROOT / "config.yaml", ROOT / "schemas" / "config.schema.json")
+except InputError as error:
+    raise WorkflowError(str(error))
+
+RUNS = study.runs(STUDY)
+SEEDS = STUDY["seeds"]
+MODELS = STUDY["models"]
+PROBE = STUDY["probe"]
+RESULTS = f"results/{STUDY['study']}"
+SEED = RESULTS + "/seed{seed}"
+MODEL = SEED + "/{model}"
+STATE = MODEL + "/{state}"
+RUN = MODEL + "/{run}"
+LOGS = RESULTS + "/logs"
+BENCHMARKS = RESULTS + "/benchmarks"
+
+# Jobs of different models and seeds run side by side; what cores remain is shared among them.
+THREADS = max(1, (workflow.cores or 1) // (len(MODELS) * len(SEEDS)))
+
+# glibc gives big buffers back to the system after each use, which slows small models down several times.
+shell.prefix("set -euo pipefail; export MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=4294967296; ")
+
+
+wildcard_constraints:
+    seed=r"\d+",
+    model="|".join(MODELS),
+    state="|".join(["origin", *RUNS]),
+    run="|".join(RUNS),
+    probe=r"\d+",
+    shard=r"\d+",
+    table=r"\d\d",
+
+
+def code(script):
+    """The meaning of a script and of the library modules it uses: a change of it re-runs the rule."""
+    return code_fingerprint(ROOT / "scripts" / f"{script}.py", ROOT / "scripts" / "gradual")
+
+
+def as_json(value):
+    """A config section as a script takes it."""
+    return json.dumps(value, sort_keys=True)
+
+
+def dtype(wildcards):
+    return MODELS[wildcards.model]["dtype"]
+
+
+def adapter_folders(states):
+    """The chosen adapters of the states, as wildcard patterns of folders."""
+    return [f"{MODEL}/{state}/adapter" for state in states]
+
+
+def adapter_files(folders):
+    """What Snakemake tracks of adapter folders."""
+    return [f"{folder}/{name}" for folder in folders for name in ("adapter_model.safetensors", "adapter_config.json")]
+
+
+def epoch_folders(run):
+    return [f"{MODEL}/{run}/epochs/epoch-{epoch:02}" for epoch in range(1, RUNS[run].settings["epochs"] + 1)]
+
+
+def beneath(run):
+    """The states whose adapters are merged into the weights beneath a run's own adapter."""
+    return study.adapter_chain(RUNS, run)[:-1]
+
+
+def continued(run):
+    """The state whose adapter a run continues to train, in a list; empty where it trains a new one."""
+    return [] if RUNS[run].settings["adapter"] == "merge" else study.adapter_chain(RUNS, RUNS[run].parent)[-1:]
+
+
+def in_folders(states, flag=""):
+    """A params function: the flag and the folders of the states' adapters, nothing where there are none."""
+    return lambda wildcards: [flag, *expand(adapter_folders(states), **wildcards)] if states else []

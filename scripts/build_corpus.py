@@ -1,0 +1,38 @@
+"""Write pretraining text about a facts table."""
+
+import argparse
+import json
+import logging
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from gradual.corpus import documents, exposure
+from gradual.errors import report
+from gradual.facts import read_facts
+from gradual.files import write_parquet
+
+log = logging.getLogger("gradual")
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--facts", type=Path, required=True)
+    parser.add_argument("--communities", type=Path, required=True)
+    parser.add_argument("--settings", type=json.loads, required=True, help="the config's corpus section, as JSON")
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--exposure", type=Path, required=True)
+    parser.add_argument("--corpus", type=Path, required=True)
+    args = parser.parse_args(argv)
+    facts, communities = read_facts(args.facts), pd.read_parquet(args.communities)
+    told = exposure(facts, args.settings, np.random.default_rng([args.seed, 2]))
+    texts = list(documents(facts, told, communities if len(communities) else None, args.settings, args.seed))
+    corpus = pd.DataFrame(texts, columns=["kind", "text"])
+    log.info("documents and words by kind:\n%s", corpus["text"].str.split().str.len().groupby(corpus["kind"]).describe())
+    write_parquet(told, args.exposure)
+    write_parquet(corpus, args.corpus)
+
+
+if __name__ == "__main__":
+    report(main)

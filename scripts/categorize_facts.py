@@ -1,0 +1,40 @@
+"""Sort the probed facts into knowledge categories, and count them under every scoring rule."""
+
+import argparse
+import logging
+from pathlib import Path
+
+import pandas as pd
+
+from gradual.errors import report
+from gradual.facts import read_facts
+from gradual.files import write_csv, write_parquet
+from gradual.grading import RULES
+from gradual.knowledge import categorize
+
+log = logging.getLogger("gradual")
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--grades", type=Path, required=True)
+    parser.add_argument("--facts", type=Path, required=True)
+    parser.add_argument("--scoring", choices=list(RULES), required=True, help="the rule that counts")
+    parser.add_argument("--mode", choices=["full", "greedy"], required=True)
+    parser.add_argument("--categories", type=Path, required=True)
+    parser.add_argument("--counts", type=Path, required=True)
+    args = parser.parse_args(argv)
+    grades = pd.read_parquet(args.grades)
+    by_rule = {rule: categorize(grades, rule, args.mode, str(args.grades)) for rule in RULES}
+    counts = pd.DataFrame({rule: table["category"].value_counts() for rule, table in by_rule.items()}).fillna(0)
+    counts = counts.astype(int).rename_axis("category").reset_index()
+    log.info("facts by scoring rule:\n%s", counts.to_string(index=False))
+    relation = read_facts(args.facts).set_index("fact_id")["relation"]
+    table = by_rule[args.scoring]
+    table.insert(1, "relation", table["fact_id"].map(relation))
+    write_csv(counts, args.counts)
+    write_parquet(table, args.categories)
+
+
+if __name__ == "__main__":
+    report(main)

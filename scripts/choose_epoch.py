@@ -1,0 +1,32 @@
+"""Choose a run's epoch by its accuracy and make that epoch's adapter the run's."""
+
+import argparse
+import logging
+from pathlib import Path
+
+import pandas as pd
+
+from gradual.errors import report
+from gradual.evaluation import choose_epoch
+from gradual.files import write_json
+from gradual.training import copy_adapter
+
+log = logging.getLogger("gradual")
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--accuracy", type=Path, required=True)
+    parser.add_argument("--split", choices=["dev", "test"], required=True)
+    parser.add_argument("--epochs", type=Path, nargs="+", required=True, help="the adapter folder of each epoch")
+    parser.add_argument("--adapter", type=Path, required=True, help="where the chosen epoch's adapter goes")
+    parser.add_argument("--chosen", type=Path, required=True)
+    args = parser.parse_args(argv)
+    epoch = choose_epoch(pd.read_csv(args.accuracy), args.split)
+    log.info("epoch %d of %d, chosen on %s", epoch, len(args.epochs), args.split)
+    copy_adapter(args.epochs[epoch - 1], args.adapter)
+    write_json({"epoch": epoch, "chosen_on": args.split}, args.chosen)
+
+
+if __name__ == "__main__":
+    report(main)

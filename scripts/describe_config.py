@@ -1,0 +1,65 @@
+"""Render the table of all config keys, docs/configuration.md, from the config's schema."""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from gradual.config import expectation, resolve
+from gradual.errors import report
+from gradual.files import write_text
+
+ROOT = Path(__file__).resolve().parents[1]
+HEAD = """\
+# Configuration
+
+Every key of `config.yaml` and of a study's file. A study names only the keys that differ from `config.yaml`; its
+`dataset`, `models` and `runs` replace the default ones whole. Unknown keys are refused.
+
+Made from `schemas/config.schema.json` by `python scripts/describe_config.py`.
+"""
+
+
+def rows(path: str, schema: dict[str, Any], root: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """A key and the keys below it, with their schemas; keys that only refer to another key are left out."""
+    yield path, schema
+    for key, below in schema.get("properties", {}).items():
+        if not below.get("$ref", "").startswith("#/properties/"):
+            yield from rows(f"{path}.{key}", resolve(below, root), root)
+    other = schema.get("additionalProperties")
+    if isinstance(other, dict):
+        other = resolve(other, root)
+        if "properties" in other:
+            for key, below in rows(f"{path}.<name>", other, root):
+                if key != f"{path}.<name>":
+                    yield key, below
+
+
+def render(root: dict[str, Any]) -> str:
+    """The document: a section of the table for each section of the config."""
+    lines = [HEAD, "| key | value | default | meaning |", "|---|---|---|---|"]
+    for section, schema in root["properties"].items():
+        for key, found in rows(section, resolve(schema, root), root):
+            default = f"`{json.dumps(found['default'])}`" if "default" in found else ""
+            cells = (f"`{key}`", expectation(found, root), default, found["description"])
+            lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--schema", type=Path, default=ROOT / "schemas" / "config.schema.json")
+    parser.add_argument("--output", type=Path, default=ROOT / "docs" / "configuration.md")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if the output has drifted")
+    args = parser.parse_args(argv)
+    text = render(json.loads(args.schema.read_text(encoding="utf-8")))
+    if not args.check:
+        write_text(text, args.output)
+    elif not args.output.is_file() or args.output.read_text(encoding="utf-8") != text:
+        sys.exit(f"error: {args.output.name} has drifted from the schema: run python scripts/describe_config.py")
+
+
+if __name__ == "__main__":
+    report(main)

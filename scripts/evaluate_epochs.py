@@ -1,0 +1,44 @@
+"""Answer the dev and test questions once each, on fixed prompts, with the adapter of every epoch of a run."""
+
+import argparse
+import json
+from pathlib import Path
+
+from gradual.base_model import load_tokenizer
+from gradual.engines.interface import Decoding
+from gradual.engines.transformers import load_engine
+from gradual.errors import report
+from gradual.facts import read_facts
+from gradual.files import write_atomically
+from gradual.probing import GenerationsFile, append_generations, fact_prompts
+from gradual.prompts import ExemplarPool, PromptSettings, renderer
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--base", type=Path, required=True, help="handle of the base model")
+    parser.add_argument("--merge", type=Path, nargs="*", default=[], help="adapter folders beneath those of the epochs")
+    parser.add_argument("--epochs", type=Path, nargs="*", default=[], help="the adapter folder of each epoch; none: origin")
+    parser.add_argument("--facts", type=Path, required=True)
+    parser.add_argument("--probe", type=json.loads, required=True, help="the config's probe section, as JSON")
+    parser.add_argument("--settings", type=json.loads, required=True, help="the config's evaluation section, as JSON")
+    parser.add_argument("--dtype", required=True)
+    parser.add_argument("--generations", type=Path, required=True)
+    args = parser.parse_args(argv)
+    probe, settings = args.probe, args.settings
+    facts = read_facts(args.facts)
+    asked = facts[facts["split"].isin(settings["splits"])]
+    pool = ExemplarPool(facts, settings["exemplar_split"], str(args.facts))
+    prompt_settings = PromptSettings(settings["seed"], probe["shots"], probe["exemplars"])
+    decoding = Decoding(probe["max_new_tokens"], tuple(probe["stop"]))
+    render, _ = renderer(probe["format"], load_tokenizer(args.base))
+    states = [(0, args.merge)] if not args.epochs else [(n, [*args.merge, e]) for n, e in enumerate(args.epochs, 1)]
+    with write_atomically(args.generations) as temporary, GenerationsFile(temporary) as file:
+        for epoch, adapters in states:
+            engine = load_engine(args.base, adapters, probe["format"], args.dtype)
+            prompts = fact_prompts(asked, pool, prompt_settings, 1, render)
+            append_generations(engine, prompts, len(asked), decoding, lambda _: False, file, epoch=epoch)
+
+
+if __name__ == "__main__":
+    report(main)

@@ -1,0 +1,40 @@
+"""Grade a run's dev and test answers by epoch, and check that every epoch's adapter changed something."""
+
+import argparse
+import logging
+from pathlib import Path
+
+import pandas as pd
+
+from gradual.errors import report
+from gradual.evaluation import accuracy_by_epoch, check_adapter_effect, grade_epochs
+from gradual.facts import read_facts
+from gradual.files import write_csv, write_parquet
+from gradual.grading import RULES
+from gradual.probing import read_generations
+
+log = logging.getLogger("gradual")
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--generations", type=Path, required=True)
+    parser.add_argument("--parent", type=Path, help="the parent's generations; origin has none")
+    parser.add_argument("--facts", type=Path, required=True)
+    parser.add_argument("--scoring", choices=list(RULES), required=True, help="the rule that counts")
+    parser.add_argument("--state", required=True)
+    parser.add_argument("--grades", type=Path, required=True)
+    parser.add_argument("--accuracy", type=Path, required=True)
+    args = parser.parse_args(argv)
+    generations = read_generations([args.generations])
+    if args.parent:
+        check_adapter_effect(generations, read_generations([args.parent]), args.state)
+    grades = grade_epochs(generations, read_facts(args.facts))
+    accuracy = accuracy_by_epoch(grades, args.scoring)
+    log.info("accuracy:\n%s", pd.DataFrame(accuracy).to_string(index=False))
+    write_parquet(grades, args.grades)
+    write_csv(accuracy, args.accuracy)
+
+
+if __name__ == "__main__":
+    report(main)

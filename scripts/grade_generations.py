@@ -1,0 +1,24 @@
+"""Count the right answers of a probe, per fact and prompt, under every scoring rule."""
+
+import argparse
+from pathlib import Path
+
+from gradual.errors import report
+from gradual.facts import read_facts
+from gradual.files import write_parquet
+from gradual.grading import count_right, grade
+from gradual.probing import read_generations
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--generations", type=Path, nargs="+", required=True, help="all shards of the probe")
+    parser.add_argument("--facts", type=Path, required=True)
+    parser.add_argument("--grades", type=Path, required=True)
+    args = parser.parse_args(argv)
+    answers = read_facts(args.facts).set_index("fact_id")["answers"].str[0]
+    write_parquet(count_right(grade(read_generations(args.generations), answers)), args.grades)
+
+
+if __name__ == "__main__":
+    report(main)

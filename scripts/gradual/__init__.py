@@ -1,0 +1,1 @@
+"""The library behind the scripts: the study of partially mastered knowledge, by concept. No Snakemake in it."""

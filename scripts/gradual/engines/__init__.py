@@ -1,0 +1,1 @@
+"""Engines answer prompts. Each implements `interface.Engine`; the config names one."""

@@ -1,0 +1,62 @@
+"""Files are written whole or not at all: to a temporary name in the same folder, then renamed."""
+
+import errno
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from gradual.errors import InputError
+
+
+@contextmanager
+def write_atomically(path: Path | str) -> Iterator[Path]:
+    """A temporary path beside `path`, renamed to it on success and removed on failure.
+
+    Raises InputError where the disk is full.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise InputError(path, "the disk is full", "free space; nothing was written") from error
+        raise
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_parquet(frame: pd.DataFrame, path: Path | str) -> None:
+    """The frame as Parquet, without its index."""
+    with write_atomically(path) as temporary:
+        frame.to_parquet(temporary, index=False)
+
+
+def write_csv(frame: pd.DataFrame, path: Path | str) -> None:
+    """The frame as CSV, without its index."""
+    with write_atomically(path) as temporary:
+        frame.to_csv(temporary, index=False)
+
+
+def write_json(value: Any, path: Path | str) -> None:
+    """The value as indented JSON."""
+    write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", path)
+
+
+def write_text(text: str, path: Path | str) -> None:
+    """The text in UTF-8."""
+    with write_atomically(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

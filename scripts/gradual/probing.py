@@ -1,0 +1,146 @@
+"""Probing: every fact is asked with several few-shot prompts, and the raw answers are written as they come."""
+
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from gradual.engines.interface import GENERATION_COLUMNS, GREEDY, SAMPLED, Answered, Decoding, Engine, Prompt
+from gradual.files import write_atomically
+from gradual.prompts import ExemplarPool, PromptSettings, exemplars_of
+
+log = logging.getLogger("gradual")
+ROWS_HELD = 50_000  # generations kept in memory before they are written
+
+
+def shard(facts: pd.DataFrame, index: int, count: int) -> pd.DataFrame:
+    """One of `count` parts of the facts, neighbours in the canonical order; together they are all facts."""
+    edges = [round(i * len(facts) / count) for i in range(count + 1)]
+    return facts.iloc[edges[index] : edges[index + 1]]
+
+
+def fact_prompts(
+    facts: pd.DataFrame,
+    pool: ExemplarPool,
+    settings: PromptSettings,
+    prompts: int,
+    render: Callable[..., str],
+) -> Iterator[list[Prompt]]:
+    """The prompts of each fact, as a stream."""
+    for fact in facts.itertuples(index=False):
+        yield [
+            Prompt(fact.fact_id, index, render(exemplars_of(fact, index, pool, settings), fact.question))
+            for index in range(prompts)
+        ]
+
+
+def unsolved(answers: pd.Series) -> Callable[[list[Answered]], bool]:
+    """Whether no greedy answer of a fact is verbatim its gold answer.
+
+    Sampled answers matter only where no greedy answer is right. A verbatim answer is right under every scoring rule, so
+    sampling the facts without one gives the same categories as sampling all facts, whichever rule is applied later.
+    """
+
+    def wants_samples(answered: list[Answered]) -> bool:
+        gold = answers[answered[0].prompt.fact_id].strip()
+        return all(a.greedy.text != gold for a in answered)
+
+    return wants_samples
+
+
+def _rows(answered: list[Answered]) -> Iterator[tuple[Any, ...]]:
+    for a in answered:
+        for kind, found in ((GREEDY, (a.greedy,)), (SAMPLED, a.sampled)):
+            for answer in found:
+                yield (a.prompt.fact_id, a.prompt.index, kind, answer.text, answer.count, answer.tokens, answer.finish)
+
+
+def write_generations(
+    engine: Engine,
+    groups: Iterator[list[Prompt]],
+    total: int,
+    decoding: Decoding,
+    wants_samples: Callable[[list[Answered]], bool],
+    path: Path,
+    **constants: Any,
+) -> None:
+    """Stream the answers to the groups of prompts to a Parquet file, whole or not at all; memory stays flat.
+
+    The file has GENERATION_COLUMNS, after the `constants` as leading columns. Progress goes to a terminal only; rates to
+    the log.
+    """
+    with write_atomically(path) as temporary, GenerationsFile(temporary) as file:
+        append_generations(engine, groups, total, decoding, wants_samples, file, **constants)
+
+
+class GenerationsFile:
+    """A Parquet file that grows by row groups."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.writer, self.rows = path, None, []
+
+    def add(self, rows: list[tuple[Any, ...]], columns: list[str]) -> None:
+        self.rows += rows
+        self.columns = columns
+        if len(self.rows) >= ROWS_HELD:
+            self.flush()
+
+    def flush(self) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        table = pa.Table.from_pandas(pd.DataFrame(self.rows, columns=self.columns), preserve_index=False)
+        self.writer = self.writer or pq.ParquetWriter(self.path, table.schema, compression="zstd")
+        self.writer.write_table(table)
+        self.rows = []
+
+    def __enter__(self) -> "GenerationsFile":
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        if error[0] is None:
+            self.flush()
+        if self.writer:
+            self.writer.close()
+
+
+def append_generations(
+    engine: Engine,
+    groups: Iterator[list[Prompt]],
+    total: int,
+    decoding: Decoding,
+    wants_samples: Callable[[list[Answered]], bool],
+    file: GenerationsFile,
+    **constants: Any,
+) -> None:
+    """Append the answers to `total` groups of prompts to a generations file."""
+    from tqdm import tqdm
+
+    begun, before = time.monotonic(), (engine.usage.prompts, engine.usage.computed_tokens)
+    columns = [*constants, *GENERATION_COLUMNS]
+    answers = engine.answer(groups, decoding, wants_samples)
+    for answered in tqdm(answers, total=total, unit="fact", disable=not sys.stderr.isatty()):
+        file.add([(*constants.values(), *row) for row in _rows(answered)], columns)
+    seconds = max(time.monotonic() - begun, 1e-9)
+    prompts, tokens = engine.usage.prompts - before[0], engine.usage.computed_tokens - before[1]
+    log.info(
+        "%d prompts in %.1f s: %.1f prompts/s, %.0f tokens/s computed; so far %s",
+        prompts, seconds, prompts / seconds, tokens / seconds, engine.usage,
+    )  # fmt: skip
+
+
+def read_generations(paths: list[Path]) -> pd.DataFrame:
+    """The generations of all shards, InputError for a file that cannot be read."""
+    from gradual.errors import InputError
+
+    frames = []
+    for path in paths:
+        try:
+            frames.append(pd.read_parquet(path))
+        except (OSError, ValueError) as error:
+            raise InputError(path, f"cannot be read ({error})", "a whole Parquet file of generations") from error
+    return pd.concat(frames, ignore_index=True)

@@ -1,0 +1,58 @@
+"""Where results come from: config, digests of data and models, code, packages, hardware and time."""
+
+import os
+import platform
+import subprocess
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+PACKAGES = ("snakemake", "torch", "transformers", "peft", "accelerate", "tokenizers", "numpy", "pandas", "pyarrow")
+
+
+def git_state(root: Path) -> dict[str, Any]:
+    """The commit of the checkout and whether tracked files differ from it; empty outside a checkout."""
+
+    def git(*words: str) -> str:
+        return subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        return {"commit": git("rev-parse", "HEAD"), "changed": bool(git("status", "--porcelain", "-uno"))}
+    except (OSError, subprocess.CalledProcessError):
+        return {}
+
+
+def hardware() -> dict[str, Any]:
+    """Processor, cores and memory in GiB; GPUs by name where nvidia-smi answers."""
+    model = platform.processor()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        names = [line.partition(":")[2].strip() for line in info.read_text().splitlines() if "model name" in line]
+        model = names[0] if names else model
+    try:
+        query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+        gpus = subprocess.run(query, capture_output=True, text=True, check=True).stdout.split("\n")
+    except (OSError, subprocess.CalledProcessError):
+        gpus = []
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return {"cpu": model, "cores": os.cpu_count(), "memory_gib": round(memory, 1), "gpus": [g for g in gpus if g]}
+
+
+def packages() -> dict[str, str]:
+    """The versions of Python and of the packages that results depend on."""
+    return {"python": platform.python_version()} | {name: metadata.version(name) for name in PACKAGES}
+
+
+def timings(benchmarks: Path) -> list[dict[str, Any]]:
+    """Jobs, seconds and peak memory (MiB) by rule, from Snakemake's benchmark files; a job's last run counts."""
+    rows = []
+    for file in sorted(benchmarks.rglob("*.tsv")):
+        run = pd.read_csv(file, sep="\t", na_values="-").iloc[-1]
+        rows.append({"rule": file.parent.name, "seconds": float(run["s"]), "max_rss_mib": float(run["max_rss"])})
+    if not rows:
+        return []
+    by_rule = pd.DataFrame(rows).groupby("rule", sort=False)
+    table = by_rule.agg(jobs=("seconds", "size"), seconds=("seconds", "sum"), max_rss_mib=("max_rss_mib", "max"))
+    return table.round(1).reset_index().to_dict("records")

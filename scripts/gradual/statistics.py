@@ -1,0 +1,127 @@
+"""Intervals and tests for shares and their differences. All intervals are two-sided, at 95% unless told otherwise."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+
+LEVEL = 0.95
+
+
+class Estimate(NamedTuple):
+    """A value and the ends of its confidence interval; all three are NaN where it is not defined."""
+
+    value: float
+    low: float
+    high: float
+
+
+UNDEFINED = Estimate(math.nan, math.nan, math.nan)
+
+
+def wilson(right: int, n: int, level: float = LEVEL) -> Estimate:
+    """The share right / n with Wilson's score interval (Wilson 1927); undefined for n = 0."""
+    if not 0 <= right <= n:
+        raise ValueError(f"{right} of {n} is no share")
+    if n == 0:
+        return UNDEFINED
+    interval = stats.binomtest(right, n).proportion_ci(confidence_level=level, method="wilson")
+    return Estimate(right / n, float(interval.low), float(interval.high))
+
+
+def mean_interval(values: Sequence[float], level: float = LEVEL) -> Estimate:
+    """The mean of independent values, such as one per seed, with Student's t interval.
+
+    Undefined values (NaN) are left out; the ends are NaN where fewer than two values remain.
+    """
+    array = np.asarray(values, dtype=float)
+    array = array[~np.isnan(array)]
+    if not len(array):
+        return UNDEFINED
+    mean = float(array.mean())
+    if len(array) < 2:
+        return Estimate(mean, math.nan, math.nan)
+    reach = float(stats.t.ppf((1 + level) / 2, len(array) - 1) * array.std(ddof=1) / math.sqrt(len(array)))
+    return Estimate(mean, mean - reach, mean + reach)
+
+
+def share_over_seeds(counts: Sequence[int], totals: Sequence[int], level: float = LEVEL) -> Estimate:
+    """A share from one count and total per seed: Wilson's interval for one seed, else the t interval over the seeds.
+
+    The first says how far the facts could differ, the second also how far training and prompts do. Ends stay in [0, 1].
+    """
+    shares = [wilson(count, total, level) for count, total in zip(counts, totals, strict=True)]
+    if len(shares) == 1:
+        return shares[0]
+    mean = mean_interval([share.value for share in shares], level)
+    return Estimate(mean.value, float(np.clip(mean.low, 0, 1)), float(np.clip(mean.high, 0, 1)))
+
+
+def discordant(before: np.ndarray, after: np.ndarray) -> tuple[int, int]:
+    """How many facts went from wrong to right and from right to wrong; both arrays are boolean, over the same facts."""
+    before, after = np.asarray(before, dtype=bool), np.asarray(after, dtype=bool)
+    if before.shape != after.shape:
+        raise ValueError(f"the pairs do not match: {before.shape} and {after.shape}")
+    return int((~before & after).sum()), int((before & ~after).sum())
+
+
+def paired_difference(before: np.ndarray, after: np.ndarray, level: float = LEVEL) -> Estimate:
+    """The share of `after` less that of `before`, over the same facts.
+
+    The interval is the normal one for matched pairs with half a fact added to each cell of the two-by-two table (Agresti
+    and Min 2005), so that it does not shrink to a point where no fact changed.
+    """
+    gained, lost = discordant(before, after)
+    n = len(before)
+    if n == 0:
+        return UNDEFINED
+    centre = (gained - lost) / (n + 2)
+    variance = ((gained + lost + 1) / (n + 2) - centre**2) / (n + 2)
+    reach = float(stats.norm.ppf((1 + level) / 2)) * math.sqrt(variance)
+    return Estimate((gained - lost) / n, max(centre - reach, -1.0), min(centre + reach, 1.0))
+
+
+def mcnemar(before: np.ndarray, after: np.ndarray) -> float:
+    """The p-value of McNemar's exact two-sided test that facts change either way equally often."""
+    gained, lost = discordant(before, after)
+    return float(stats.binomtest(gained, gained + lost).pvalue) if gained + lost else 1.0
+
+
+def difference_over_seeds(pairs: Sequence[tuple[np.ndarray, np.ndarray]], level: float = LEVEL) -> Estimate:
+    """The difference of two shares from one pair of boolean arrays (before, after) per seed.
+
+    The interval is the paired one for one seed, else the t interval over the seeds.
+    """
+    differences = [paired_difference(before, after, level) for before, after in pairs]
+    if len(differences) == 1:
+        return differences[0]
+    mean = mean_interval([difference.value for difference in differences], level)
+    return Estimate(mean.value, float(np.clip(mean.low, -1, 1)), float(np.clip(mean.high, -1, 1)))
+
+
+def difference_over_seeds(pairs: Sequence[tuple[np.ndarray, np.ndarray]], level: float = LEVEL) -> Estimate:
+    """The difference of two shares from one (before, after) per seed, as in `paired_difference`.
+
+    One seed has the interval for matched pairs; several have the t interval over the seeds, with ends in [-1, 1].
+    """
+    differences = [paired_difference(before, after, level) for before, after in pairs]
+    if len(differences) == 1:
+        return differences[0]
+    mean = mean_interval([difference.value for difference in differences], level)
+    return Estimate(mean.value, float(np.clip(mean.low, -1, 1)), float(np.clip(mean.high, -1, 1)))
+
+
+def bootstrap(
+    facts: np.ndarray, statistic: Callable[[np.ndarray], np.ndarray], level: float = LEVEL, draws: int = 10_000
+) -> Estimate:
+    """A statistic of column sums with its percentile interval over `draws` resamplings of the facts, always the same ones.
+
+    `facts` is boolean, shape (facts, k); `statistic` maps sums of shape (draws, k) to values of shape (draws,), NaN where
+    it is not defined. The ends are NaN where it is not defined for every resampling.
+    """
+    patterns, counts = np.unique(np.asarray(facts, dtype=np.int64), axis=0, return_counts=True)
+    drawn = np.random.default_rng(0).multinomial(counts.sum(), counts / counts.sum(), size=draws)
+    low, high = np.quantile(statistic(drawn @ patterns), [(1 - level) / 2, (1 + level) / 2])
+    return Estimate(float(statistic(counts[None] @ patterns)[0]), float(low), float(high))

@@ -1,0 +1,178 @@
+"""Reading and checking the result files that the tables are made from."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from gradual import knowledge, layout
+from gradual.errors import InputError
+from gradual.tables.spec import ACCURACY, CATEGORIES, CHOSEN, FACTS, GRADES, Need, Results, Study
+
+
+def path(need: Need, seed: object, model: str) -> str:
+    """Where a needed file is, relative to results/<study>/; takes wildcards too."""
+    match need.kind:
+        case "facts":
+            return layout.facts(seed)
+        case "categories":
+            return layout.categories(seed, model, need.state, need.probe)
+        case "accuracy":
+            return layout.accuracy(seed, model, need.state)
+        case "evaluation_grades":
+            return layout.evaluation_grades(seed, model, need.state)
+        case "chosen":
+            return layout.chosen(seed, model, need.state)
+    raise ValueError(f"no result file is of the kind {need.kind!r}")
+
+
+def keys(study: Study, needs: list[Need]) -> list[tuple[int, str, Need]]:
+    """The needs for every seed and model; facts once per seed."""
+    return [
+        (seed, model, need)
+        for seed in study.seeds
+        for need in needs
+        for model in ([""] if need.kind == FACTS else study.models)
+    ]
+
+
+def _read(file: Path) -> Any:
+    try:
+        if file.suffix == ".parquet":
+            return pd.read_parquet(file)
+        if file.suffix == ".csv":
+            return pd.read_csv(file)
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(file, f"cannot be read ({error})", "a result file of this study") from error
+
+
+def load(root: Path | str, study: Study, needs: list[Need]) -> Results:
+    """The needed files below results/<study>/; raises InputError for one that is missing or unreadable."""
+    return {key: _read(Path(root) / path(key[2], key[0], key[1])) for key in keys(study, needs)}
+
+
+def get(results: Results, seed: int, model: str, need: Need) -> Any:
+    """One loaded result; raises InputError where it was not loaded."""
+    try:
+        return results[seed, model, need]
+    except KeyError:
+        raise InputError(path(need, seed, model), "is missing", "a result for every seed and model") from None
+
+
+def _require(frame: pd.DataFrame, columns: list[str], file: str) -> None:
+    for column in columns:
+        if column not in frame.columns:
+            raise InputError(file, f"has the columns {list(frame.columns)}", f"a column {column!r}", key=column)
+        if frame[column].isna().any():
+            row = int(frame[column].isna().to_numpy().argmax()) + 1
+            raise InputError(file, "the cell is empty", "a value in every row", row=row, key=column)
+
+
+def collapse(categories: pd.Series) -> pd.Series:
+    """WeaklyKnown and Unknown as one class (GL Table 3)."""
+    return categories.replace(
+        {knowledge.WEAKLY: knowledge.WEAKLY_OR_UNKNOWN, knowledge.UNKNOWN: knowledge.WEAKLY_OR_UNKNOWN}
+    )
+
+
+def categories(
+    results: Results,
+    seed: int,
+    model: str,
+    state: str,
+    probe: int = 0,
+    classes: tuple[str, ...] = knowledge.GREEDY_ONLY,
+) -> pd.Series:
+    """The category of every train fact, by fact_id in order; WeaklyKnown and Unknown are one class unless in `classes`.
+
+    Raises InputError where the probe does not hold exactly the train facts, each once and of one of the classes.
+    """
+    need = Need(CATEGORIES, state, probe)
+    file = path(need, seed, model)
+    frame = get(results, seed, model, need)
+    _require(frame, ["fact_id", "category"], file)
+    if frame["fact_id"].duplicated().any():
+        row = int(frame["fact_id"].duplicated().to_numpy().argmax()) + 1
+        raise InputError(file, "the fact occurs twice", "each fact once", row=row, key="fact_id")
+    labels = frame.set_index("fact_id")["category"].sort_index()
+    if classes == knowledge.GREEDY_ONLY:
+        labels = collapse(labels)
+    for label in labels[~labels.isin(classes)].unique():
+        raise InputError(file, f"the category {label!r}", f"one of {', '.join(classes)}", key="category")
+    facts = get(results, seed, "", Need(FACTS))
+    _require(facts, ["fact_id", "split"], layout.facts(seed))
+    train = set(facts.loc[facts["split"] == "train", "fact_id"])
+    if set(labels.index) != train:
+        missing, extra = len(train - set(labels.index)), len(set(labels.index) - train)
+        raise InputError(file, f"lacks {missing} train facts and has {extra} others", "the train facts", key="fact_id")
+    return labels
+
+
+def count(labels: pd.Series, classes: tuple[str, ...]) -> dict[str, int]:
+    """How many facts are of each class, zeros included."""
+    counts = {name: int((labels == name).sum()) for name in classes}
+    if sum(counts.values()) != len(labels):
+        raise InputError("categories", f"{sum(counts.values())} of {len(labels)} facts are counted", "all facts")
+    return counts
+
+
+def cross(before: pd.Series, after: pd.Series, rows: tuple[str, ...], columns: tuple[str, ...]) -> pd.DataFrame:
+    """How many facts of each class before (rows) are of each class after (columns), zeros included.
+
+    Raises InputError unless both hold the same facts and the margins are the counts of the classes.
+    """
+    if not before.index.equals(after.index):
+        raise InputError("categories", "two probes hold different facts", "the same facts in both", key="fact_id")
+    table = pd.crosstab(before, after).reindex(index=rows, columns=columns, fill_value=0)
+    if table.sum(axis=1).to_dict() != count(before, rows) or table.sum(axis=0).to_dict() != count(after, columns):
+        raise InputError("categories", "the margins of the transitions are not the counts", "equal margins")
+    return table
+
+
+def chosen_epoch(results: Results, study: Study, seed: int, model: str, state: str) -> int:
+    """The epoch chosen for a run; raises InputError where it was chosen on another split than the study says."""
+    need = Need(CHOSEN, state)
+    file = path(need, seed, model)
+    chosen = get(results, seed, model, need)
+    for key in ("epoch", "chosen_on"):
+        if key not in chosen:
+            raise InputError(file, "the key is missing", "the epoch and the split it was chosen on", key=key)
+    if chosen["chosen_on"] != study.choose_on:
+        raise InputError(file, f"chosen on {chosen['chosen_on']!r}", repr(study.choose_on), key="chosen_on")
+    return int(chosen["epoch"])
+
+
+def test_accuracy(results: Results, seed: int, model: str, state: str) -> pd.DataFrame:
+    """A state's accuracy on test: columns n, right and accuracy (0..1), by epoch."""
+    need = Need(ACCURACY, state)
+    file = path(need, seed, model)
+    frame = get(results, seed, model, need)
+    _require(frame, ["epoch", "split", "n", "right", "accuracy"], file)
+    test = frame[frame["split"] == "test"]
+    if not len(test) or test["epoch"].duplicated().any():
+        raise InputError(file, f"has the test epochs {list(test['epoch'])}", "one row per epoch", key="split")
+    return test.set_index("epoch")[["n", "right", "accuracy"]].sort_index()
+
+
+def test_grades(results: Results, study: Study, seed: int, model: str, state: str, epoch: int) -> pd.Series:
+    """Right or wrong (bool) under the study's scoring rule for every test fact at an epoch, by fact_id in order.
+
+    Raises InputError where the epoch is missing or the grades do not add up to the accuracy file's counts.
+    """
+    need = Need(GRADES, state)
+    file = path(need, seed, model)
+    frame = get(results, seed, model, need)
+    _require(frame, ["epoch", "split", "fact_id", study.scoring], file)
+    rows = frame[(frame["split"] == "test") & (frame["epoch"] == epoch)]
+    right = rows.set_index("fact_id")[study.scoring].astype(bool).sort_index()
+    accuracy = test_accuracy(results, seed, model, state)
+    if epoch not in accuracy.index:
+        problem, file = f"has the epochs {list(accuracy.index)}", path(Need(ACCURACY, state), seed, model)
+        raise InputError(file, problem, f"the chosen epoch {epoch}", key="epoch")
+    expected = (int(accuracy.loc[epoch, "right"]), int(accuracy.loc[epoch, "n"]))
+    if (int(right.sum()), len(right)) != expected:
+        problem = f"{int(right.sum())} of {len(right)} test answers are right at epoch {epoch} by {study.scoring}"
+        raise InputError(file, problem, f"{expected[0]} of {expected[1]}, as in accuracy.csv", key=study.scoring)
+    return right

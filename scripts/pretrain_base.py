@@ -1,0 +1,46 @@
+"""Pretrain a small base model on a corpus. Continues from its last checkpoint when started again."""
+
+import argparse
+import json
+import logging
+import shutil
+import tempfile
+from hashlib import sha256
+from pathlib import Path
+
+import pandas as pd
+
+from gradual.base_model import digest, pretrain, write_handle
+from gradual.errors import report
+from gradual.files import write_csv
+
+log = logging.getLogger("gradual")
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--corpus", type=Path, required=True)
+    parser.add_argument("--model", type=json.loads, required=True, help="the model's config, as JSON")
+    parser.add_argument("--settings", type=json.loads, required=True, help="the config's pretraining section, as JSON")
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--loss", type=Path, required=True)
+    parser.add_argument("--base", type=Path, required=True, help="the handle; the model's files are written beside it")
+    args = parser.parse_args(argv)
+    key = sha256(repr((args.model, args.settings, args.seed, digest(args.corpus))).encode()).hexdigest()[:16]
+    checkpoints = args.base.parent / f"checkpoints-{key}"
+    documents = pd.read_parquet(args.corpus)["text"].tolist()
+    model, tokenizer, history = pretrain(documents, args.model, args.settings, args.seed, checkpoints)
+    log.info("%d parameters, %s", sum(p.numel() for p in model.parameters()), history[-1])
+    with tempfile.TemporaryDirectory(dir=args.base.parent) as temporary:
+        model.save_pretrained(temporary)
+        tokenizer.save_pretrained(temporary)
+        for file in sorted(Path(temporary).iterdir()):
+            file.replace(args.base.parent / file.name)
+    losses = [(entry["step"], entry["loss"]) for entry in history if "loss" in entry]
+    write_csv(pd.DataFrame(losses, columns=["step", "loss"]), args.loss)
+    write_handle(args.base, args.base.parent, "pretrain")
+    shutil.rmtree(checkpoints)
+
+
+if __name__ == "__main__":
+    report(main)

@@ -1,0 +1,60 @@
+"""Ask a state of the model every train fact with several prompts and write its raw answers."""
+
+import argparse
+import json
+import logging
+from pathlib import Path
+
+from gradual.base_model import load_tokenizer
+from gradual.engines.interface import Decoding
+from gradual.engines.transformers import load_engine
+from gradual.errors import report
+from gradual.facts import read_facts
+from gradual.probing import fact_prompts, shard, unsolved, write_generations
+from gradual.prompts import ExemplarPool, PromptSettings, renderer, seeded
+
+log = logging.getLogger("gradual")
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--base", type=Path, required=True, help="handle of the base model")
+    parser.add_argument("--adapters", type=Path, nargs="*", default=[], help="adapter folders, merged in this order")
+    parser.add_argument("--facts", type=Path, required=True)
+    parser.add_argument("--settings", type=json.loads, required=True, help="the config's probe section, as JSON")
+    parser.add_argument("--dtype", required=True)
+    parser.add_argument("--mode", choices=["full", "greedy"], required=True)
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--state", required=True)
+    parser.add_argument("--probe", type=int, required=True, help="0 is the probe, 1 and on are retests")
+    parser.add_argument("--shard", type=int, required=True)
+    parser.add_argument("--generations", type=Path, required=True)
+    args = parser.parse_args(argv)
+    settings = args.settings
+    facts = read_facts(args.facts)
+    seed = seeded("probe", args.seed, args.state, args.probe)  # every probe draws prompts and samples of its own
+    render, _ = renderer(settings["format"], load_tokenizer(args.base))
+    engine = load_engine(args.base, args.adapters, settings["format"], args.dtype)
+    probed = shard(facts[facts["split"] == "train"], args.shard, settings["shards"])
+    decoding = Decoding(
+        max_new_tokens=settings["max_new_tokens"],
+        stop=tuple(settings["stop"]),
+        samples=settings["samples"] if args.mode == "full" else 0,
+        temperature=settings["temperature"],
+        top_k=settings["top_k"],
+        seed=seed,
+    )
+    prompts = fact_prompts(
+        probed,
+        ExemplarPool(facts, settings["exemplar_split"], str(args.facts)),
+        PromptSettings(seed, settings["shots"], settings["exemplars"]),
+        settings["prompts"],
+        render,
+    )
+    every = settings["sampled_for"] == "all"
+    wants_samples = (lambda _: True) if every else unsolved(probed.set_index("fact_id")["answers"].str[0])
+    write_generations(engine, prompts, len(probed), decoding, wants_samples, args.generations)
+
+
+if __name__ == "__main__":
+    report(main)

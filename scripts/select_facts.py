@@ -1,0 +1,33 @@
+"""Select the facts that a run trains on and those it may replay."""
+
+import argparse
+import json
+import logging
+from pathlib import Path
+
+import pandas as pd
+
+from gradual.errors import report
+from gradual.files import write_parquet
+from gradual.selection import select_facts
+
+log = logging.getLogger("gradual")
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--run", required=True)
+    parser.add_argument("--states", nargs="+", required=True, help="the states that the categories belong to")
+    parser.add_argument("--categories", type=Path, nargs="+", required=True, help="a file per state, in that order")
+    parser.add_argument("--select", type=json.loads, required=True, help="the run's select, as JSON")
+    parser.add_argument("--replay", type=json.loads, required=True, help="the run's replay, as JSON, or null")
+    parser.add_argument("--selection", type=Path, required=True)
+    args = parser.parse_args(argv)
+    categories = {s: pd.read_parquet(path) for s, path in zip(args.states, args.categories, strict=True)}
+    selection = select_facts(categories, args.select, args.replay, args.run)
+    log.info("selected: %s", selection["role"].value_counts().to_dict())
+    write_parquet(selection, args.selection)
+
+
+if __name__ == "__main__":
+    report(main)

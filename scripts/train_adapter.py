@@ -1,0 +1,75 @@
+"""Fine-tune a state with LoRA on selected facts; an adapter per epoch. Continues from its last checkpoint.
+
+Several GPUs: launch it with torchrun; the global batch stays the same.
+"""
+
+import argparse
+import json
+import logging
+import os
+import shutil
+from hashlib import sha256
+from pathlib import Path
+
+import pandas as pd
+
+from gradual.base_model import digest, load_model, load_tokenizer
+from gradual.errors import report
+from gradual.facts import read_facts
+from gradual.files import write_csv
+from gradual.prompts import seeded
+from gradual.training import ADAPTER_FILES, attach_adapter, copy_adapter, examples, train_adapter
+
+log = logging.getLogger("gradual")
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--base", type=Path, required=True, help="handle of the base model")
+    parser.add_argument("--merge", type=Path, nargs="*", default=[], help="adapter folders to merge into the weights")
+    parser.add_argument("--parent", type=Path, help="adapter folder to continue; without it a new adapter is trained")
+    parser.add_argument("--facts", type=Path, required=True)
+    parser.add_argument("--selection", type=Path, required=True)
+    parser.add_argument("--settings", type=json.loads, required=True, help="the run's training settings, as JSON")
+    parser.add_argument("--replay-ratio", type=float, required=True)
+    parser.add_argument("--format", choices=["plain", "chat"], required=True)
+    parser.add_argument("--dtype", required=True)
+    parser.add_argument("--run", required=True)
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--loss", type=Path, required=True)
+    parser.add_argument("--epochs", type=Path, nargs="+", required=True, help="the adapter folder of each epoch")
+    args = parser.parse_args(argv)
+    parents = [*args.merge, *([args.parent] if args.parent else [])]
+    inputs = [args.base, args.selection, *(folder / name for folder in parents for name in ADAPTER_FILES)]
+    key = sha256(
+        repr((args.settings, args.replay_ratio, args.format, args.dtype, args.seed, [*map(digest, inputs)])).encode()
+    )
+    folder = args.epochs[0].parent / f"checkpoints-{key.hexdigest()[:16]}"
+    texts, trained, pool = examples(pd.read_parquet(args.selection), read_facts(args.facts))
+    log.info("training on %d facts, %d in the replay pool, ratio %s", trained, pool, args.replay_ratio)
+    seed = seeded("train", args.seed, args.run) % 2**31
+    import torch
+
+    torch.manual_seed(seed)  # the new adapter's weights
+    checkpoints, losses = train_adapter(
+        attach_adapter(load_model(args.base, args.merge, args.dtype), args.parent, args.settings),
+        load_tokenizer(args.base),
+        texts,
+        trained,
+        pool,
+        args.replay_ratio,
+        args.settings,
+        args.format,
+        seed,
+        folder,
+    )
+    if int(os.environ.get("RANK", "0")) == 0:
+        for checkpoint, target in zip(checkpoints, args.epochs, strict=True):
+            copy_adapter(checkpoint, target)
+        columns = ["step", "epoch", "loss", "learning_rate", "grad_norm"]
+        write_csv(pd.DataFrame(losses)[columns], args.loss)
+        shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    report(main)

@@ -1,0 +1,36 @@
+"""Write down where a study's results come from."""
+
+import argparse
+import json
+from pathlib import Path
+
+from gradual.base_model import digest
+from gradual.errors import report
+from gradual.files import write_json
+from gradual.provenance import git_state, hardware, packages, timings
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", type=json.loads, required=True, help="the whole study, as JSON")
+    parser.add_argument("--facts", type=Path, nargs="+", required=True)
+    parser.add_argument("--bases", type=Path, nargs="+", required=True, help="handles of the base models")
+    parser.add_argument("--benchmarks", type=Path, required=True, help="folder of the jobs' benchmark files")
+    parser.add_argument("--output", type=Path, required=True)
+    args = parser.parse_args(argv)
+    write_json(
+        {
+            "config": args.config,
+            "git": git_state(Path(__file__).parent),
+            "data_sha256": {str(path): digest(path) for path in args.facts},
+            "base_models": {str(path): json.loads(path.read_text(encoding="utf-8"))["sha256"] for path in args.bases},
+            "packages": packages(),
+            "hardware": hardware(),
+            "jobs": timings(args.benchmarks),
+        },
+        args.output,
+    )
+
+
+if __name__ == "__main__":
+    report(main)

@@ -1,0 +1,49 @@
+"""Small facts and a small random model for unit tests."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from gradual.base_model import new_model, train_tokenizer, write_handle
+from gradual.facts import make_table
+
+SIZES = {"hidden_size": 64, "intermediate_size": 96, "layers": 2, "heads": 2}
+
+
+def facts(relations: int = 2, per_split: int = 8) -> pd.DataFrame:
+    """A facts table with `per_split` facts per relation in each of train, dev and test."""
+    return make_table(
+        {
+            "split": split,
+            "relation": f"r{r}",
+            "subject": f"{split} subject {r} {i}",
+            "question": f"What is r{r} of {split} subject {i}?",
+            "answers": [f"thing {r * per_split + i}"],
+        }
+        for split in ("train", "dev", "test")
+        for r in range(relations)
+        for i in range(per_split)
+    )
+
+
+def base_model(folder: Path, architecture: str = "qwen2", seed: int = 0, scale: float = 6.0) -> Path:
+    """The handle of a random model whose tokenizer knows the facts' words; weights are scaled up so that its outputs
+    differ between prompts."""
+    import torch
+
+    torch.manual_seed(seed)
+    table = facts()
+    texts = [f"Q: {q}\nA: {a[0]}\n" for q, a in zip(table["question"], table["answers"], strict=True)]
+    tokenizer = train_tokenizer(texts, 330, architecture)
+    heads: dict[str, Any] = {"key_value_heads": 1 if architecture == "llama" else 2}
+    model = new_model({"architecture": architecture, **SIZES, **heads}, tokenizer)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if parameter.dim() == 2 and "embed" not in name:
+                parameter.mul_(scale)
+    folder.mkdir(parents=True, exist_ok=True)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    write_handle(folder / "base.json", folder, "test")
+    return folder / "base.json"
