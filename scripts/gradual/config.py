@@ -52,7 +52,7 @@ class Run:
 def load_config(overrides: Mapping[str, Any], default: Path, schema: Path) -> Config:
     """The default config overlaid with a study's overrides, complete and checked.
 
-    The sections dataset, models and runs are replaced whole; other mappings merge deeply; lists and scalars are replaced.
+    The sections dataset, models and runs are replaced whole, and so are lists and scalars; other mappings merge deeply.
     Raises one InputError with all problems of the config.
     """
     rules = json.loads(Path(schema).read_text(encoding="utf-8"))
@@ -130,7 +130,10 @@ def expectation(schema: Mapping[str, Any], root: Mapping[str, Any]) -> str:
     if "enum" in schema:
         return " or ".join("null" if value is None else str(value) for value in schema["enum"])
     if "array" in types:
-        one, twice = "at least one, " if schema.get("minItems") else "", "none twice" if schema.get("uniqueItems") else ""
+        one, twice = (
+            "at least one, " if schema.get("minItems") else "",
+            "none twice" if schema.get("uniqueItems") else "",
+        )
         contained = f", {schema['contains']['const']} among them" if "contains" in schema else ""
         limits = f"{one}{twice}".removesuffix(", ")
         return f"a list of: {expectation(schema['items'], root)}{f' ({limits}{contained})' if limits else ''}{null}"
@@ -163,12 +166,13 @@ def _read(path: Path) -> Any:
 
 
 def _plain(value: Any, path: tuple[Any, ...], problems: list[Problem]) -> Any:
-    """A deep copy with plain dicts and lists, whose keys are texts."""
+    """A deep copy with plain dicts and lists; keys that are no texts are problems and left out."""
     if isinstance(value, Mapping):
         for key in value:
             if not isinstance(key, str):
                 problems.append(Problem(_dotted((*path, str(key))), f"the key {key!r}", "a text; quote it in YAML"))
-        return {str(key): _plain(item, (*path, str(key)), problems) for key, item in value.items()}
+        texts = {key: item for key, item in value.items() if isinstance(key, str)}
+        return {key: _plain(item, (*path, key), problems) for key, item in texts.items()}
     if isinstance(value, list | tuple):
         return [_plain(item, (*path, index), problems) for index, item in enumerate(value)]
     return value
@@ -248,13 +252,12 @@ def _translate(error: ValidationError, config: Config, root: Config) -> Iterator
                 given = error.instance.get("source")
                 kind = f" of a model with source: {given}" if given else ""
                 yield Problem(_dotted([*path, key]), "missing", f"this key{kind}{whole}")
+    elif error.validator == "not":  # the schema forbids names of keys
+        model = config[path[0]][path[1]]
+        key = _dotted([*path, error.instance])
+        yield Problem(key, "this key has no use here", f"no such key with source: {model['source']}")
     elif "propertyNames" in error.absolute_schema_path:
         yield Problem(_dotted([*path, error.instance]), f"the name {error.instance!r}", expectation(error.schema, root))
-    elif error.schema is False:
-        parent = config
-        for part in path[:-1]:
-            parent = parent[part]
-        yield Problem(_dotted(path), "this key has no use here", f"no such key with source: {parent['source']}")
     else:
         yield Problem(_dotted(path), f"{error.instance!r}", expectation(error.schema, root) + _yaml_hint(error))
 
@@ -269,8 +272,8 @@ def _nearest_key(key: str, known: Iterable[str], path: list[Any], root: Config) 
     near = difflib.get_close_matches(key, known, 1)
     elsewhere = [section for section, s in root["properties"].items() if key in s.get("properties", {})]
     if near or elsewhere:
-        meant = _dotted([*path, near[0]]) if near else f"{elsewhere[0]}.{key}"
-        return f"a known key (did you mean {meant!r}?)"
+        meant = [_dotted([*path, near[0]])] if near else [f"{section}.{key}" for section in elsewhere]
+        return f"a known key (did you mean {' or '.join(map(repr, meant))}?)"
     return f"one of {', '.join(known)}"
 
 
@@ -301,7 +304,9 @@ def _check_exemplars(config: Config) -> Iterator[Problem]:
         return
     for section in ("probe", "evaluation"):
         if config[section]["exemplar_split"] == "support":
-            yield Problem(f"{section}.exemplar_split", "'support'", "a split that there is, or a share dataset.carve.support")
+            yield Problem(
+                f"{section}.exemplar_split", "'support'", "a split that there is, or a share dataset.carve.support"
+            )
 
 
 def _check_models(config: Config) -> Iterator[Problem]:
@@ -341,7 +346,7 @@ def _check_graph(config: Config) -> Iterator[Problem]:
             if state not in known:
                 yield Problem(key, f"there is no state {state!r}", _near(state, (k for k in known if k != name)))
         yield from _check_categories(config, run)
-    graph = {name: sorted({run.parent, *states_needed(run)} & set(table)) for name, run in table.items()}
+    graph = {name: sorted({run.parent, *states_needed(run)} & set(table) - {ORIGIN}) for name, run in table.items()}
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:

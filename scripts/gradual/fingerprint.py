@@ -6,7 +6,7 @@ Snakemake tracks no imported module, so each rule carries the fingerprint of its
 import ast
 import hashlib
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -74,7 +74,7 @@ def _read(path: Path, name: str) -> Module:
     return _analyse(path, name, status.st_mtime_ns, status.st_size)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _analyse(path: Path, name: str, mtime: int, size: int) -> Module:
     """`mtime` and `size` make the cache notice an edited file."""
     try:

@@ -1,7 +1,7 @@
 """Intervals and tests for shares and their differences. All intervals are two-sided, at 95% unless told otherwise."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -70,8 +70,8 @@ def discordant(before: np.ndarray, after: np.ndarray) -> tuple[int, int]:
 def paired_difference(before: np.ndarray, after: np.ndarray, level: float = LEVEL) -> Estimate:
     """The share of `after` less that of `before`, over the same facts.
 
-    The interval is the normal one for matched pairs with half a fact added to each cell of the two-by-two table (Agresti
-    and Min 2005), so that it does not shrink to a point where no fact changed.
+    The interval is the normal one for matched pairs with half a fact added to each cell of the two-by-two table
+    (Agresti and Min 2005), so that it does not shrink to a point where no fact changed.
     """
     gained, lost = discordant(before, after)
     n = len(before)
@@ -99,29 +99,3 @@ def difference_over_seeds(pairs: Sequence[tuple[np.ndarray, np.ndarray]], level:
         return differences[0]
     mean = mean_interval([difference.value for difference in differences], level)
     return Estimate(mean.value, float(np.clip(mean.low, -1, 1)), float(np.clip(mean.high, -1, 1)))
-
-
-def difference_over_seeds(pairs: Sequence[tuple[np.ndarray, np.ndarray]], level: float = LEVEL) -> Estimate:
-    """The difference of two shares from one (before, after) per seed, as in `paired_difference`.
-
-    One seed has the interval for matched pairs; several have the t interval over the seeds, with ends in [-1, 1].
-    """
-    differences = [paired_difference(before, after, level) for before, after in pairs]
-    if len(differences) == 1:
-        return differences[0]
-    mean = mean_interval([difference.value for difference in differences], level)
-    return Estimate(mean.value, float(np.clip(mean.low, -1, 1)), float(np.clip(mean.high, -1, 1)))
-
-
-def bootstrap(
-    facts: np.ndarray, statistic: Callable[[np.ndarray], np.ndarray], level: float = LEVEL, draws: int = 10_000
-) -> Estimate:
-    """A statistic of column sums with its percentile interval over `draws` resamplings of the facts, always the same ones.
-
-    `facts` is boolean, shape (facts, k); `statistic` maps sums of shape (draws, k) to values of shape (draws,), NaN where
-    it is not defined. The ends are NaN where it is not defined for every resampling.
-    """
-    patterns, counts = np.unique(np.asarray(facts, dtype=np.int64), axis=0, return_counts=True)
-    drawn = np.random.default_rng(0).multinomial(counts.sum(), counts / counts.sum(), size=draws)
-    low, high = np.quantile(statistic(drawn @ patterns), [(1 - level) / 2, (1 + level) / 2])
-    return Estimate(float(statistic(counts[None] @ patterns)[0]), float(low), float(high))

@@ -104,6 +104,6 @@ SPEC = TableSpec(
         Column("Ours: n", lambda row: count(row["n"])),
     ),
     note="Accuracies on test in percent, gains over the stage above in points. Max over epochs is the paper's way: the "
-    "epoch is chosen on the test set itself. For one seed the interval is Wilson's, that of the gain is for matched pairs "
-    "(Agresti and Min) and p is McNemar's exact; for several seeds intervals are Student's t over the seeds.",
+    "epoch is chosen on the test set itself. For one seed the interval is Wilson's, that of the gain is for matched "
+    "pairs (Agresti and Min) and p is McNemar's exact; for several seeds intervals are Student's t over the seeds.",
 )

@@ -1,140 +1,134 @@
-"""Table 10: how many facts of each category there are at origin, after one stage and after two; and what that is worth."""
+"""GL Table 10: how well the train facts are known at each stage, and the paper's two headline ratios."""
 
 import math
+from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
 
+from gradual import statistics
 from gradual.knowledge import GREEDY_ONLY, HIGHLY
-from gradual.statistics import Estimate, bootstrap, mean_interval, share_over_seeds
-from gradual.tables.categories import counts, merged, printed_at_levels
-from gradual.tables.loading import check_same_facts
-from gradual.tables.paper import CAPTIONS, numbers
-from gradual.tables.spec import (
-    STAGES,
-    Inputs,
-    Need,
-    Study,
-    TableSpec,
-    count,
-    estimate_columns,
-    percent,
-    percent_interval,
-    text,
-)
+from gradual.tables import paper, results
+from gradual.tables.markdown import count, interval, percent
+from gradual.tables.spec import CATEGORIES, FACTS, Column, Need, Results, Study, TableSpec
 
-GROWTH = "Growth of HighlyKnown from One-Stage to Two-Stage"
-OF_ONE_STAGE = "as share of One-Stage"
-OF_GROWTH = "as share of the growth from Origin to One-Stage"
+NUMBER = 10
+GROWTH = "Growth of HighlyKnown"
+OVER_ONE_STAGE = "Two-Stage over One-Stage, as share of One-Stage"
+OVER_GROWTH = "Two-Stage over One-Stage, as share of One-Stage over Origin"
 
 
-def inputs(study: Study) -> list[Need]:
-    """The facts and the probes of the three stages."""
-    return [Need("facts"), *dict.fromkeys(Need("categories", state) for state in study.stages.values())]
+def needs(study: Study) -> list[Need]:
+    """The probes of the three stages."""
+    return [Need(FACTS), *(Need(CATEGORIES, state) for state in study.stages.values())]
 
 
-def growth_of_one_stage(highly: np.ndarray) -> np.ndarray:
-    """(two - one) / one, of counts of HighlyKnown at the three stages, shape (…, 3); NaN unless one > 0 (GL: 7.5%)."""
-    _, one, two = np.moveaxis(np.asarray(highly, dtype=float), -1, 0)
-    return np.divide(two - one, one, out=np.full_like(one, math.nan), where=one > 0)
+def growths(origin: float, one: float, two: float) -> dict[str, tuple[float, str]]:
+    """The growth of HighlyKnown from One-Stage to Two-Stage in two ratios, from the counts at the three stages.
+
+    GL 4.2.2 gives 7.5% for (two - one) / one and 24% for (two - one) / (one - origin). Where a denominator is not
+    positive the ratio is NaN, with the reason.
+    """
+    return {
+        OVER_ONE_STAGE: ((two - one) / one, "") if one > 0 else (math.nan, "One-Stage has no HighlyKnown facts"),
+        OVER_GROWTH: ((two - one) / (one - origin), "")
+        if one > origin
+        else (math.nan, f"One-Stage has no more {HIGHLY} facts than Origin"),
+    }
 
 
-def growth_of_growth(highly: np.ndarray) -> np.ndarray:
-    """(two - one) / (one - origin), as `growth_of_one_stage`; NaN unless one > origin (GL: 24%)."""
-    origin, one, two = np.moveaxis(np.asarray(highly, dtype=float), -1, 0)
-    return np.divide(two - one, one - origin, out=np.full_like(one, math.nan), where=one > origin)
+def build(loaded: Results, study: Study) -> pd.DataFrame:
+    """A row per model, category and stage, then one per ratio, whose count is the growth in facts and share the ratio.
 
-
-RATIOS = {
-    OF_ONE_STAGE: (growth_of_one_stage, "One-Stage has no HighlyKnown fact"),
-    OF_GROWTH: (growth_of_growth, "HighlyKnown did not grow from Origin to One-Stage"),
-}
-
-
-def build(study: Study, inputs: Inputs) -> pd.DataFrame:
-    """A row per model, category and stage, then one per ratio: its count is the growth in facts, its share the ratio.
-
-    Counts are means over the seeds. A ratio without a positive denominator in some seed has no share but a `note`.
+    Other shares are of all train facts (0..1). A ratio without a value has a `reason`.
     """
     rows = []
-    for model in study.models:
-        printed = printed_at_levels(numbers(10, model.paper), GREEDY_ONLY)
-        states = {
-            stage: [merged(inputs[seed, model.name, Need("categories", state)]) for seed in study.seeds]
+    for key, model in study.models.items():
+        cells = paper.values(NUMBER, model.paper)
+        probes = {
+            stage: [results.categories(loaded, seed, key, state) for seed in study.seeds]
             for stage, state in study.stages.items()
         }
-        for stage, tables in states.items():
-            for first, table in zip(states[STAGES[0]], tables, strict=True):
-                check_same_facts(first.index, table.index, f"the categories of {study.stages[stage]}")
-        sizes = [len(table) for table in states[STAGES[0]]]
-        common = {"seeds": len(study.seeds), "n": sum(sizes) / len(sizes)}
-        for category in GREEDY_ONLY:
-            for stage, state in study.stages.items():
-                found = [int(counts(table, GREEDY_ONLY)[category]) for table in states[stage]]
-                paper = printed.get((category, stage), math.nan)
-                total = sum(value for (_, column), value in printed.items() if column == stage)
+        counts = {stage: [results.count(labels, GREEDY_ONLY) for labels in each] for stage, each in probes.items()}
+        sizes = [len(labels) for labels in probes["Origin"]]
+        common = {
+            "n": sum(sizes) / len(sizes),
+            "seeds": len(study.seeds),
+            "scoring": study.scoring,
+            "chosen_on": study.choose_on,
+        }
+        names = {"model": key, "label": model.label, "paper_model": model.paper}
+        for name in GREEDY_ONLY:
+            for stage in study.stages:
+                found = [table[name] for table in counts[stage]]
+                share = statistics.share_over_seeds(found, sizes)
+                value = cells.get((name, stage))
+                total = sum(cell for (_, column), cell in cells.items() if column == stage)
                 rows.append(
                     {
-                        "model": model.name,
-                        "label": model.label,
-                        "type": category,
+                        **names,
+                        "type": name,
                         "stage": stage,
-                        "state": state,
-                        "paper_count": paper,
-                        "paper_share": paper / total if total else math.nan,
+                        "paper_count": value,
+                        "paper_share": None if value is None else value / total,
                         "count": sum(found) / len(found),
-                        **estimate_columns("share", share_over_seeds(found, sizes)),
+                        "share": share.value,
+                        "share_low": share.low,
+                        "share_high": share.high,
                         **common,
+                        "reason": None,
                     }
                 )
-        highly = [
-            np.column_stack([(states[stage][i] == HIGHLY).to_numpy() for stage in STAGES]) for i in range(len(sizes))
-        ]
-        paper = np.array([printed.get((HIGHLY, stage), math.nan) for stage in STAGES])
-        for name, (ratio, reason) in RATIOS.items():
-            share = _over_seeds([bootstrap(facts, ratio) for facts in highly])
-            undefined = [seed for seed, facts in zip(study.seeds, highly, strict=True) if np.isnan(ratio(facts.sum(0)))]
-            rows.append(
-                {
-                    "model": model.name,
-                    "label": model.label,
-                    "type": GROWTH,
-                    "stage": name,
-                    "paper_count": paper[2] - paper[1],
-                    "paper_share": float(ratio(paper)),
-                    "count": float(np.mean([facts[:, 2].sum() - facts[:, 1].sum() for facts in highly])),
-                    **estimate_columns("share", share),
-                    **common,
-                    "note": f"{reason} (seed {', '.join(map(str, undefined))})" if undefined else None,
-                }
-            )
+        highly = [tuple(counts[stage][i][HIGHLY] for stage in study.stages) for i in range(len(study.seeds))]
+        printed = [cells[HIGHLY, stage] for stage in study.stages] if cells else []
+        rows += [{**names, **row, **common} for row in _ratios(study, highly, printed)]
     return pd.DataFrame(rows)
 
 
-def _over_seeds(ratios: list[Estimate]) -> Estimate:
-    """The ratio of one seed with its interval, or the mean over the seeds with the t interval; NaN if one is undefined."""
-    if len(ratios) == 1:
-        return ratios[0]
-    values = [ratio.value for ratio in ratios]
-    return Estimate(math.nan, math.nan, math.nan) if np.isnan(values).any() else mean_interval(values)
+def _ratios(
+    study: Study, highly: Sequence[tuple[int, ...]], printed: Sequence[float]
+) -> list[dict[str, float | str | None]]:
+    """The rows of the ratios, from the counts of HighlyKnown at the three stages: ours by seed, and the paper's."""
+    rows: list[dict[str, float | str | None]] = []
+    for name in (OVER_ONE_STAGE, OVER_GROWTH):
+        values = [growths(*counts)[name] for counts in highly]
+        undefined = {seed: reason for seed, (_, reason) in zip(study.seeds, values, strict=True) if reason}
+        reason = next(iter(undefined.values()), None)
+        if reason and len(study.seeds) > 1:
+            reason += f" (seed {', '.join(map(str, undefined))})"
+        ratio = statistics.UNDEFINED if undefined else statistics.mean_interval([value for value, _ in values])
+        rows.append(
+            {
+                "type": GROWTH,
+                "stage": name,
+                "paper_count": printed[2] - printed[1] if printed else None,
+                "paper_share": growths(*printed)[name][0] if printed else None,
+                "count": sum(two - one for _, one, two in highly) / len(highly),
+                "share": ratio.value,
+                "share_low": ratio.low,
+                "share_high": ratio.high,
+                "reason": reason,
+            }
+        )
+    return rows
 
 
 SPEC = TableSpec(
-    number=10,
-    caption=CAPTIONS[10],
-    inputs=inputs,
+    number=NUMBER,
+    caption="The number of different types of knowledge at various stages. From the table, it can be observed that "
+    "after two-stage fine-tuning, the classification of ‘Highly Known’ has significantly increased, while the other "
+    "types have decreased.",
+    needs=needs,
     build=build,
     columns=(
-        text("Model", "label"),
-        text("Type", "type"),
-        text("Stage", "stage"),
-        count("Paper", "paper_count"),
-        percent("Paper, %", "paper_share"),
-        count("Ours", "count"),
-        percent_interval("Ours, %", "share"),
+        Column("Model", lambda row: row["label"], right=False),
+        Column("Type", lambda row: row["type"], right=False),
+        Column("Stage", lambda row: row["stage"], right=False),
+        Column("Paper", lambda row: count(row["paper_count"])),
+        Column("Paper: %", lambda row: percent(row["paper_share"])),
+        Column("Ours", lambda row: count(row["count"])),
+        Column("Ours: %", lambda row: percent(row["share"]) if pd.isna(row["reason"]) else f"n/a: {row['reason']}"),
+        Column("Ours: 95% interval", lambda row: interval(percent(row["share_low"]), percent(row["share_high"]))),
     ),
-    required=("count", "share", "share_low", "share_high", "n"),
-    unit="train facts",
-    remark="The last rows of a model are the paper's headline: facts that stage two adds to HighlyKnown, and their ratio to "
-    "what is named under Stage.",
+    note="The caption is the paper's and tells of its numbers. Intervals are Wilson's over the facts for one seed, "
+    "Student's t over the seeds for several; the growths have one for several seeds alone.",
 )

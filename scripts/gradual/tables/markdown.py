@@ -1,70 +1,76 @@
-"""A table's frame as Markdown: the paper's caption, a note about ours, and the numbers side by side."""
+"""A table's CSV as Markdown: the paper's caption, the numbers side by side, and what ours are."""
 
-import re
-from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from tabulate import tabulate
 
-from gradual.tables.spec import MISSING, Column, Study, TableSpec
+from gradual.tables import paper
+from gradual.tables.spec import TableSpec
 
-# Columns of words; without this a model called 007 would come back from the CSV as 7.
-WORDS = ("model", "label", "type", "category", "origin_type", "new_type", "stage", "state", "epoch", "note")
-
-
-def read_table(path: Path) -> pd.DataFrame:
-    """A table's CSV, an empty cell being a missing number."""
-    return pd.read_csv(path, dtype=dict.fromkeys(WORDS, str), keep_default_na=False, na_values=[""])
+MISSING = "–"
+COUNTS = ("paper_count", "count", "n", "seeds")
 
 
-def render(spec: TableSpec, frame: pd.DataFrame, study: Study) -> str:
-    """The Markdown of a table's CSV, as `read_table` gives it."""
-    columns = [column for column in spec.columns if column.key in frame and not frame[column.key].isna().all()]
-    rows = [[_escape(_cell(column, row)) for column in columns] for _, row in frame.iterrows()]
+def number(value: Any, form: str = ".2f") -> str:
+    """A number in a format, or a dash where there is none."""
+    return MISSING if pd.isna(value) else format(float(value), form)
+
+
+def percent(share: Any, form: str = ".1f") -> str:
+    """A share (0..1) in percent."""
+    return MISSING if pd.isna(share) else number(100 * share, form)
+
+
+def count(value: Any) -> str:
+    """A count with thousands separators; a mean over seeds that is no whole number has one decimal."""
+    return MISSING if pd.isna(value) else number(value, ",.0f" if float(value).is_integer() else ",.1f")
+
+
+def interval(low: str, high: str) -> str:
+    """The ends of an interval in brackets, or a dash where there is none."""
+    return MISSING if MISSING in (low, high) else f"[{low}, {high}]"
+
+
+def probability(value: Any) -> str:
+    """A p-value with three decimals."""
+    return "< 0.001" if not pd.isna(value) and value < 0.001 else number(value, ".3f")
+
+
+def whole(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with those of its count columns that hold whole numbers alone as integers."""
+    columns = [name for name in COUNTS if name in frame and (frame[name].dropna().astype(float) % 1 == 0).all()]
+    return frame.astype(dict.fromkeys(columns, "Int64"))
+
+
+def render(spec: TableSpec, frame: pd.DataFrame) -> str:
+    """The Markdown of a table's CSV."""
     table = tabulate(
-        rows,
-        headers=[column.header for column in columns],
+        [[column.cell(row).replace("|", r"\|") for column in spec.columns] for _, row in frame.iterrows()],
+        headers=[column.header for column in spec.columns],
         tablefmt="github",
-        colalign=["right" if column.right else "left" for column in columns],
+        colalign=["right" if column.right else "left" for column in spec.columns],
         disable_numparse=True,
     )
-    return f"**Table {spec.number}: {spec.caption}**\n\n{note(spec, frame, study)}\n\n{table}\n{_footnotes(frame)}"
+    return f"Table {spec.number}: {spec.caption}\n\n{table}\n\n{_note(spec, frame)}\n"
 
 
-def note(spec: TableSpec, frame: pd.DataFrame, study: Study) -> str:
-    """The line that says what ours is."""
-    models = []
-    for model in study.models:
-        n = frame.loc[frame["model"] == model.name, "n"].iloc[0]
-        beside = f"beside the paper's {model.paper}" if model.paper else "beside none of the paper's models"
-        models.append(f"{model.label} (n = {n:,.0f} {spec.unit}), {beside}")
-    seeds = ", ".join(map(str, study.seeds))
-    several = len(study.seeds) > 1
-    parts = [
-        f"Ours: {'; '.join(models)}",
-        f"{'means over seeds' if several else 'seed'} {seeds}",
-        f"scoring rule `{study.scoring}`",
-    ]
-    if any(need.state in (study.one_stage, study.two_stage) for need in spec.inputs(study)):
-        parts.append(f"epochs chosen on {study.choose_on}")
-    intervals = "over the seeds (Student's t)" if several else "over the facts"
-    brackets = f"Brackets: 95% intervals {intervals}. {MISSING}: not in the paper, or not defined."
-    return " ".join(filter(None, ["; ".join(parts) + ".", brackets, spec.remark]))
+def beside(model: str, paper_model: Any) -> str:
+    """A model's name and what it is compared with."""
+    other = "nothing of the paper's" if pd.isna(paper_model) else f"the paper's {paper_model}"
+    return f"{model} (beside {other})"
 
 
-def _cell(column: Column, row: pd.Series) -> str:
-    noted = column.key == "share" and "note" in row and not pd.isna(row["note"])
-    return "n/a" if noted else column.cell(row)
-
-
-def _footnotes(frame: pd.DataFrame) -> str:
-    """Why a cell says n/a, a line each."""
-    if "note" not in frame:
-        return ""
-    noted = frame[frame["note"].notna()]
-    lines = [f"n/a, {label}, {stage}: {why}." for label, stage, why in noted[["label", "stage", "note"]].to_numpy()]
-    return "".join(f"\n{line}\n" for line in lines)
-
-
-def _escape(cell: str) -> str:
-    return re.sub(r"([|\\])", r"\\\1", cell)
+def _note(spec: TableSpec, frame: pd.DataFrame) -> str:
+    """What ours is: models, facts, seeds, scoring rule, choice of the epoch."""
+    first = frame.iloc[0]
+    models = frame.drop_duplicates("model")
+    names = [f"{beside(row['label'], row['paper_model'])}, {count(row['n'])} facts" for _, row in models.iterrows()]
+    seeds = "1 seed" if first["seeds"] == 1 else f"means over {count(first['seeds'])} seeds"
+    parts = [f"Ours: {'; '.join(names)}; {seeds}.", f"An answer is right by the rule `{first['scoring']}`."]
+    if "chosen_on" in frame:
+        parts.append(f"Epochs are chosen on {first['chosen_on']}.")
+    reported = paper.models(spec.number)
+    if not models["paper_model"].dropna().isin(reported).all():
+        parts.append(f"The paper reports {' and '.join(reported)} only.")
+    return " ".join([*parts, spec.note])

@@ -1,73 +1,66 @@
-"""Table 2: how many facts of each category the untouched model has."""
-
-import math
+"""GL Table 2: how well the untouched model knows the train facts."""
 
 import pandas as pd
 
-from gradual.statistics import share_over_seeds
-from gradual.tables.categories import at_levels, counts, levels_of, printed_at_levels
-from gradual.tables.paper import CAPTIONS, numbers
-from gradual.tables.spec import (
-    Inputs,
-    Need,
-    Study,
-    TableSpec,
-    count,
-    estimate_columns,
-    percent,
-    percent_interval,
-    text,
-)
+from gradual import statistics
+from gradual.knowledge import FULL
+from gradual.tables import paper, results
+from gradual.tables.markdown import count, interval, percent
+from gradual.tables.spec import CATEGORIES, FACTS, ORIGIN, Column, Need, Results, Study, TableSpec
 
-PROBE = Need("categories")
+NUMBER = 2
 
 
-def inputs(study: Study) -> list[Need]:
+def needs(study: Study) -> list[Need]:
     """The facts and the probe of the origin."""
-    return [Need("facts"), PROBE]
+    return [Need(FACTS), Need(CATEGORIES)]
 
 
-def build(study: Study, inputs: Inputs) -> pd.DataFrame:
-    """A row per model and category; counts are means over the seeds."""
-    levels = levels_of(inputs[seed, model.name, PROBE] for seed in study.seeds for model in study.models)
+def build(loaded: Results, study: Study) -> pd.DataFrame:
+    """A row per model and category; shares are of all train facts (0..1)."""
     rows = []
-    for model in study.models:
-        printed = printed_at_levels(numbers(2, model.paper), levels)
-        probes = [at_levels(inputs[seed, model.name, PROBE], levels) for seed in study.seeds]
-        tables = [counts(probe, levels) for probe in probes]
-        sizes = [len(probe) for probe in probes]
-        for level in levels:
-            found = [int(table[level]) for table in tables]
-            paper = printed.get((level, "Num"), math.nan)
+    for key, model in study.models.items():
+        cells = paper.values(NUMBER, model.paper)
+        probes = [results.categories(loaded, seed, key, ORIGIN, classes=FULL) for seed in study.seeds]
+        counts = [results.count(labels, FULL) for labels in probes]
+        sizes = [len(labels) for labels in probes]
+        for name in FULL:
+            found = [table[name] for table in counts]
+            share = statistics.share_over_seeds(found, sizes)
+            value = cells.get((name, "Num"))
             rows.append(
                 {
-                    "model": model.name,
+                    "model": key,
                     "label": model.label,
-                    "category": level,
-                    "paper_count": paper,
-                    "paper_share": paper / sum(printed.values()) if printed else math.nan,
+                    "paper_model": model.paper,
+                    "type": name,
+                    "paper_count": value,
+                    "paper_share": None if value is None else value / sum(cells.values()),
                     "count": sum(found) / len(found),
-                    **estimate_columns("share", share_over_seeds(found, sizes)),
-                    "seeds": len(study.seeds),
+                    "share": share.value,
+                    "share_low": share.low,
+                    "share_high": share.high,
                     "n": sum(sizes) / len(sizes),
+                    "seeds": len(study.seeds),
+                    "scoring": study.scoring,
                 }
             )
     return pd.DataFrame(rows)
 
 
 SPEC = TableSpec(
-    number=2,
-    caption=CAPTIONS[2],
-    inputs=inputs,
+    number=NUMBER,
+    caption="The number of knowledge points for each type before fine-tuning.",
+    needs=needs,
     build=build,
     columns=(
-        text("Model", "label"),
-        text("Type", "category"),
-        count("Paper", "paper_count"),
-        percent("Paper, %", "paper_share"),
-        count("Ours", "count"),
-        percent_interval("Ours, %", "share"),
+        Column("Model", lambda row: row["label"], right=False),
+        Column("Type", lambda row: row["type"], right=False),
+        Column("Paper", lambda row: count(row["paper_count"])),
+        Column("Paper: %", lambda row: percent(row["paper_share"])),
+        Column("Ours", lambda row: count(row["count"])),
+        Column("Ours: %", lambda row: percent(row["share"])),
+        Column("Ours: 95% interval", lambda row: interval(percent(row["share_low"]), percent(row["share_high"]))),
     ),
-    required=("count", "share", "share_low", "share_high", "n"),
-    unit="train facts",
+    note="Intervals are Wilson's over the facts for one seed, Student's t over the seeds for several.",
 )

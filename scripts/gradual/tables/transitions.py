@@ -1,161 +1,181 @@
-"""Tables 3 and 4: how categories change, by training (3) and from one probe of the same model to the next (4)."""
+"""GL Tables 3 and 4: which categories facts move to, by training (3) and in a second probe of the same model (4)."""
 
-import math
 from collections.abc import Sequence
-from functools import partial
 
 import numpy as np
 import pandas as pd
 
-from gradual.knowledge import GREEDY_ONLY, MAYBE, UNKNOWN, WEAKLY, WEAKLY_OR_UNKNOWN
-from gradual.statistics import difference_over_seeds, share_over_seeds
-from gradual.tables.categories import at_levels, counts, levels_of, merged, printed_at_levels
-from gradual.tables.loading import check_same_facts
-from gradual.tables.paper import CAPTIONS, numbers
-from gradual.tables.spec import (
-    Column,
-    Inputs,
-    Need,
-    Study,
-    TableSpec,
-    count,
-    estimate_columns,
-    interval,
-    percent,
-    percent_interval,
-    text,
-)
+from gradual import statistics
+from gradual.knowledge import FULL, GREEDY_ONLY, MAYBE, UNKNOWN, WEAKLY
+from gradual.tables import paper, results
+from gradual.tables.markdown import MISSING, count, interval, percent
+from gradual.tables.spec import CATEGORIES, FACTS, ORIGIN, Column, Need, Results, Study, TableSpec
 
-PROBE, RETEST = Need("categories"), Need("categories", probe=1)
+TRAINING, RETEST = 3, 4
 
 
-def crosstab(before: pd.Series, after: pd.Series, rows: Sequence[str], columns: Sequence[str]) -> pd.DataFrame:
-    """How many facts went from each category of `rows` to each of `columns`, zeros included.
+def needs_training(study: Study) -> list[Need]:
+    """The probes of origin and one-stage model, and the re-probe of the origin where the study has one."""
+    retest = [Need(CATEGORIES, ORIGIN, 1)] if study.retests else []
+    return [Need(FACTS), Need(CATEGORIES), Need(CATEGORIES, study.one_stage), *retest]
 
-    Both series are by fact_id. Raises InputError where they have different facts, ValueError where the margins are not
-    the counts of the categories.
+
+def needs_retest(study: Study) -> list[Need]:
+    """Two probes of the origin."""
+    return [Need(FACTS), Need(CATEGORIES), Need(CATEGORIES, ORIGIN, 1)]
+
+
+def _probes(
+    loaded: Results, study: Study, key: str, state: str, probe: int = 0, classes: tuple[str, ...] = GREEDY_ONLY
+) -> list[pd.Series]:
+    return [results.categories(loaded, seed, key, state, probe, classes) for seed in study.seeds]
+
+
+def build_training(loaded: Results, study: Study) -> pd.DataFrame:
+    """A row per model, type at origin and type after stage one.
+
+    `retest_share_of_origin` is the share that a second probe of the untouched model puts into the new type, and
+    `net_share_of_origin` what training adds to that; both are empty without a re-probe.
     """
-    check_same_facts(before.index, after.index, "the second probe")
-    table = pd.crosstab(before, after).reindex(index=rows, columns=columns, fill_value=0)
-    if list(table.sum(axis=1)) != list(counts(before, rows)) or list(table.sum()) != list(counts(after, columns)):
-        raise ValueError("the margins of the table differ from the counts of the categories")
-    return table
-
-
-def inputs_training(study: Study) -> list[Need]:
-    """The facts, the probes of origin and one-stage model, and a re-probe of the origin where there is one."""
-    return [Need("facts"), PROBE, Need("categories", study.one_stage), *([RETEST] if study.retests else [])]
-
-
-def inputs_retest(study: Study) -> list[Need]:
-    """The facts and two probes of the origin."""
-    return [Need("facts"), PROBE, RETEST]
-
-
-def build_training(study: Study, inputs: Inputs) -> pd.DataFrame:
-    """A row per model, category at origin and category after stage one."""
-    levels = levels_of(inputs[seed, model.name, PROBE] for seed in study.seeds for model in study.models)
-    return _build(3, levels, Need("categories", study.one_stage), RETEST if study.retests else None, study, inputs)
-
-
-def build_retest(study: Study, inputs: Inputs) -> pd.DataFrame:
-    """A row per model, category in the first probe and category in the second."""
-    return _build(4, GREEDY_ONLY, RETEST, None, study, inputs)
-
-
-def _build(
-    number: int, levels: Sequence[str], after_need: Need, retest_need: Need | None, study: Study, inputs: Inputs
-) -> pd.DataFrame:
     rows = []
-    for model in study.models:
-        read = partial(_read_merged, study, inputs, model.name)
-        before = [at_levels(inputs[seed, model.name, PROBE], levels) for seed in study.seeds]
-        after, retest = read(after_need), read(retest_need) if retest_need else None
-        tables = [crosstab(b, a, levels, GREEDY_ONLY) for b, a in zip(before, after, strict=True)]
-        printed = printed_at_levels(numbers(number, model.paper), levels)
-        for origin in levels:
-            printed_origin = sum(value for (row, _), value in printed.items() if row == origin)
-            sizes = [int(table.loc[origin].sum()) for table in tables]
-            for new in GREEDY_ONLY:
-                found = [int(table.loc[origin, new]) for table in tables]
-                paper = printed.get((origin, new), math.nan)
-                row = {
-                    "model": model.name,
-                    "label": model.label,
-                    "origin_type": origin,
-                    "new_type": new,
-                    "paper_count": paper,
-                    "paper_share": paper / sum(printed.values()) if printed else math.nan,
-                    "paper_share_of_origin": paper / printed_origin if printed else math.nan,
-                    "count": sum(found) / len(found),
-                    **estimate_columns("share", share_over_seeds(found, [len(b) for b in before])),
-                    **estimate_columns("share_of_origin", share_over_seeds(found, sizes)),
-                }
-                if retest:
-                    row |= _noise(before, retest, after, origin, new)
-                rows.append(row | {"seeds": len(study.seeds), "n": sum(map(len, before)) / len(before)})
+    for key in study.models:
+        before = _probes(loaded, study, key, ORIGIN, classes=FULL)
+        after = _probes(loaded, study, key, study.one_stage)
+        retest = _probes(loaded, study, key, ORIGIN, 1) if study.retests else []
+        for row in _rows(TRAINING, study, key, FULL, before, after):
+            noise = _noise(before, retest, after, row["origin_type"], row["new_type"])
+            rows.append(row | noise | {"chosen_on": study.choose_on})
     return pd.DataFrame(rows)
 
 
-def _read_merged(study: Study, inputs: Inputs, model: str, need: Need) -> list[pd.Series]:
-    return [merged(inputs[seed, model, need]) for seed in study.seeds]
+def build_retest(loaded: Results, study: Study) -> pd.DataFrame:
+    """A row per model, type in the first probe and type in the second."""
+    rows: list[dict[str, object]] = []
+    for key in study.models:
+        before, after = _probes(loaded, study, key, ORIGIN), _probes(loaded, study, key, ORIGIN, 1)
+        rows += _rows(RETEST, study, key, GREEDY_ONLY, before, after)
+    return pd.DataFrame(rows)
+
+
+def _rows(
+    number: int,
+    study: Study,
+    key: str,
+    origins: tuple[str, ...],
+    before: Sequence[pd.Series],
+    after: Sequence[pd.Series],
+) -> list[dict[str, object]]:
+    """The rows of one model; shares are of all train facts and of those of the origin type (0..1)."""
+    model = study.models[key]
+    cells = paper.values(number, model.paper)
+    tables = [results.cross(b, a, origins, GREEDY_ONLY) for b, a in zip(before, after, strict=True)]
+    sizes = [len(labels) for labels in before]
+    rows = []
+    for origin in origins:
+        of_origin = [int(table.loc[origin].sum()) for table in tables]
+        paper_of_origin = sum(value for (row, _), value in cells.items() if row == origin)
+        for new in GREEDY_ONLY:
+            found = [int(table.loc[origin, new]) for table in tables]
+            share = statistics.share_over_seeds(found, sizes)
+            within = statistics.share_over_seeds(found, of_origin)
+            value = cells.get((origin, new))
+            rows.append(
+                {
+                    "model": key,
+                    "label": model.label,
+                    "paper_model": model.paper,
+                    "origin_type": origin,
+                    "new_type": new,
+                    "paper_count": value,
+                    "paper_share": None if value is None else value / sum(cells.values()),
+                    "paper_share_of_origin": None if value is None else value / paper_of_origin,
+                    "count": sum(found) / len(found),
+                    "share": share.value,
+                    "share_low": share.low,
+                    "share_high": share.high,
+                    "share_of_origin": within.value,
+                    "share_of_origin_low": within.low,
+                    "share_of_origin_high": within.high,
+                    "n": sum(sizes) / len(sizes),
+                    "seeds": len(study.seeds),
+                    "scoring": study.scoring,
+                }
+            )
+    return rows
 
 
 def _noise(
-    before: list[pd.Series], retest: list[pd.Series], after: list[pd.Series], origin: str, new: str
+    before: Sequence[pd.Series], retest: Sequence[pd.Series], after: Sequence[pd.Series], origin: str, new: str
 ) -> dict[str, float]:
-    """The share of the origin type that is `new` in a re-probe of the untouched model, and what training adds to it."""
-    pairs: list[tuple[np.ndarray, np.ndarray]] = []
-    for b, r, a in zip(before, retest, after, strict=True):
-        check_same_facts(b.index, r.index, "the second probe of the origin")
-        there = (b == origin).to_numpy()
-        pairs.append(((r == new).to_numpy()[there], (a == new).to_numpy()[there]))
-    retested = share_over_seeds([int(r.sum()) for r, _ in pairs], [len(r) for r, _ in pairs])
-    return {"retest_share_of_origin": retested.value, **estimate_columns("net_of_retest", difference_over_seeds(pairs))}
+    """The share of the origin type that is of the new type in the re-probe, and by how much training exceeds it."""
+    retested, net = statistics.UNDEFINED, statistics.UNDEFINED
+    if retest:
+        pairs: list[tuple[np.ndarray, np.ndarray]] = []
+        for b, r, a in zip(before, retest, after, strict=True):
+            of_origin = (b == origin).to_numpy()
+            pairs.append(((r == new).to_numpy()[of_origin], (a == new).to_numpy()[of_origin]))
+        retested = statistics.share_over_seeds([int(r.sum()) for r, _ in pairs], [len(r) for r, _ in pairs])
+        net = statistics.difference_over_seeds(pairs)
+    return {
+        "retest_share_of_origin": retested.value,
+        "net_share_of_origin": net.value,
+        "net_share_of_origin_low": net.low,
+        "net_share_of_origin_high": net.high,
+    }
 
 
-def _bold_if_risen_to_maybe(column: Column) -> Column:
-    """The column with the facts that rose from a lower category to MaybeKnown in bold, as in GL's Table 3."""
-
-    def cell(row: pd.Series) -> str:
-        risen = row["origin_type"] in (WEAKLY, UNKNOWN, WEAKLY_OR_UNKNOWN) and row["new_type"] == MAYBE
-        return f"**{column.cell(row)}**" if risen else column.cell(row)
-
-    return Column(column.header, column.key, cell, column.right)
+def _bold(row: pd.Series, cell: str) -> str:
+    """GL prints in bold what rises to MaybeKnown."""
+    risen = row["origin_type"] in (WEAKLY, UNKNOWN) and row["new_type"] == MAYBE
+    return f"**{cell}**" if risen and cell != MISSING else cell
 
 
-_NAMES = (text("Model", "label"), text("Origin type", "origin_type"), text("New type", "new_type"))
-_NUMBERS = (
-    count("Paper", "paper_count"),
-    percent("Paper, %", "paper_share"),
-    percent("Paper, % of origin type", "paper_share_of_origin"),
-    count("Ours", "count"),
-    percent_interval("Ours, %", "share"),
-    percent_interval("Ours, % of origin type", "share_of_origin"),
+_COLUMNS = (
+    Column("Model", lambda row: row["label"], right=False),
+    Column("Origin type", lambda row: row["origin_type"], right=False),
+    Column("New type", lambda row: row["new_type"], right=False),
+    Column("Paper", lambda row: _bold(row, count(row["paper_count"]))),
+    Column("Paper: %", lambda row: percent(row["paper_share"])),
+    Column("Paper: % of origin type", lambda row: percent(row["paper_share_of_origin"])),
+    Column("Ours", lambda row: _bold(row, count(row["count"]))),
+    Column("Ours: %", lambda row: percent(row["share"])),
+    Column("Ours: 95% interval", lambda row: interval(percent(row["share_low"]), percent(row["share_high"]))),
+    Column("Ours: % of origin type", lambda row: percent(row["share_of_origin"])),
+    Column(
+        "Ours: 95% interval of that",
+        lambda row: interval(percent(row["share_of_origin_low"]), percent(row["share_of_origin_high"])),
+    ),
 )
-_REQUIRED = ("count", "share", "share_low", "share_high", "n")
+_INTERVALS = "Intervals are Wilson's over the facts for one seed, Student's t over the seeds for several."
 
-TRAINING = TableSpec(
-    number=3,
-    caption=CAPTIONS[3],
-    inputs=inputs_training,
+TRAINING_SPEC = TableSpec(
+    number=TRAINING,
+    caption="A statistical analysis of the changes in knowledge types after the first stage of fine-tuning. Since "
+    "distinguishing between ‘Weakly Known’ and ‘Unknown’ is costly and less relevant to our approach (as we only need "
+    "to differentiate between ‘Highly Known’, ‘Maybe Known’, or neither when selecting training data), these two "
+    "categories were grouped together. We have highlighted in bold the parts where the mastery level transitions from "
+    'a lower level to "Maybe Known."',
+    needs=needs_training,
     build=build_training,
     columns=(
-        *_NAMES,
-        *(_bold_if_risen_to_maybe(column) if column.key in ("paper_count", "count") else column for column in _NUMBERS),
-        percent("Re-probe, % of origin type", "retest_share_of_origin"),
-        interval("Net of re-probe, points", "net_of_retest", digits=1, scale=100, sign=True),
+        *_COLUMNS,
+        Column("Re-probe: % of origin type", lambda row: percent(row["retest_share_of_origin"])),
+        Column("Net of re-probe, points", lambda row: percent(row["net_share_of_origin"], "+.1f")),
+        Column(
+            "Net: 95% interval",
+            lambda row: interval(
+                percent(row["net_share_of_origin_low"], "+.1f"), percent(row["net_share_of_origin_high"], "+.1f")
+            ),
+        ),
     ),
-    required=_REQUIRED,
-    unit="train facts",
-    remark="The re-probe asks the untouched model again with other prompts (Table 4); net of it is what training adds.",
+    note=f"{_INTERVALS} The re-probe asks the untouched model again with other prompts (Table 4); net of it is what "
+    "training adds on the same facts, for one seed with the interval for matched pairs (Agresti and Min).",
 )
-RETESTED = TableSpec(
-    number=4,
-    caption=CAPTIONS[4],
-    inputs=inputs_retest,
+RETEST_SPEC = TableSpec(
+    number=RETEST,
+    caption="The differences in results when testing knowledge types twice using the same model.",
+    needs=needs_retest,
     build=build_retest,
-    columns=(*_NAMES, *_NUMBERS),
-    required=_REQUIRED,
-    unit="train facts",
+    columns=_COLUMNS,
+    note=_INTERVALS,
 )

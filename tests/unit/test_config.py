@@ -1,0 +1,351 @@
+"""The config: its schema, how studies overlay it, what is refused and how, and the table of runs."""
+
+import json
+from copy import deepcopy
+from pathlib import Path
+
+import describe_config
+import pytest
+import yaml
+from gradual import config, facts, grading, knowledge, tables
+from gradual.errors import InputError
+from jsonschema import Draft202012Validator
+
+ROOT = Path(__file__).resolve().parents[2]
+DEFAULT, SCHEMA = ROOT / "config.yaml", ROOT / "schemas" / "config.schema.json"
+RULES = json.loads(SCHEMA.read_text(encoding="utf-8"))
+SAME = {"from": "origin", "select": {"origin": ["MaybeKnown"]}}
+TINY = {
+    "label": "tiny",
+    "source": "pretrain",
+    "architecture": "qwen2",
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "layers": 2,
+    "heads": 4,
+    "key_value_heads": 2,
+}
+HUB = {"label": "hub", "source": "hub", "repo": "owner/name", "revision": "0" * 40}
+WORLD = {"reader": "world", "carve": {"test": 0.3, "dev": 0.1}}
+ARCHIVE = {"reader": "entity_questions", "url": "https://example.org/dataset.zip", "sha256": "0" * 64}
+
+
+def load(overrides=None):
+    return config.load_config(overrides or {}, DEFAULT, SCHEMA)
+
+
+def with_runs(**runs):
+    """A study whose runs are `stage1`, `strategy5` and these."""
+    return {"runs": {"stage1": SAME, "strategy5": SAME | {"from": "stage1"}} | runs}
+
+
+def without(mapping, *keys):
+    return {key: value for key, value in mapping.items() if key not in keys}
+
+
+def test_schema_is_valid_and_describes_every_key():
+    Draft202012Validator.check_schema(RULES)
+
+    def walk(path, schema):
+        schema = config.resolve(schema, RULES)
+        assert path == "models.*" or path == "runs.*" or schema.get("description"), path
+        if "properties" in schema:
+            assert schema["additionalProperties"] is False, path
+            for key, below in schema["properties"].items():
+                walk(f"{path}.{key}", below)
+        elif isinstance(schema.get("additionalProperties"), dict) and path in ("models", "runs"):
+            walk(f"{path}.*", schema["additionalProperties"])
+
+    for section, schema in RULES["properties"].items():
+        walk(section, schema)
+
+
+def test_defaults_of_schema_are_those_of_config_yaml():
+    default = yaml.safe_load(DEFAULT.read_text(encoding="utf-8"))
+
+    def agree(path, schema, value):
+        if "default" in schema and path != "dataset.carve":
+            assert schema["default"] == value, path
+        elif "properties" in schema and path not in ("dataset.carve", "dataset.max_facts"):
+            assert set(schema["properties"]) == set(value), path
+            for key, below in schema["properties"].items():
+                agree(f"{path}.{key}", config.resolve(below, RULES), value[key])
+        else:
+            assert path in ("models", "runs", "dataset.reader", "dataset.carve"), path
+
+    assert list(RULES["properties"]) == list(default)
+    for section, schema in RULES["properties"].items():
+        agree(section, config.resolve(schema, RULES), default[section])
+
+
+def test_enums_are_what_the_library_has():
+    properties, parts = RULES["properties"], RULES["$defs"]
+    assert properties["scoring"]["enum"] == list(grading.RULES)
+    assert properties["tables"]["properties"]["show"]["items"]["enum"] == sorted(tables.TABLES)
+    assert parts["split"]["enum"] == list(facts.SPLITS)
+    assert set(parts["category"]["enum"]) == {*knowledge.FULL, *knowledge.GREEDY_ONLY}
+    engines = {path.stem for path in (ROOT / "scripts" / "gradual" / "engines").glob("*.py")}
+    assert set(properties["probe"]["properties"]["engine"]["enum"]) == engines - {"__init__", "interface"}
+
+
+def test_a_run_may_override_every_training_key():
+    overrides = set(RULES["$defs"]["run"]["properties"]) - {"from", "select", "replay"}
+    assert overrides == set(RULES["properties"]["training"]["properties"])
+
+
+def test_documentation_has_not_drifted():
+    describe_config.main(["--check"])
+
+
+def test_drifted_documentation_is_noticed(tmp_path):
+    output = tmp_path / "configuration.md"
+    describe_config.main(["--output", str(output)])
+    describe_config.main(["--output", str(output), "--check"])
+    output.write_text(output.read_text() + "\n")
+    with pytest.raises(SystemExit, match="drifted"):
+        describe_config.main(["--output", str(output), "--check"])
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "studies").glob("*.yaml")), ids=lambda path: path.stem)
+def test_studies_are_well_formed(path):
+    study = load(yaml.safe_load(path.read_text(encoding="utf-8")))
+    assert study["study"] == path.stem
+
+
+def test_the_default_study_is_config_yaml():
+    default, loaded = yaml.safe_load(DEFAULT.read_text(encoding="utf-8")), load()
+    assert without(loaded, "models") == without(default, "models")
+    assert {name: without(model, "dtype") for name, model in loaded["models"].items()} == default["models"]
+    assert all(model["dtype"] == "float32" for model in loaded["models"].values())
+
+
+def test_mappings_merge_deeply_and_lists_are_replaced():
+    loaded = load({"training": {"rank": 8}, "probe": {"stop": []}, "seeds": [3, 4]})
+    assert (loaded["training"]["rank"], loaded["training"]["alpha"]) == (8, 64)
+    assert (loaded["probe"]["stop"], loaded["probe"]["shots"]) == ([], 4)
+    assert loaded["seeds"] == [3, 4]
+
+
+def test_models_runs_and_dataset_are_replaced_whole():
+    loaded = load({"models": {"mine": HUB}, "dataset": ARCHIVE, **with_runs()})
+    assert loaded["models"] == {"mine": HUB | {"dtype": "float32", "paper": None}}
+    assert set(loaded["runs"]) == {"stage1", "strategy5"}
+    assert loaded["runs"]["strategy5"].get("replay") is None
+    assert loaded["dataset"]["carve"] == {} and loaded["dataset"]["single_answer"] == ["train"]
+
+
+def test_loading_leaves_the_overrides_alone():
+    overrides = {"dataset": dict(ARCHIVE), "models": {"mine": dict(HUB)}}
+    before = deepcopy(overrides)
+    load(overrides)["dataset"]["carve"]["dev"] = 0.5
+    assert overrides == before
+    assert load(overrides)["dataset"]["carve"] == {}
+
+
+MALFORMED = {
+    "unknown section": ({"trainig": {}}, "trainig", "did you mean 'training'"),
+    "unknown key": ({"training": {"rnk": 8}}, "training.rnk", "did you mean 'training.rank'"),
+    "key of another section": ({"learning_rate": 0.1}, "learning_rate", "' or 'training.learning_rate'?"),
+    "key like no other": ({"tables": {"zzz": 1}}, "tables.zzz", "one of one_stage, two_stage, show"),
+    "key that is no text": ({"runs": with_runs()["runs"] | {True: SAME}}, "runs.True", "quote it in YAML"),
+    "unknown key of a model": ({"models": {"m": HUB | {"revison": "x"}}}, "models.m.revison", "'models.m.revision'"),
+    "unknown key of a run": (with_runs(x=SAME | {"epoch": 3}), "runs.x.epoch", "'runs.x.epochs'"),
+    "null section": ({"corpus": None}, "corpus", "a mapping"),
+    "null runs": ({"runs": None}, "runs", "a mapping with at least one key"),
+    "no runs": ({"runs": {}}, "runs", "a mapping with at least one key"),
+    "section that is no mapping": ({"probe": 3}, "probe", "3; expected a mapping"),
+    "bad study name": ({"study": "My Study"}, "study", "'My Study'; expected a name of lower-case letters"),
+    "bad run name": (with_runs(**{"Stage-2": SAME}), "runs.Stage-2", "a name of lower-case letters"),
+    "bad model name": ({"models": {"7b": HUB}}, "models.7b", "a name of lower-case letters"),
+    "no seeds": ({"seeds": []}, "seeds", "at least one"),
+    "repeated seed": ({"seeds": [1, 1]}, "seeds", "none twice"),
+    "negative seed": ({"seeds": [0, -1]}, "seeds[1]", "-1; expected an integer, at least 0"),
+    "float for an integer": ({"training": {"epochs": 3.0}}, "training.epochs", "3.0; expected an integer"),
+    "bool for an integer": ({"training": {"rank": True}}, "training.rank", "True; expected an integer"),
+    "text for a number": ({"training": {"learning_rate": "5e-4"}}, "training.learning_rate", "wants a point"),
+    "not a number": ({"training": {"learning_rate": float("nan")}}, "training.learning_rate", "a number"),
+    "temperature of zero": ({"probe": {"temperature": 0}}, "probe.temperature", "0; expected a number, more than 0"),
+    "top_k of zero": ({"probe": {"top_k": 0}}, "probe.top_k", "an integer, at least 1"),
+    "share above one": ({"corpus": {"contested": 1.5}}, "corpus.contested", "at most 1"),
+    "batch of zero": ({"training": {"batch": 0}}, "training.batch", "at least 1"),
+    "unknown scoring": ({"scoring": "f1"}, "scoring", "substring or case_sensitive or word_boundary or exact"),
+    "unknown table": ({"tables": {"show": [2, 6]}}, "tables.show[1]", "2 or 3 or 4 or 7 or 10"),
+    "unknown target": ({"training": {"targets": ["lm_head"]}}, "training.targets[0]", "q_proj or k_proj"),
+    "dataset without reader": ({"dataset": {"relations": ["P17"]}}, "dataset.reader", "replaced whole, not merged"),
+    "unknown reader": ({"dataset": {"reader": "csv"}}, "dataset.reader", "world or entity_questions"),
+    "world with a path": ({"dataset": WORLD | {"path": "data"}}, "dataset.path", "null with reader: world"),
+    "world without test": ({"dataset": WORLD | {"carve": {"dev": 0.1}}}, "dataset.carve.test", "a share"),
+    "reader without files": ({"dataset": {"reader": "wikiqa"}}, "dataset.path", "the raw files of reader: wikiqa"),
+    "url without digest": ({"dataset": without(ARCHIVE, "sha256")}, "dataset.sha256", "the digest of the download"),
+    "digest without url": ({"dataset": without(ARCHIVE, "url") | {"path": "x"}}, "dataset.sha256", "without a url"),
+    "short digest": ({"dataset": ARCHIVE | {"sha256": "abc"}}, "dataset.sha256", "64 hexadecimal digits"),
+    "address of another kind": ({"dataset": ARCHIVE | {"url": "ftp://x/y"}}, "dataset.url", "https://"),
+    "all of train carved": ({"dataset": WORLD | {"carve": {"test": 0.5, "dev": 0.5}}}, "dataset.carve", "less than 1"),
+    "facts of no split": ({"dataset": WORLD | {"max_facts": {"tran": 3}}}, "dataset.max_facts.tran", "max_facts.train"),
+    "exemplars of no split": (
+        {"dataset": WORLD, "probe": {"exemplar_split": "support"}},
+        "probe.exemplar_split",
+        "dataset.carve.support",
+    ),
+    "model without label": ({"models": {"m": without(HUB, "label")}}, "models.m.label", "this key"),
+    "model without source": ({"models": {"m": without(TINY, "source")}}, "models.m.source", "this key"),
+    "pretrain without layers": ({"models": {"m": without(TINY, "layers")}}, "models.m.layers", "source: pretrain"),
+    "folder without path": ({"models": {"m": {"label": "m", "source": "folder"}}}, "models.m.path", "source: folder"),
+    "hub without revision": ({"models": {"m": without(HUB, "revision")}}, "models.m.revision", "source: hub"),
+    "hub at a branch": ({"models": {"m": HUB | {"revision": "main"}}}, "models.m.revision", "40 hexadecimal digits"),
+    "pretrain with a repo": ({"models": {"m": TINY | {"repo": "a/b"}}}, "models.m.repo", "source: pretrain"),
+    "unknown paper model": (
+        {"models": {"m": HUB | {"paper": "GPT"}}},
+        "models.m.paper",
+        "Qwen2-7B or LLaMA3-8B or null",
+    ),
+    "heads of odd size": (
+        {"models": {"m": TINY | {"hidden_size": 20}}},
+        "models.m.hidden_size",
+        "multiple of 2 x heads",
+    ),
+    "heads without groups": ({"models": {"m": TINY | {"key_value_heads": 3}}}, "models.m.heads", "key_value_heads (3)"),
+    "batch of no micro batches": ({"training": {"micro_batch": 5}}, "training.micro_batch", "a divisor of the batch"),
+    "a run's batch": (with_runs(x=SAME | {"batch": 8}), "runs.x.micro_batch", "a batch of 8 is no multiple of 32"),
+    "run without from": (with_runs(x=without(SAME, "from")), "runs.x.from", "this key"),
+    "run without select": (with_runs(x=without(SAME, "select")), "runs.x.select", "this key"),
+    "empty select": (with_runs(x=SAME | {"select": {}}), "runs.x.select", "at least one key"),
+    "no categories": (with_runs(x=SAME | {"select": {"origin": []}}), "runs.x.select.origin", "at least one"),
+    "unknown category": (
+        with_runs(x=SAME | {"select": {"origin": ["Maybe"]}}),
+        "runs.x.select.origin[0]",
+        "HighlyKnown or MaybeKnown",
+    ),
+    "replay of everything twice": (
+        with_runs(x=SAME | {"replay": {"category": "HighlyKnown", "ratio": 2}}),
+        "runs.x.replay.ratio",
+        "2; expected a number, more than 0 and at most 1",
+    ),
+    "run named origin": (with_runs(origin=SAME), "runs.origin", "the untouched model"),
+    "unknown parent": (with_runs(x=SAME | {"from": "stage_1"}), "runs.x.from", "did you mean 'stage1'"),
+    "unknown state": (
+        with_runs(x=SAME | {"select": {"orign": ["MaybeKnown"]}}),
+        "runs.x.select.orign",
+        "did you mean 'origin'",
+    ),
+    "unknown replay state": (
+        with_runs(x=SAME | {"replay": {"category": "HighlyKnown", "ratio": 0.2, "state": "stag1"}}),
+        "runs.x.replay.state",
+        "did you mean 'stage1'",
+    ),
+    "run from itself": (with_runs(x=SAME | {"from": "x"}), "runs.x", "x needs x: a cycle"),
+    "cycle of parents": (with_runs(x=SAME | {"from": "y"}, y=SAME | {"from": "x"}), "runs.", "a cycle"),
+    "cycle through a selection": (
+        with_runs(x=SAME | {"select": {"y": ["MaybeKnown"]}}, y=SAME | {"from": "x"}),
+        "runs.",
+        "states that exist before the run",
+    ),
+    "category of greedy probes": (
+        with_runs(x=SAME | {"select": {"stage1": ["WeaklyKnown"]}}),
+        "runs.x.select.stage1[0]",
+        "as probe.trained_states is greedy",
+    ),
+    "category of full probes": (
+        with_runs(x=SAME | {"select": {"origin": ["WeaklyKnown & Unknown"]}}),
+        "runs.x.select.origin[0]",
+        "WeaklyKnown or Unknown",
+    ),
+    "replayed category of greedy probes": (
+        with_runs(x=SAME | {"from": "stage1", "replay": {"category": "Unknown", "ratio": 0.2}}),
+        "runs.x.replay.category",
+        "as probe.trained_states is greedy",
+    ),
+    "continued adapter of another rank": (
+        with_runs(x=SAME | {"from": "stage1", "rank": 8}),
+        "runs.x.rank",
+        "64, as in the adapter of stage1 that it continues, or adapter: merge",
+    ),
+    "table of no run": ({"tables": {"one_stage": "stage"}}, "tables.one_stage", "did you mean 'stage1'"),
+    "runs without the tables'": ({"runs": {"stage1": SAME}}, "tables.two_stage", "there is no run 'strategy5'"),
+    "retest table without retests": ({"probe": {"retests": 0}}, "probe.retests", "tables.show has 4"),
+    "choice on what is not evaluated": ({"evaluation": {"splits": ["test"]}}, "choose_on", "evaluation.splits (test)"),
+    "tables without test": ({"evaluation": {"splits": ["dev"]}}, "evaluation.splits", "test among them"),
+}
+
+
+@pytest.mark.parametrize(("overrides", "key", "hint"), MALFORMED.values(), ids=MALFORMED)
+def test_malformed_configs_are_refused(overrides, key, hint):
+    with pytest.raises(InputError) as caught:
+        load(overrides)
+    assert caught.value.key.startswith(key) if key.endswith(".") else caught.value.key == key
+    assert hint in str(caught.value)
+    assert caught.value.file == overrides.get("study", "config")
+
+
+def test_all_problems_are_reported_together():
+    wrong = {"study": "mine", "seeds": [-1], "training": {"rnk": 8}, "models": {"m": TINY | {"hidden_size": 6}}}
+    with pytest.raises(InputError) as caught:
+        load(wrong | {"tables": {"one_stage": "none"}})
+    text = str(caught.value)
+    assert text.startswith("mine: 4 problems:")
+    for key in ("seeds[0]", "training.rnk", "models.m.hidden_size", "tables.one_stage"):
+        assert f"key '{key}': " in text
+    assert text.count("; expected ") == 4
+
+
+@pytest.mark.parametrize("content", [None, "- a\n", "a: [\n"])
+def test_a_default_that_cannot_be_read(tmp_path, content):
+    path = tmp_path / "config.yaml"
+    if content:
+        path.write_text(content)
+    with pytest.raises(InputError, match="expected"):
+        config.load_config({}, path, SCHEMA)
+
+
+def test_runs_have_the_training_defaults_and_their_overrides():
+    loaded = load()
+    table = config.runs(loaded)
+    assert list(table) == ["stage1", "strategy5"]
+    assert table["stage1"].settings == loaded["training"] and table["stage1"].replay is None
+    assert table["strategy5"].settings == loaded["training"] | {"learning_rate": 2.5e-4, "epochs": 4}
+    assert table["strategy5"].parent == "stage1"
+    assert table["strategy5"].replay == {"category": "HighlyKnown", "ratio": 0.2, "state": "stage1"}
+
+
+def test_states_needed():
+    replay = {"category": "HighlyKnown", "ratio": 0.2}
+    study = with_runs(
+        x=SAME | {"from": "stage1", "select": {"strategy5": ["MaybeKnown"], "origin": ["WeaklyKnown"]}},
+        y=SAME | {"from": "x", "replay": replay},
+        z=SAME | {"from": "x", "replay": replay | {"state": "stage1"}},
+    )
+    table = config.runs(load(study))
+    assert config.states_needed(table["x"]) == {"strategy5", "origin"}
+    assert config.states_needed(table["y"]) == {"x", "origin"}
+    assert config.states_needed(table["z"]) == {"stage1", "origin"}
+
+
+def test_adapter_chains():
+    merge = {"adapter": "merge", "rank": 8}
+    study = with_runs(
+        merged=SAME | merge | {"from": "stage1"},
+        more=SAME | {"from": "merged", "rank": 8},
+        again=SAME | merge | {"from": "more"},
+        fresh=SAME | merge,
+    )
+    table = config.runs(load(study))
+    chains = {
+        "origin": [],
+        "stage1": ["stage1"],
+        "strategy5": ["strategy5"],
+        "merged": ["stage1", "merged"],
+        "more": ["stage1", "more"],
+        "again": ["stage1", "more", "again"],
+        "fresh": ["fresh"],
+    }
+    assert {state: config.adapter_chain(table, state) for state in chains} == chains
+
+
+def test_probe_modes():
+    assert [config.probe_mode(load(), state) for state in ("origin", "stage1")] == ["full", "greedy"]
+    assert config.probe_mode(load({"probe": {"trained_states": "full"}}), "stage1") == "full"
+
+
+def test_full_probes_tell_weakly_from_unknown():
+    study = with_runs(x=SAME | {"from": "stage1", "select": {"stage1": ["WeaklyKnown"]}})
+    load(study | {"probe": {"trained_states": "full"}})
