@@ -51,13 +51,14 @@ rule build_facts:
     params:
         dataset=as_json({k: v for k, v in STUDY["dataset"].items() if k not in ("path", "url", "sha256")}),
         world=as_json(STUDY["world"] if STUDY["dataset"]["reader"] == "world" else {}),
+        exemplars=as_json({split: PROBE["shots"] for split in (PROBE["exemplar_split"], STUDY["evaluation"]["exemplar_split"])}),
         source=f"--source {SOURCE}" if SOURCE else "",
         code=code("build_facts"),
     conda:
         "../envs/study.yaml"
     shell:
         "python scripts/build_facts.py {params.source} --dataset {params.dataset:q} --world {params.world:q}"
-        " --seed {wildcards.seed} --facts {output.facts} --communities {output.communities} --counts {output.counts}"
+        " --exemplars {params.exemplars:q} --seed {wildcards.seed} --facts {output.facts} --communities {output.communities} --counts {output.counts}"
         " 2> {log}"
 
 

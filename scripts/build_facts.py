@@ -18,9 +18,12 @@ log = logging.getLogger("gradual")
 
 
 def build(
-    dataset: dict[str, Any], world: dict[str, Any], source: Path | None, seed: int
+    dataset: dict[str, Any], world: dict[str, Any], source: Path | None, exemplars: dict[str, int], seed: int
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """The study's facts, the communities of their subjects, and the counts of facts as read and as kept."""
+    """The study's facts, the communities of their subjects, and the counts of facts as read and as kept.
+
+    `exemplars` says how many other facts of the same relation a split must have to show with any fact.
+    """
     if dataset["reader"] == "world":
         file = "world"
         table, communities = build_world(world, seed)
@@ -38,6 +41,8 @@ def build(
     for split in ("train", "dev", "test"):
         if split not in set(table["split"]):
             raise InputError(file, f"no facts in split {split!r}", "train, dev and test facts", key="dataset.carve")
+    for split, shots in exemplars.items():
+        f.check_exemplars(table, split, shots, file)
     counts = pd.concat([read.assign(stage="read"), f.count(table).assign(stage="kept")])
     return table, communities, counts[["stage", "split", "facts", "single_answer", "relations"]]
 
@@ -46,13 +51,14 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dataset", type=json.loads, required=True, help="the config's section, as JSON")
     parser.add_argument("--world", type=json.loads, required=True, help="the config's section, as JSON")
+    parser.add_argument("--exemplars", type=json.loads, required=True, help="exemplars needed by split, as JSON")
     parser.add_argument("--source", type=Path, help="raw files: a folder or an archive")
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--facts", type=Path, required=True)
     parser.add_argument("--communities", type=Path, required=True)
     parser.add_argument("--counts", type=Path, required=True)
     args = parser.parse_args(argv)
-    table, communities, counts = build(args.dataset, args.world, args.source, args.seed)
+    table, communities, counts = build(args.dataset, args.world, args.source, args.exemplars, args.seed)
     log.info("facts:\n%s", counts.to_string(index=False))
     write_csv(counts, args.counts)
     write_parquet(communities, args.communities)

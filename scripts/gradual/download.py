@@ -12,7 +12,7 @@ import requests
 from gradual.errors import InputError
 
 TIMEOUT = (10, 60)  # seconds to connect, and between two blocks
-BLOCK = 1 << 20
+BLOCK = 1 << 16  # bytes; a broken connection loses at most one block
 FIRST_PAUSE = 1.0  # seconds before the second attempt; doubles with each
 PASSING = (408, 425, 429, 500, 502, 503, 504)  # statuses that another attempt may cure
 RANGE_NOT_SATISFIABLE = 416
@@ -26,9 +26,8 @@ def download(url: str, sha256: str, target: Path, attempts: int = 5) -> None:
     """
     address = urlsplit(url)
     if address.scheme not in ("http", "https") or not address.hostname or address.username:
-        raise InputError(
-            url, "not a URL to download from", "http:// or https://, without credentials", key="dataset.url"
-        )
+        expected = "http:// or https://, without credentials"
+        raise InputError(address.hostname or url, "cannot be downloaded from", expected, key="dataset.url")
     if not re.fullmatch("[0-9a-fA-F]{64}", sha256):
         raise InputError(url, f"the digest {sha256!r}", "64 hex digits", key="dataset.sha256")
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -162,6 +162,16 @@ def drop_overlap(facts: pd.DataFrame, keys: Iterable[str]) -> pd.DataFrame:
     return facts[~(train & drop)].reset_index(drop=True)
 
 
+def check_exemplars(facts: pd.DataFrame, split: str, shots: int, file: object) -> None:
+    """Raise InputError unless every relation has `shots` exemplars in the split beside the fact that is asked about."""
+    asked = facts[facts["split"] != "support"]
+    shown = facts[facts["split"] == split].groupby("relation")["question"].nunique()
+    for relation in sorted(asked["relation"].unique()):
+        if (have := int(shown.get(relation, 0))) < shots + 1:
+            problem = f"relation {relation!r} has {have} questions in split {split!r}"
+            raise InputError(file, problem, f"at least {shots + 1} (one more than probe.shots)", key="relation")
+
+
 def count(facts: pd.DataFrame) -> pd.DataFrame:
     """Rows and rows with one answer by split."""
     single = facts["answers"].str.len() == 1

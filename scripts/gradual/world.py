@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gradual.errors import InputError
 from gradual.facts import make_table
 
 QUESTIONS = {
@@ -52,6 +53,7 @@ NOUNS = (
 ONSETS = "b br d dr f g gr h k kl l m n p pr r s st t tr v z".split()
 VOWELS = "a e i o u ai ei ou".split()
 CODAS = ["", "l", "n", "r", "s", "m", "k"]
+SURNAMES = 12  # per country
 
 
 def _names(rng: np.random.Generator, count: int, endings: list[str], taken: set[str]) -> list[str]:
@@ -85,12 +87,17 @@ class _Country:
 def build_world(settings: dict[str, Any], seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The world's facts table (all of split train; splits are carved later) and its communities.
 
-    `settings` is the config's `world` section. Returns the facts and a table (subject, community).
+    `settings` is the config's `world` section. Returns the facts and a table (subject, community). Raises InputError
+    where there are not enough names for the people or works.
     """
+    names = {"people": len(GIVEN) * SURNAMES * settings["countries"] // 2, "works": len(ADJECTIVES) * len(NOUNS)}
+    for key, most in names.items():
+        if settings[key] > most:
+            raise InputError("config", f"a world of {settings[key]} {key}", f"at most {most}", key=f"world.{key}")
     rng = np.random.default_rng([seed, 1])
     n, coherence = settings["countries"], settings["coherence"]
     taken: set[str] = set()
-    sizes = {key: max(1, settings[key] // n) for key in ("cities", "universities", "labels")} | {"surnames": 12}
+    sizes = {key: max(1, settings[key] // n) for key in ("cities", "universities", "labels")} | {"surnames": SURNAMES}
     countries = [_Country(rng, name, taken, sizes) for name in _names(rng, n, ["ia", "land", "or"], taken)]
     rows: list[dict[str, Any]] = []
     communities: dict[str, str] = {}

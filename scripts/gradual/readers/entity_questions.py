@@ -71,7 +71,9 @@ def _files(raw: Source) -> dict[tuple[str, str], str]:
             continue
         folder, relation, split = match.groups()
         if folder != split:
-            raise InputError(raw.label(name), f"a file of split {split} in folder {folder}", f"{relation}.{folder}.json")
+            raise InputError(
+                raw.label(name), f"a file of split {split} in folder {folder}", f"{relation}.{folder}.json"
+            )
         if relation not in TEMPLATES:
             raise InputError(raw.label(name), f"unknown relation {relation!r}", f"one of {', '.join(TEMPLATES)}")
         if (split, relation) in files:

@@ -10,7 +10,8 @@ import pandas as pd
 
 from gradual.errors import InputError
 
-FILE = Path(__file__).with_name("paper.csv")
+RESOURCES = ("paper.csv",)  # read by the code fingerprint
+FILE = Path(__file__).with_name(RESOURCES[0])
 
 
 @cache

@@ -1,0 +1,114 @@
+"""The tiny study, end to end: what must hold of any study's results."""
+
+import json
+import re
+
+import pandas as pd
+import pytest
+from conftest import snakemake_in
+
+RESULTS = "results/tiny"
+MODEL = f"{RESULTS}/seed0/small"
+TINY = ("--configfile", "tests/workflow/tiny.yaml")
+
+
+@pytest.fixture(scope="module")
+def facts(finished):
+    return pd.read_parquet(finished / RESULTS / "seed0/facts.parquet").set_index("fact_id")
+
+
+def categories(finished, state, probe=0):
+    table = pd.read_parquet(finished / MODEL / state / f"probe-{probe}" / "categories.parquet")
+    return table.set_index("fact_id")["category"]
+
+
+@pytest.mark.parametrize(("state", "probe"), [("origin", 0), ("origin", 1), ("stage1", 0), ("strategy5", 0)])
+def test_every_probe_sorts_exactly_the_train_facts(finished, facts, state, probe):
+    assert set(categories(finished, state, probe).index) == set(facts.index[facts["split"] == "train"])
+
+
+def test_the_origin_has_every_category(finished):
+    assert set(categories(finished, "origin")) == {"HighlyKnown", "MaybeKnown", "WeaklyKnown", "Unknown"}
+
+
+def test_each_prompt_has_one_greedy_answer_and_unsolved_facts_all_samples(finished, facts):
+    shards = sorted((finished / MODEL / "origin/probe-0").glob("generations-*.parquet"))
+    assert len(shards) == 2
+    said = pd.concat(map(pd.read_parquet, shards))
+    greedy = said[said["kind"] == "greedy"]
+    train = facts.index[facts["split"] == "train"]
+    assert sorted(map(tuple, greedy[["fact_id", "prompt_index"]].values)) == sorted((f, p) for f in train for p in range(6))
+    gold = greedy["fact_id"].map(facts["answers"].str[0])
+    solved = set(greedy["fact_id"][greedy["text"] == gold])
+    samples = said[said["kind"] == "sampled"].groupby(["fact_id", "prompt_index"])["count"].sum()
+    assert set(samples) == {4}
+    assert set(samples.index.get_level_values(0)) == set(train) - solved
+
+
+def test_training_uses_the_selected_train_facts_only_and_replays_the_highly_known(finished, facts):
+    origin, stage1 = categories(finished, "origin"), categories(finished, "stage1")
+    one = pd.read_parquet(finished / MODEL / "stage1/selection.parquet")
+    assert set(one["fact_id"]) == set(origin.index[origin == "MaybeKnown"])
+    two = pd.read_parquet(finished / MODEL / "strategy5/selection.parquet").set_index("fact_id")["role"]
+    assert set(two.index[two == "train"]) == set(stage1.index[stage1 == "MaybeKnown"])
+    assert set(two.index[two == "replay"]) == set(stage1.index[stage1 == "HighlyKnown"])
+    assert set(facts.loc[[*one["fact_id"], *two.index], "split"]) == {"train"}
+
+
+def test_an_epoch_replays_a_fifth_of_the_highly_known(finished):
+    role = pd.read_parquet(finished / MODEL / "strategy5/selection.parquet")["role"].value_counts()
+    expected = role["train"] + round(0.2 * role["replay"])
+    loss = pd.read_csv(finished / MODEL / "strategy5/loss.csv")
+    assert len(loss) == 2 * -(-expected // 32)
+
+
+def test_the_margins_of_the_transitions_are_the_counts(finished):
+    counts = pd.read_csv(finished / RESULTS / "tables/table_02.csv")
+    origin, stage1 = categories(finished, "origin"), categories(finished, "stage1")
+    n = len(origin)
+    assert counts["n"].unique().tolist() == [n]
+    by_category = dict(zip(counts["type"], counts["count"], strict=True))
+    assert by_category == origin.value_counts().to_dict()
+    transitions = pd.read_csv(finished / RESULTS / "tables/table_03.csv")
+    assert transitions.groupby("origin_type")["count"].sum().to_dict() == by_category
+    assert transitions.groupby("new_type")["count"].sum().to_dict() == stage1.value_counts().to_dict()
+
+
+def test_test_accuracy_is_that_of_the_chosen_epoch(finished):
+    table = pd.read_csv(finished / RESULTS / "tables/table_07.csv").set_index("stage")
+    for stage, state in (("One-Stage", "stage1"), ("Two-Stage", "strategy5")):
+        accuracy = pd.read_csv(finished / MODEL / state / "evaluation/accuracy.csv")
+        chosen = json.loads((finished / MODEL / state / "adapter/chosen.json").read_text())
+        dev, test = (accuracy[accuracy["split"] == split].set_index("epoch")["accuracy"] for split in ("dev", "test"))
+        assert chosen == {"epoch": int(dev.idxmax()), "chosen_on": "dev"}
+        assert table.loc[stage, "percent"] == pytest.approx(100 * test[chosen["epoch"]])
+
+
+def test_provenance_names_config_data_models_packages_and_times(finished):
+    provenance = json.loads((finished / RESULTS / "provenance.json").read_text())
+    assert provenance["config"]["study"] == "tiny"
+    assert len(provenance["data_sha256"][f"{RESULTS}/seed0/facts.parquet"]) == 64
+    assert provenance["base_models"][f"{MODEL}/base/base.json"]["model.safetensors"]
+    assert provenance["packages"]["torch"]
+    assert {job["rule"] for job in provenance["jobs"]} >= {"pretrain_base", "probe_facts", "evaluate_epochs"}
+
+
+def jobs_to_run(folder):
+    done = snakemake_in(folder)("--cores", "2", "-n", *TINY)
+    assert done.returncode == 0, done.stdout[-3000:]
+    return set(re.findall(r"^(?:local)?rule (\w+):", done.stdout, re.MULTILINE)) - {"all"}
+
+
+def test_a_finished_study_has_nothing_to_do_and_a_comment_changes_nothing(finished):
+    assert jobs_to_run(finished) == set()
+    module = finished / "scripts/gradual/grading.py"
+    text = module.read_text()
+    module.write_text("# A remark.\n" + text.replace("import re", "import re  # regular expressions", 1))
+    try:
+        assert jobs_to_run(finished) == set()
+        module.write_text(text.replace(".casefold() in output", ".lower() in output"))
+        changed = jobs_to_run(finished)
+    finally:
+        module.write_text(text)
+    assert "grade_generations" in changed
+    assert not changed & {"probe_facts", "pretrain_base", "build_facts"}
