@@ -18,6 +18,6 @@ include: "rules/tables.smk"
 rule all:
     default_target: True
     input:
-        RESULTS + "/tables.md",
-        RESULTS + "/provenance.json",
+        of_study("tables.md"),
+        of_study("provenance.json"),
     localrule: True

@@ -1,26 +1,25 @@
 # A base model is known by its handle base.json, wherever its files are.
 
 
-def models_from(*sources):
-    """A wildcard constraint: the models of these sources; nothing matches where there are none."""
-    return "|".join(name for name, model in MODELS.items() if model["source"] in sources) or "^$"
-
-
 rule pretrain_base:
     input:
-        corpus=SEED + "/corpus.parquet",
+        corpus=of_seed("corpus.parquet"),
     output:
-        base=MODEL + "/base/base.json",
-        loss=MODEL + "/base/loss.csv",
+        base=of_model("base/base.json"),
+        loss=of_model("base/loss.csv"),
         model=expand(
-            MODEL + "/base/{file}",
+            of_model("base/{file}"),
             file=["model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json"],
             allow_missing=True,
         ),
     log:
-        LOGS + "/pretrain_base/{model}-seed{seed}.log",
+        log_file("pretrain_base/{model}-seed{seed}.log"),
     benchmark:
-        BENCHMARKS + "/pretrain_base/{model}-seed{seed}.tsv"
+        benchmark_file("pretrain_base/{model}-seed{seed}.tsv")
+    wildcard_constraints:
+        model=models_from("pretrain"),
+    conda:
+        "../envs/study.yaml"
     threads: THREADS
     params:
         model=lambda wildcards: as_json(
@@ -28,10 +27,6 @@ rule pretrain_base:
         ),
         settings=as_json(STUDY["pretraining"]),
         code=code("pretrain_base"),
-    wildcard_constraints:
-        model=models_from("pretrain"),
-    conda:
-        "../envs/study.yaml"
     shell:
         "python scripts/pretrain_base.py --corpus {input.corpus} --model {params.model:q} --settings {params.settings:q}"
         " --seed {wildcards.seed} --loss {output.loss} --base {output.base} 2> {log}"
@@ -39,18 +34,18 @@ rule pretrain_base:
 
 rule fetch_base:
     output:
-        base=MODEL + "/base/base.json",
+        base=of_model("base/base.json"),
     log:
-        LOGS + "/fetch_base/{model}-seed{seed}.log",
+        log_file("fetch_base/{model}-seed{seed}.log"),
+    wildcard_constraints:
+        model=models_from("folder", "hub"),
+    localrule: True
+    conda:
+        "../envs/study.yaml"
     params:
         model=lambda wildcards: as_json(
             {k: v for k, v in MODELS[wildcards.model].items() if k in ("source", "path", "repo", "revision")}
         ),
         code=code("fetch_base"),
-    wildcard_constraints:
-        model=models_from("folder", "hub"),
-    conda:
-        "../envs/study.yaml"
-    localrule: True
     shell:
         "python scripts/fetch_base.py --model {params.model:q} --base {output.base} 2> {log}"

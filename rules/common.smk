@@ -1,7 +1,6 @@
 # The study, its paths and the few helpers that all rules share.
 
 import json
-import os
 import sys
 
 from snakemake.exceptions import WorkflowError
@@ -24,12 +23,6 @@ SEEDS = STUDY["seeds"]
 MODELS = STUDY["models"]
 PROBE = STUDY["probe"]
 RESULTS = f"results/{STUDY['study']}"
-SEED = RESULTS + "/seed{seed}"
-MODEL = SEED + "/{model}"
-STATE = MODEL + "/{state}"
-RUN = MODEL + "/{run}"
-LOGS = RESULTS + "/logs"
-BENCHMARKS = RESULTS + "/benchmarks"
 
 # Jobs of different models and seeds run side by side; what cores remain is shared among them.
 THREADS = max(1, (workflow.cores or 1) // (len(MODELS) * len(SEEDS)))
@@ -48,6 +41,34 @@ wildcard_constraints:
     table=r"\d\d",
 
 
+def of_study(file):
+    return f"{RESULTS}/{file}"
+
+
+def of_seed(file):
+    return of_study(f"seed{{seed}}/{file}")
+
+
+def of_model(file):
+    return of_seed(f"{{model}}/{file}")
+
+
+def of_state(file):
+    return of_model(f"{{state}}/{file}")
+
+
+def of_run(file):
+    return of_model(f"{{run}}/{file}")
+
+
+def log_file(name):
+    return of_study(f"logs/{name}")
+
+
+def benchmark_file(name):
+    return of_study(f"benchmarks/{name}")
+
+
 def code(script):
     """The meaning of a script and of the library modules it uses: a change of it re-runs the rule."""
     return code_fingerprint(ROOT / "scripts" / f"{script}.py", ROOT / "scripts" / "gradual")
@@ -64,7 +85,7 @@ def dtype(wildcards):
 
 def adapter_folders(states):
     """The chosen adapters of the states, as wildcard patterns of folders."""
-    return [f"{MODEL}/{state}/adapter" for state in states]
+    return [of_model(f"{state}/adapter") for state in states]
 
 
 def adapter_files(folders):
@@ -73,7 +94,7 @@ def adapter_files(folders):
 
 
 def epoch_folders(run):
-    return [f"{MODEL}/{run}/epochs/epoch-{epoch:02}" for epoch in range(1, RUNS[run].settings["epochs"] + 1)]
+    return [of_model(f"{run}/epochs/epoch-{epoch:02}") for epoch in range(1, RUNS[run].settings["epochs"] + 1)]
 
 
 def beneath(run):
@@ -89,3 +110,49 @@ def continued(run):
 def in_folders(states, flag=""):
     """A params function: the flag and the folders of the states' adapters, nothing where there are none."""
     return lambda wildcards: [flag, *expand(adapter_folders(states), **wildcards)] if states else []
+
+
+def raw_source():
+    """The dataset's raw files: the local path where it exists, else the download; nothing for the generated world."""
+    dataset = STUDY["dataset"]
+    if dataset["reader"] == "world":
+        return None
+    if dataset["path"] and (Path(dataset["path"]).expanduser().exists() or not dataset["url"]):
+        return str(Path(dataset["path"]).expanduser())
+    return f"data/{STUDY['study']}-{dataset['url'].rpartition('/')[2]}"
+
+
+SOURCE = raw_source()
+
+
+def raw_files(wildcards):
+    """What Snakemake tracks of the raw files: each file of a folder, or the archive."""
+    if SOURCE and Path(SOURCE).is_dir():
+        return sorted(str(p) for p in Path(SOURCE).rglob("*") if p.suffix in (".json", ".jsonl", ".tsv"))
+    return [SOURCE] if SOURCE else []
+
+
+def models_from(*sources):
+    """A wildcard constraint: the models of these sources; nothing matches where there are none."""
+    return "|".join(name for name, model in MODELS.items() if model["source"] in sources) or "^$"
+
+
+def state_adapters(wildcards):
+    return adapter_folders(study.adapter_chain(RUNS, wildcards.state))
+
+
+def evaluated_epochs(wildcards):
+    return [] if wildcards.state == "origin" else epoch_folders(wildcards.state)
+
+
+def evaluated_beneath(wildcards):
+    return [] if wildcards.state == "origin" else adapter_folders(beneath(wildcards.state))
+
+
+def parent_generations(wildcards):
+    """The parent's answers, which a run's must not all equal."""
+    return (
+        []
+        if wildcards.state == "origin"
+        else of_model(f"{RUNS[wildcards.state].parent}/evaluation/generations.parquet")
+    )

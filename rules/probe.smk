@@ -1,21 +1,19 @@
 # Facts -> prompts -> generations -> grades -> categories, for any state of the model.
 
 
-def state_adapters(wildcards):
-    return adapter_folders(study.adapter_chain(RUNS, wildcards.state))
-
-
 rule probe_facts:
     input:
-        base=MODEL + "/base/base.json",
-        facts=SEED + "/facts.parquet",
+        base=of_model("base/base.json"),
+        facts=of_seed("facts.parquet"),
         adapters=lambda wildcards: adapter_files(state_adapters(wildcards)),
     output:
-        generations=STATE + "/probe-{probe}/generations-{shard}.parquet",
+        generations=of_state("probe-{probe}/generations-{shard}.parquet"),
     log:
-        LOGS + "/probe_facts/{model}-seed{seed}-{state}-{probe}-{shard}.log",
+        log_file("probe_facts/{model}-seed{seed}-{state}-{probe}-{shard}.log"),
     benchmark:
-        BENCHMARKS + "/probe_facts/{model}-seed{seed}-{state}-{probe}-{shard}.tsv"
+        benchmark_file("probe_facts/{model}-seed{seed}-{state}-{probe}-{shard}.tsv")
+    conda:
+        "../envs/study.yaml"
     threads: THREADS
     params:
         adapters=lambda wildcards: expand(state_adapters(wildcards), **wildcards),
@@ -23,8 +21,6 @@ rule probe_facts:
         mode=lambda wildcards: "greedy" if int(wildcards.probe) else study.probe_mode(STUDY, wildcards.state),
         dtype=dtype,
         code=code("probe_facts"),
-    conda:
-        "../envs/study.yaml"
     shell:
         "python scripts/probe_facts.py --base {input.base} --adapters {params.adapters} --facts {input.facts}"
         " --settings {params.settings:q} --dtype {params.dtype} --mode {params.mode} --seed {wildcards.seed}"
@@ -35,19 +31,19 @@ rule probe_facts:
 rule grade_generations:
     input:
         generations=expand(
-            STATE + "/probe-{probe}/generations-{shard}.parquet", shard=range(PROBE["shards"]), allow_missing=True
+            of_state("probe-{probe}/generations-{shard}.parquet"), shard=range(PROBE["shards"]), allow_missing=True
         ),
-        facts=SEED + "/facts.parquet",
+        facts=of_seed("facts.parquet"),
     output:
-        grades=STATE + "/probe-{probe}/grades.parquet",
+        grades=of_state("probe-{probe}/grades.parquet"),
     log:
-        LOGS + "/grade_generations/{model}-seed{seed}-{state}-{probe}.log",
+        log_file("grade_generations/{model}-seed{seed}-{state}-{probe}.log"),
     benchmark:
-        BENCHMARKS + "/grade_generations/{model}-seed{seed}-{state}-{probe}.tsv"
-    params:
-        code=code("grade_generations"),
+        benchmark_file("grade_generations/{model}-seed{seed}-{state}-{probe}.tsv")
     conda:
         "../envs/study.yaml"
+    params:
+        code=code("grade_generations"),
     shell:
         "python scripts/grade_generations.py --generations {input.generations} --facts {input.facts}"
         " --grades {output.grades} 2> {log}"
@@ -55,20 +51,20 @@ rule grade_generations:
 
 rule categorize_facts:
     input:
-        grades=STATE + "/probe-{probe}/grades.parquet",
-        facts=SEED + "/facts.parquet",
+        grades=of_state("probe-{probe}/grades.parquet"),
+        facts=of_seed("facts.parquet"),
     output:
-        categories=STATE + "/probe-{probe}/categories.parquet",
-        counts=STATE + "/probe-{probe}/counts.csv",
+        categories=of_state("probe-{probe}/categories.parquet"),
+        counts=of_state("probe-{probe}/counts.csv"),
     log:
-        LOGS + "/categorize_facts/{model}-seed{seed}-{state}-{probe}.log",
+        log_file("categorize_facts/{model}-seed{seed}-{state}-{probe}.log"),
+    localrule: True
+    conda:
+        "../envs/study.yaml"
     params:
         scoring=STUDY["scoring"],
         mode=lambda wildcards: "greedy" if int(wildcards.probe) else study.probe_mode(STUDY, wildcards.state),
         code=code("categorize_facts"),
-    conda:
-        "../envs/study.yaml"
-    localrule: True
     shell:
         "python scripts/categorize_facts.py --grades {input.grades} --facts {input.facts} --scoring {params.scoring}"
         " --mode {params.mode} --categories {output.categories} --counts {output.counts} 2> {log}"

@@ -3,14 +3,17 @@
 
 rule write_table:
     input:
-        lambda wildcards: [f"{RESULTS}/{path}" for path in tables.inputs(int(wildcards.table), STUDY)],
+        lambda wildcards: [of_study(path) for path in tables.inputs(int(wildcards.table), STUDY)],
     output:
-        csv=f"{RESULTS}/{layout.table_csv('{table}')}",
-        markdown=f"{RESULTS}/{layout.table_markdown('{table}')}",
+        csv=of_study(layout.table_csv("{table}")),
+        markdown=of_study(layout.table_markdown("{table}")),
     log:
-        LOGS + "/write_table/{table}.log",
+        log_file("write_table/{table}.log"),
+    localrule: True
+    conda:
+        "../envs/study.yaml"
     params:
-        results=RESULTS,
+        results=lambda wildcards, output: str(Path(output.csv).parents[1]),
         seeds=SEEDS,
         models=as_json({name: {"label": m["label"], "paper": m["paper"]} for name, m in MODELS.items()}),
         one_stage=STUDY["tables"]["one_stage"],
@@ -19,9 +22,6 @@ rule write_table:
         scoring=STUDY["scoring"],
         choose_on=STUDY["choose_on"],
         code=code("write_table"),
-    conda:
-        "../envs/study.yaml"
-    localrule: True
     shell:
         "python scripts/write_table.py --number {wildcards.table} --results {params.results} --seeds {params.seeds}"
         " --models {params.models:q} --one-stage {params.one_stage} --two-stage {params.two_stage}"
@@ -31,19 +31,19 @@ rule write_table:
 
 rule collect_tables:
     input:
-        [f"{RESULTS}/{layout.table_markdown(number)}" for number in STUDY["tables"]["show"]],
+        [of_study(layout.table_markdown(number)) for number in STUDY["tables"]["show"]],
     output:
-        f"{RESULTS}/{layout.tables()}",
+        of_study(layout.tables()),
     log:
-        LOGS + "/collect_tables.log",
+        log_file("collect_tables.log"),
+    localrule: True
+    conda:
+        "../envs/study.yaml"
     params:
         study=STUDY["study"],
         models=[model["label"] for model in MODELS.values()],
         seeds=SEEDS,
         code=code("collect_tables"),
-    conda:
-        "../envs/study.yaml"
-    localrule: True
     shell:
         "python scripts/collect_tables.py --study {params.study} --models {params.models:q} --seeds {params.seeds}"
         " --tables {input} --output {output} 2> {log}"
@@ -51,20 +51,20 @@ rule collect_tables:
 
 rule write_provenance:
     input:
-        tables=f"{RESULTS}/{layout.tables()}",
-        facts=expand(SEED + "/facts.parquet", seed=SEEDS),
-        bases=expand(MODEL + "/base/base.json", seed=SEEDS, model=MODELS),
+        tables=of_study(layout.tables()),
+        facts=expand(of_seed("facts.parquet"), seed=SEEDS),
+        bases=expand(of_model("base/base.json"), seed=SEEDS, model=MODELS),
     output:
-        f"{RESULTS}/{layout.provenance()}",
+        of_study(layout.provenance()),
     log:
-        LOGS + "/write_provenance.log",
-    params:
-        config=as_json(STUDY),
-        benchmarks=BENCHMARKS,
-        code=code("write_provenance"),
+        log_file("write_provenance.log"),
+    localrule: True
     conda:
         "../envs/study.yaml"
-    localrule: True
+    params:
+        config=as_json(STUDY),
+        benchmarks=lambda wildcards, output: str(Path(output[0]).parent / "benchmarks"),
+        code=code("write_provenance"),
     shell:
         "python scripts/write_provenance.py --config {params.config:q} --benchmarks {params.benchmarks}"
         " --facts {input.facts} --bases {input.bases} --output {output} 2> {log}"

@@ -4,20 +4,21 @@
 rule select_facts:
     input:
         categories=lambda wildcards: [
-            f"{MODEL}/{state}/probe-0/categories.parquet" for state in sorted(study.states_needed(RUNS[wildcards.run]))
+            of_model(f"{state}/probe-0/categories.parquet")
+            for state in sorted(study.states_needed(RUNS[wildcards.run]))
         ],
     output:
-        selection=RUN + "/selection.parquet",
+        selection=of_run("selection.parquet"),
     log:
-        LOGS + "/select_facts/{model}-seed{seed}-{run}.log",
+        log_file("select_facts/{model}-seed{seed}-{run}.log"),
+    localrule: True
+    conda:
+        "../envs/study.yaml"
     params:
         states=lambda wildcards: sorted(study.states_needed(RUNS[wildcards.run])),
         select=lambda wildcards: as_json(RUNS[wildcards.run].select),
         replay=lambda wildcards: as_json(RUNS[wildcards.run].replay),
         code=code("select_facts"),
-    conda:
-        "../envs/study.yaml"
-    localrule: True
     shell:
         "python scripts/select_facts.py --run {wildcards.run} --states {params.states} --categories {input.categories}"
         " --select {params.select:q} --replay {params.replay:q} --selection {output.selection} 2> {log}"
@@ -30,18 +31,20 @@ for run in RUNS:
         name:
             f"train_adapter_{run}"
         input:
-            base=MODEL + "/base/base.json",
-            facts=SEED + "/facts.parquet",
-            selection=f"{MODEL}/{run}/selection.parquet",
+            base=of_model("base/base.json"),
+            facts=of_seed("facts.parquet"),
+            selection=of_model(f"{run}/selection.parquet"),
             merge=adapter_files(adapter_folders(beneath(run))),
             parent=adapter_files(adapter_folders(continued(run))),
         output:
             epochs=adapter_files(epoch_folders(run)),
-            loss=f"{MODEL}/{run}/loss.csv",
+            loss=of_model(f"{run}/loss.csv"),
         log:
-            f"{LOGS}/train_adapter/{{model}}-seed{{seed}}-{run}.log",
+            log_file(f"train_adapter/{{model}}-seed{{seed}}-{run}.log"),
         benchmark:
-            f"{BENCHMARKS}/train_adapter/{{model}}-seed{{seed}}-{run}.tsv"
+            benchmark_file(f"train_adapter/{{model}}-seed{{seed}}-{run}.tsv")
+        conda:
+            "../envs/study.yaml"
         threads: THREADS
         params:
             run=run,
@@ -53,8 +56,6 @@ for run in RUNS:
             format=PROBE["format"],
             dtype=dtype,
             code=code("train_adapter"),
-        conda:
-            "../envs/study.yaml"
         shell:
             "python scripts/train_adapter.py --base {input.base} --merge {params.merge} {params.parent}"
             " --facts {input.facts} --selection {input.selection} --settings {params.settings:q}"
@@ -64,21 +65,21 @@ for run in RUNS:
 
 rule choose_epoch:
     input:
-        accuracy=RUN + "/evaluation/accuracy.csv",
+        accuracy=of_run("evaluation/accuracy.csv"),
         epochs=lambda wildcards: adapter_files(epoch_folders(wildcards.run)),
     output:
-        adapter=adapter_files([RUN + "/adapter"]),
-        chosen=RUN + "/adapter/chosen.json",
+        adapter=adapter_files([of_run("adapter")]),
+        chosen=of_run("adapter/chosen.json"),
     log:
-        LOGS + "/choose_epoch/{model}-seed{seed}-{run}.log",
-    params:
-        epochs=lambda wildcards: expand(epoch_folders(wildcards.run), **wildcards),
-        adapter=lambda wildcards: expand(RUN + "/adapter", **wildcards),
-        split=STUDY["choose_on"],
-        code=code("choose_epoch"),
+        log_file("choose_epoch/{model}-seed{seed}-{run}.log"),
+    localrule: True
     conda:
         "../envs/study.yaml"
-    localrule: True
+    params:
+        epochs=lambda wildcards: expand(epoch_folders(wildcards.run), **wildcards),
+        adapter=lambda wildcards: expand(of_run("adapter"), **wildcards),
+        split=STUDY["choose_on"],
+        code=code("choose_epoch"),
     shell:
         "python scripts/choose_epoch.py --accuracy {input.accuracy} --split {params.split} --epochs {params.epochs}"
         " --adapter {params.adapter} --chosen {output.chosen} 2> {log}"

@@ -29,7 +29,9 @@ def main(argv: list[str] | None = None) -> None:
     told = exposure(facts, args.settings, np.random.default_rng([args.seed, 2]))
     texts = list(documents(facts, told, communities if len(communities) else None, args.settings, args.seed))
     corpus = pd.DataFrame(texts, columns=["kind", "text"])
-    log.info("documents and words by kind:\n%s", corpus["text"].str.split().str.len().groupby(corpus["kind"]).describe())
+    log.info(
+        "documents and words by kind:\n%s", corpus["text"].str.split().str.len().groupby(corpus["kind"]).describe()
+    )
     write_parquet(told, args.exposure)
     write_parquet(corpus, args.corpus)
 

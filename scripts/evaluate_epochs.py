@@ -18,7 +18,9 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--base", type=Path, required=True, help="handle of the base model")
     parser.add_argument("--merge", type=Path, nargs="*", default=[], help="adapter folders beneath those of the epochs")
-    parser.add_argument("--epochs", type=Path, nargs="*", default=[], help="the adapter folder of each epoch; none: origin")
+    parser.add_argument(
+        "--epochs", type=Path, nargs="*", default=[], help="the adapter folder of each epoch; none: origin"
+    )
     parser.add_argument("--facts", type=Path, required=True)
     parser.add_argument("--probe", type=json.loads, required=True, help="the config's probe section, as JSON")
     parser.add_argument("--settings", type=json.loads, required=True, help="the config's evaluation section, as JSON")

@@ -145,7 +145,11 @@ def train_tokenizer(documents: list[str], vocabulary: int, architecture: str) ->
         )
     tokens = {"bos_token": BEGIN_OF_TEXT} if llama else {}
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, eos_token=END_OF_TEXT, pad_token=END_OF_TEXT, clean_up_tokenization_spaces=False, **tokens
+        tokenizer_object=tokenizer,
+        eos_token=END_OF_TEXT,
+        pad_token=END_OF_TEXT,
+        clean_up_tokenization_spaces=False,
+        **tokens,
     )
 
 

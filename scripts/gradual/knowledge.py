@@ -32,7 +32,9 @@ def categorize(grades: pd.DataFrame, scoring: str, mode: str, file: str) -> pd.D
         raise InputError(file, f"fact {fact_id} has no greedy answer", "an answer to every prompt", key="kind")
     if mode == "full":
         for fact_id in table.index[unsolved & (table["sampled_n"] == 0)]:
-            raise InputError(file, f"fact {fact_id} has no sampled answer", "samples of every unsolved fact", key="kind")
+            raise InputError(
+                file, f"fact {fact_id} has no sampled answer", "samples of every unsolved fact", key="kind"
+            )
     none_right = np.where(table["sampled_right"] > 0, WEAKLY, UNKNOWN) if mode == "full" else WEAKLY_OR_UNKNOWN
     table["category"] = np.select(
         [table["greedy_right"] == table["greedy_n"], ~unsolved], [HIGHLY, MAYBE], default=none_right

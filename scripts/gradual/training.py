@@ -41,7 +41,8 @@ def tokenize(example: Example, tokenizer: Any, style: str, loss_on: str) -> dict
     ids = encoded["input_ids"]
     starts = [start for start, _ in encoded["offset_mapping"]]
     labels = [
-        token if loss_on == "text" or start >= len(prompt) else IGNORED for token, start in zip(ids, starts, strict=True)
+        token if loss_on == "text" or start >= len(prompt) else IGNORED
+        for token, start in zip(ids, starts, strict=True)
     ]
     return {"input_ids": ids, "labels": labels}
 
@@ -176,7 +177,9 @@ def train_adapter(
     class StopAtBadLoss(TrainerCallback):
         def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float], **_: Any) -> None:
             if not math.isfinite(logs.get("loss", 0.0)) or not math.isfinite(logs.get("grad_norm", 0.0)):
-                raise InputError("training", f"the loss is not finite at step {state.global_step}", "a lower learning_rate")
+                raise InputError(
+                    "training", f"the loss is not finite at step {state.global_step}", "a lower learning_rate"
+                )
 
     class EpochTrainer(Trainer):
         def _get_train_sampler(self, train_dataset: Any = None) -> EpochSampler:

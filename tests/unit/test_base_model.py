@@ -2,7 +2,6 @@ import json
 import shutil
 
 import pytest
-from tiny import base_model
 
 from gradual.base_model import (
     check_adapter,
@@ -15,6 +14,7 @@ from gradual.base_model import (
     write_handle,
 )
 from gradual.errors import InputError
+from tiny import base_model
 
 MODEL = {
     "architecture": "qwen2", "hidden_size": 32, "intermediate_size": 48, "layers": 1, "heads": 1, "key_value_heads": 1,

@@ -4,12 +4,13 @@ import json
 from copy import deepcopy
 from pathlib import Path
 
-import describe_config
 import pytest
 import yaml
+from jsonschema import Draft202012Validator
+
+import describe_config
 from gradual import config, facts, grading, knowledge, tables
 from gradual.errors import InputError
-from jsonschema import Draft202012Validator
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULT, SCHEMA = ROOT / "config.yaml", ROOT / "schemas" / "config.schema.json"

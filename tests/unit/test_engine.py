@@ -3,13 +3,13 @@ from collections import Counter
 import numpy as np
 import pytest
 from scipy import stats
-from tiny import base_model, facts
 
 from gradual.base_model import load_model, load_tokenizer
 from gradual.engines.interface import Decoding, Prompt
 from gradual.engines.transformers import TransformersEngine, load_engine
 from gradual.probing import fact_prompts
 from gradual.prompts import ExemplarPool, PromptSettings, plain, seeded
+from tiny import base_model, facts
 
 
 def groups(prompts=3, split="train"):
@@ -62,9 +62,9 @@ def sample_alone(model, tokenizer, prompt, decoding, sample):
     """The reference: one sample, token by token, from its own stream of uniform numbers."""
     import torch
 
-    uniforms = np.random.Generator(
-        np.random.Philox(key=seeded(decoding.seed, prompt.fact_id, prompt.index))
-    ).random((decoding.samples, decoding.max_new_tokens))
+    uniforms = np.random.Generator(np.random.Philox(key=seeded(decoding.seed, prompt.fact_id, prompt.index))).random(
+        (decoding.samples, decoding.max_new_tokens)
+    )
     ids = tokenizer(prompt.text)["input_ids"]
     new = []
     for step in range(decoding.max_new_tokens):

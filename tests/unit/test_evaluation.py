@@ -1,9 +1,9 @@
 import pandas as pd
 import pytest
-from tiny import facts
 
 from gradual.errors import InputError
 from gradual.evaluation import accuracy_by_epoch, check_adapter_effect, choose_epoch, grade_epochs
+from tiny import facts
 
 
 def generations(texts_by_epoch):
@@ -34,7 +34,9 @@ def test_accuracy_by_epoch_and_split():
 
 
 def test_the_epoch_is_chosen_on_the_named_split_and_the_earliest_of_equals():
-    accuracy = accuracy_by_epoch(grade_epochs(generations({1: right_on("dev"), 2: right, 3: right}), facts()), "substring")
+    accuracy = accuracy_by_epoch(
+        grade_epochs(generations({1: right_on("dev"), 2: right, 3: right}), facts()), "substring"
+    )
     assert choose_epoch(accuracy, "dev") == 1
     assert choose_epoch(accuracy, "test") == 2
     with pytest.raises(InputError, match="no epoch was evaluated on 'support'"):

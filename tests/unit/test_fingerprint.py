@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from gradual.errors import InputError
 from gradual.fingerprint import code_fingerprint
 

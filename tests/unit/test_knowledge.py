@@ -1,6 +1,5 @@
 import pandas as pd
 import pytest
-from tiny import base_model, facts
 
 from gradual.engines.interface import GENERATION_COLUMNS, Decoding
 from gradual.engines.transformers import load_engine
@@ -9,6 +8,7 @@ from gradual.grading import RULES, count_right, grade
 from gradual.knowledge import categorize
 from gradual.probing import _rows, fact_prompts, unsolved
 from gradual.prompts import ExemplarPool, PromptSettings, plain
+from tiny import base_model, facts
 
 
 def grades(**facts_):

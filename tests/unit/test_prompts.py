@@ -1,10 +1,10 @@
 import pytest
-from tiny import base_model, facts
 
 from gradual.base_model import load_tokenizer
 from gradual.errors import InputError
 from gradual.facts import make_table
 from gradual.prompts import ExemplarPool, PromptSettings, exemplars_of, plain, renderer
+from tiny import base_model, facts
 
 
 def rows(table):

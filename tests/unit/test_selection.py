@@ -6,7 +6,9 @@ from gradual.selection import epoch_order, replay_size, select_facts
 
 
 def categories(**facts):
-    return pd.DataFrame({"fact_id": list(facts), "category": [c + "Known" if c != "Unknown" else c for c in facts.values()]})
+    return pd.DataFrame(
+        {"fact_id": list(facts), "category": [c + "Known" if c != "Unknown" else c for c in facts.values()]}
+    )
 
 
 ORIGIN = categories(a="Highly", b="Maybe", c="Weakly", d="Unknown", e="Maybe", f="Highly")

@@ -2,7 +2,6 @@ import shutil
 
 import pandas as pd
 import pytest
-from tiny import base_model, facts
 
 from gradual.base_model import load_model, load_tokenizer
 from gradual.errors import InputError
@@ -18,6 +17,7 @@ from gradual.training import (
     tokenize,
     train_adapter,
 )
+from tiny import base_model, facts
 
 SETTINGS = {
     "rank": 4, "alpha": 8, "dropout": 0.1, "targets": ["q_proj", "v_proj"], "batch": 4, "micro_batch": 2,

@@ -86,7 +86,7 @@ def test_false_answers_are_answers_of_the_same_relation(world, told):
 def test_documents_are_a_function_of_their_seed_and_as_long_as_asked(world, told, texts):
     assert texts == list(documents(world[0], told, world[1], CORPUS, 5))
     assert texts != list(documents(world[0], told, world[1], CORPUS, 6))
-    words = pd.Series({kind: 0 for kind in ("statement", "question")})
+    words = pd.Series(dict.fromkeys(("statement", "question"), 0))
     for kind, text in texts:
         words[kind] += len(text.split())
     assert CORPUS["words"] <= words.sum() < CORPUS["words"] + 200
@@ -118,7 +118,9 @@ def test_each_source_states_its_own_answers(world, told, texts):
 
 def test_question_documents_ask_only_what_they_may(world, told, texts):
     may = set(world[0]["question"][told["asked"]])
-    asked = {line.removeprefix("Q: ") for k, t in texts if k == "question" for line in t.splitlines() if line[:2] == "Q:"}
+    asked = {
+        line.removeprefix("Q: ") for k, t in texts if k == "question" for line in t.splitlines() if line[:2] == "Q:"
+    }
     assert asked <= may
 
 

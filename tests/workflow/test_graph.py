@@ -75,7 +75,11 @@ def test_lint_finds_nothing(project):
 
 
 def test_everything_lints_and_is_formatted():
-    for words in (["ruff", "check", "."], ["ruff", "format", "--check", "."], ["snakefmt", "--check", "Snakefile", "rules"]):
+    for words in (
+        ["ruff", "check", "."],
+        ["ruff", "format", "--check", "."],
+        ["snakefmt", "--check", "Snakefile", "rules"],
+    ):
         tool = shutil.which(words[0]) or str(Path(shutil.sys.executable).parent / words[0])
         done = subprocess.run([tool, *words[1:]], cwd=ROOT, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr

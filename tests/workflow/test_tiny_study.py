@@ -37,7 +37,9 @@ def test_each_prompt_has_one_greedy_answer_and_unsolved_facts_all_samples(finish
     said = pd.concat(map(pd.read_parquet, shards))
     greedy = said[said["kind"] == "greedy"]
     train = facts.index[facts["split"] == "train"]
-    assert sorted(map(tuple, greedy[["fact_id", "prompt_index"]].values)) == sorted((f, p) for f in train for p in range(6))
+    assert sorted(map(tuple, greedy[["fact_id", "prompt_index"]].values)) == sorted(
+        (f, p) for f in train for p in range(6)
+    )
     gold = greedy["fact_id"].map(facts["answers"].str[0])
     solved = set(greedy["fact_id"][greedy["text"] == gold])
     samples = said[said["kind"] == "sampled"].groupby(["fact_id", "prompt_index"])["count"].sum()
