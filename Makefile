@@ -32,7 +32,7 @@ setup: .venv/ready
 
 # Copy a finished study's tables to where the repository keeps them.
 publish: setup
-	python scripts/publish_results.py --results results/$(STUDY) --reference results/reference/$(STUDY)
+	python scripts/publish_results.py --results results/$(STUDY) --reference results/reference/$(STUDY) --readme README.md
 
 clean:
 	rm -rf .snakemake results/$(STUDY)

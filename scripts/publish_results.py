@@ -1,26 +1,44 @@
-"""Copy a finished study's tables and provenance to where the repository keeps them."""
+"""Copy a finished study's tables and provenance to where the repository keeps them, and into the README."""
 
 import argparse
+import re
 import shutil
 from pathlib import Path
 
 from gradual import layout
 from gradual.errors import InputError, report
-from gradual.files import write_atomically
+from gradual.files import write_atomically, write_text
+
+BLOCK = re.compile(r"(?s)<!-- (\w+): (\d+) -->\n.*?<!-- end -->")
+
+
+def with_tables(text: str, study: str, tables: dict[int, str]) -> str:
+    """The text with the study's tables between `<!-- study: number -->` and `<!-- end -->`."""
+
+    def block(match: re.Match[str]) -> str:
+        if match[1] != study:
+            return match[0]
+        return f"<!-- {match[1]}: {match[2]} -->\n{tables[int(match[2])].strip()}\n<!-- end -->"
+
+    return BLOCK.sub(block, text)
 
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--results", type=Path, required=True, help="results/<study>")
-    parser.add_argument("--reference", type=Path, required=True)
+    parser.add_argument("--reference", type=Path, required=True, help="the folder to copy to")
+    parser.add_argument("--readme", type=Path, required=True)
     args = parser.parse_args(argv)
     files = [args.results / layout.tables(), args.results / layout.provenance()]
     for file in files:
         if not file.exists():
             raise InputError(file, "is missing", "a finished study (make tables)")
-    for file in [*files, *sorted((args.results / "tables").iterdir())]:
+    tables = sorted((args.results / "tables").iterdir())
+    for file in [*files, *tables]:
         with write_atomically(args.reference / file.relative_to(args.results)) as temporary:
             shutil.copyfile(file, temporary)
+    shown = {int(t.stem.rpartition("_")[2]): t.read_text(encoding="utf-8") for t in tables if t.suffix == ".md"}
+    write_text(with_tables(args.readme.read_text(encoding="utf-8"), args.results.name, shown), args.readme)
 
 
 if __name__ == "__main__":

@@ -197,7 +197,7 @@ def pretrain(documents: list[str], model: dict[str, Any], settings: dict[str, An
     Resumes from the last checkpoint in `folder`. Deterministic for a seed and a number of threads.
     """
     import torch
-    from transformers import Trainer, TrainingArguments, set_seed
+    from transformers import PrinterCallback, Trainer, TrainingArguments, set_seed
     from transformers.trainer_utils import get_last_checkpoint
 
     set_seed(seed)
@@ -230,5 +230,6 @@ def pretrain(documents: list[str], model: dict[str, Any], settings: dict[str, An
         args=arguments,
         train_dataset=[{"input_ids": row, "labels": row} for row in rows],
     )
+    trainer.remove_callback(PrinterCallback)  # the losses are kept in a file
     trainer.train(resume_from_checkpoint=get_last_checkpoint(str(folder)) if folder.is_dir() else None)
     return network, tokenizer, trainer.state.log_history

@@ -1,13 +1,10 @@
-"""The config of a study: the default one overlaid with the study's own keys, checked against its schema and as a whole.
-
-Merging: the sections `models`, `runs` and `dataset` are replaced whole where the study gives them; other mappings merge
-key by key; lists and scalars replace. Keys that are still missing take the schema's defaults.
-"""
+"""A study's config: the default one overlaid with the study's own keys, checked, and its table of runs."""
 
 import difflib
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
@@ -15,445 +12,412 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
-from jsonschema import Draft202012Validator, ValidationError, validators
+from jsonschema import Draft202012Validator, ValidationError
+from jsonschema.validators import extend
 
 from gradual.errors import InputError
 from gradual.knowledge import FULL, GREEDY_ONLY
 
 ORIGIN = "origin"
-REPLACED_WHOLE = ("models", "runs", "dataset")
-# Folders of a model's results that no run may take.
-RESERVED = (ORIGIN, "base")
-# What an adapter is made with: a run that continues one cannot change it.
-ADAPTER_SHAPE = ("rank", "alpha", "dropout", "targets")
-NAMES_PER_COUNTRY = 400  # people that a country's given names and surnames suffice for, with room to spare
+REPLACED = ("dataset", "models", "runs")  # sections that a study gives whole
+ADAPTER_SHAPE = ("rank", "alpha", "dropout", "targets")  # what a continued adapter cannot change
+TWICE_PROBED = 4  # the paper's table that compares two probes of one model
+
+Config = dict[str, Any]
 
 
-class Issue(NamedTuple):
-    """One thing that is wrong with a config."""
+class Problem(NamedTuple):
+    """What is wrong with the value at a path (None: with the whole config), and what was expected there."""
 
-    key: str
+    key: str | None
     problem: str
     expected: str
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run of a study: a state of the model, made from its parent."""
+    """A state of the model: trained from its parent on the facts that have the selected categories.
+
+    `select` maps states to categories; `replay` is None or has the keys category, ratio and state; `settings` has every
+    key of the config's `training`.
+    """
 
     name: str
     parent: str
-    select: dict[str, list[str]]  # state -> categories
-    replay: dict[str, Any] | None  # category, ratio, state
-    settings: dict[str, Any]  # the keys of `training`, with the run's own values
+    select: dict[str, list[str]]
+    replay: dict[str, Any] | None
+    settings: dict[str, Any]
 
 
-def load_config(overrides: Mapping[str, Any], default: Path, schema: Path) -> dict[str, Any]:
-    """The default config with a study's overrides, complete and checked.
+def load_config(overrides: Mapping[str, Any], default: Path, schema: Path) -> Config:
+    """The default config overlaid with a study's overrides, complete and checked.
 
-    Raises InputError that names the study (or "config") and all problems: key, value and what was expected.
+    The sections dataset, models and runs are replaced whole, and so are lists and scalars; other mappings merge deeply.
+    Raises one InputError with all problems of the config.
     """
     rules = json.loads(Path(schema).read_text(encoding="utf-8"))
-    study = overrides.get("study")
-    file = study if isinstance(study, str) else "config"
-    issues: list[Issue] = []
-    base = _plain(_read_yaml(default), issues)
-    config = _fill(_merge(base, _plain(overrides, issues)), rules, rules)
-    issues += _schema_issues(config, rules)
-    broken = {issue.key.replace("[", ".").partition(".")[0] for issue in issues}
-    for check, sections in CHECKS:
+    problems: list[Problem] = []
+    merged = _plain(_read(Path(default)), (), problems)
+    for key, value in _plain(overrides, (), problems).items():
+        merged[key] = value if key in REPLACED else _overlay(merged.get(key), value)
+    config = _fill(merged, rules, rules)
+    problems += _schema_problems(config, rules)
+    broken = {str(p.key).partition(".")[0].partition("[")[0] for p in problems}
+    for sections, check in CHECKS:
         if broken.isdisjoint(sections):
-            issues += check(config)
-    if issues:
-        _refuse(file, sorted(set(issues)))
+            problems += check(config)
+    if problems:
+        name = overrides.get("study")
+        raise _error(name if isinstance(name, str) and name else "config", list(dict.fromkeys(problems)))
     return config
 
 
-def runs(config: dict[str, Any]) -> dict[str, Run]:
-    """The runs of a checked config, in its order."""
-    return {
-        name: Run(
-            name=name,
-            parent=run["from"],
-            select=run["select"],
-            replay={"state": run["from"], **run["replay"]} if run.get("replay") else None,
-            settings=_settings(config, run),
+def runs(config: Config) -> dict[str, Run]:
+    """The runs of a config that has been loaded."""
+    table = {}
+    for name, given in config["runs"].items():
+        replay = given.get("replay")
+        table[name] = Run(
+            name,
+            given["from"],
+            given["select"],
+            {"state": given["from"], **replay} if replay else None,
+            {key: given.get(key, value) for key, value in config["training"].items()},
         )
-        for name, run in config["runs"].items()
-    }
+    return table
 
 
 def states_needed(run: Run) -> set[str]:
-    """The states whose categories the run selects or replays from."""
-    return {*run.select, *([run.replay["state"]] if run.replay else [])}
+    """The states whose categories a run selects or replays from."""
+    return set(run.select) | ({run.replay["state"]} if run.replay else set())
 
 
-def adapter_chain(runs: dict[str, Run], state: str) -> list[str]:
-    """The states whose adapters are merged into the base model, in order, to obtain the state; [] for origin.
+def adapter_chain(table: Mapping[str, Run], state: str) -> list[str]:
+    """The states whose adapters, applied in order to the base model, give the state; none for the origin.
 
-    An adapter that continues its parent's takes its place; one that was trained on merged weights follows it.
+    A run that continues an adapter takes its place in the chain; one that merges adds its own.
     """
     if state == ORIGIN:
         return []
-    chain = adapter_chain(runs, runs[state].parent)
-    return [*(chain if runs[state].settings["adapter"] == "merge" else chain[:-1]), state]
+    run = table[state]
+    chain = adapter_chain(table, run.parent)
+    return [*(chain if run.settings["adapter"] == "merge" else chain[:-1]), state]
 
 
-def probe_mode(config: dict[str, Any], state: str) -> str:
-    """How a state is probed: "full" or "greedy" (see `knowledge.categorize`)."""
+def probe_mode(config: Config, state: str) -> str:
+    """How a state is probed: "full" (with sampled answers) or "greedy"."""
     return "full" if state == ORIGIN else config["probe"]["trained_states"]
 
 
-def resolve(schema: Any, rules: dict[str, Any]) -> dict[str, Any]:
-    """A part of the schema `rules` with its $ref followed; keys beside the $ref win."""
-    if not isinstance(schema, dict):  # true or false
-        return {}
-    while "$ref" in schema:
-        target = rules
-        for part in schema["$ref"].removeprefix("#/").split("/"):
-            target = target[part]
-        schema = target | {key: value for key, value in schema.items() if key != "$ref"}
-    return schema
+def resolve(schema: Mapping[str, Any], root: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema with what it refers to beneath its own keywords."""
+    if "$ref" not in schema:
+        return dict(schema)
+    target: Any = root
+    for part in schema["$ref"].removeprefix("#/").split("/"):
+        target = target[part]
+    return resolve(target, root) | {key: value for key, value in schema.items() if key != "$ref"}
 
 
-def describe(schema: dict[str, Any], rules: dict[str, Any]) -> str:
-    """What a schema wants, in words."""
-    schema = resolve(schema, rules)
-    if "enum" in schema:
-        values = [show(value) if value is None else str(value) for value in schema["enum"]]
-        return values[0] if len(values) == 1 else f"one of {', '.join(values)}"
-    types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+def expectation(schema: Mapping[str, Any], root: Mapping[str, Any]) -> str:
+    """What a schema expects, in words."""
+    schema = resolve(schema, root)
+    types = schema.get("type", [])
+    types = [types] if isinstance(types, str) else types
+    null = " or null" if "null" in types else ""
     if "title" in schema:
-        words = schema["title"]
-    elif "integer" in types or "number" in types:
-        words = f"a {'whole ' if 'integer' in types else ''}number{_range(schema)}"
-    elif "string" in types:
-        words = "a text that is not empty" if schema.get("minLength") else "a text"
-    elif "array" in types:
-        items = describe(schema["items"], rules)
-        words = f"a list, each item {items}" + (", at least one" if schema.get("minItems") else "")
-        words += f", {show(schema['contains']['const'])} among them" if "contains" in schema else ""
-        words += ", none twice" if schema.get("uniqueItems") else ""
-    else:
-        words = "a mapping" + (" that is not empty" if schema.get("minProperties") else "")
-    return f"{words}, or null" if "null" in types else words
-
-
-def show(value: Any) -> str:
-    """A config value as YAML would take it, cut short where it is long."""
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= 80 else text[:77] + "..."
-
-
-def _range(schema: dict[str, Any]) -> str:
-    low, high = schema.get("minimum"), schema.get("maximum")
-    if low is not None and high is not None:
-        return f" from {low} to {high}"
-    bounds = [
-        f"{words} {schema[key]}"
-        for key, words in (
-            ("minimum", "of at least"),
-            ("exclusiveMinimum", "above"),
-            ("maximum", "at most"),
-            ("exclusiveMaximum", "below"),
+        return schema["title"] + null
+    if "enum" in schema:
+        return " or ".join("null" if value is None else str(value) for value in schema["enum"])
+    if "array" in types:
+        one, twice = (
+            "at least one, " if schema.get("minItems") else "",
+            "none twice" if schema.get("uniqueItems") else "",
         )
-        if key in schema
+        contained = f", {schema['contains']['const']} among them" if "contains" in schema else ""
+        limits = f"{one}{twice}".removesuffix(", ")
+        return f"a list of: {expectation(schema['items'], root)}{f' ({limits}{contained})' if limits else ''}{null}"
+    if "object" in types:
+        return ("a mapping with at least one key" if schema.get("minProperties") else "a mapping") + null
+    if "string" in types:
+        return ("a text that is not empty" if schema.get("minLength") else "a text") + null
+    bounds = [
+        f"{words} {schema[keyword]}"
+        for keyword, words in (
+            ("minimum", "at least"),
+            ("exclusiveMinimum", "more than"),
+            ("maximum", "at most"),
+            ("exclusiveMaximum", "less than"),
+        )
+        if keyword in schema
     ]
-    return " " + " and ".join(bounds) if bounds else ""
+    kind = "an integer" if "integer" in types else "a number"
+    return kind + (f", {' and '.join(bounds)}" if bounds else "") + null
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> Any:
     try:
-        value = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(path, f"cannot be read ({error})", "a YAML file") from error
-    if not isinstance(value, dict):
-        raise InputError(path, f"holds {show(value)}", "a mapping of sections")
+        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise InputError(path, f"cannot be read ({error})", "the default config, in YAML") from error
+    if not isinstance(value, Mapping):
+        raise InputError(path, f"holds {value!r}", "a mapping")
     return value
 
 
-def _plain(value: Any, issues: list[Issue], path: str = "") -> Any:
-    """The value in plain dicts and lists of its own; keys that are not text are noted and turned into text."""
+def _plain(value: Any, path: tuple[Any, ...], problems: list[Problem]) -> Any:
+    """A deep copy with plain dicts and lists; keys that are no texts are problems and left out."""
     if isinstance(value, Mapping):
-        plain = {}
-        for key, part in value.items():
+        for key in value:
             if not isinstance(key, str):
-                issues.append(
-                    Issue(_join(path, key), f"the key {show(key)} is no text", "a text, if need be in quotes")
-                )
-            plain[str(key)] = _plain(part, issues, _join(path, key))
-        return plain
+                problems.append(Problem(_dotted((*path, str(key))), f"the key {key!r}", "a text; quote it in YAML"))
+        texts = {key: item for key, item in value.items() if isinstance(key, str)}
+        return {key: _plain(item, (*path, key), problems) for key, item in texts.items()}
     if isinstance(value, list | tuple):
-        return [_plain(part, issues, f"{path}[{index}]") for index, part in enumerate(value)]
+        return [_plain(item, (*path, index), problems) for index, item in enumerate(value)]
     return value
 
 
-def _join(path: str, key: object) -> str:
-    return f"{path}.{key}" if path else str(key)
+def _overlay(below: Any, above: Any) -> Any:
+    if isinstance(below, dict) and isinstance(above, dict):
+        return below | {key: _overlay(below.get(key), value) for key, value in above.items()}
+    return above
 
 
-def _merge(base: Any, over: Any, whole: Iterable[str] = REPLACED_WHOLE) -> Any:
-    """`base` overlaid with `over`; the keys in `whole` are replaced, not merged."""
-    if not (isinstance(base, dict) and isinstance(over, dict)):
-        return over
-    merged = dict(base)
-    for key, value in over.items():
-        merged[key] = _merge(base[key], value, ()) if key in base and key not in whole else value
-    return merged
-
-
-def _fill(value: Any, schema: Any, rules: dict[str, Any]) -> Any:
-    """The value with the schema's defaults for keys that it lacks. Runs stay as they are: their defaults are `training`."""
-    schema = resolve(schema, rules)
-    if not isinstance(value, dict) or schema is resolve(rules["$defs"]["run"], rules):
+def _fill(value: Any, schema: Any, root: Config) -> Any:
+    """The value with the schema's defaults for the keys it lacks."""
+    if not isinstance(value, dict) or not isinstance(schema, dict):
         return value
+    schema = resolve(schema, root)
     known = schema.get("properties", {})
-    filled = {
-        key: _fill(part, known.get(key, schema.get("additionalProperties")), rules) for key, part in value.items()
-    }
-    for key, part in known.items():
-        part = resolve(part, rules)
-        if key not in filled and "default" in part:
-            filled[key] = deepcopy(part["default"])
-    return filled
+    other = schema.get("additionalProperties")
+    filled = {key: _fill(item, known.get(key, other), root) for key, item in value.items()}
+    missing = {key: deepcopy(s["default"]) for key, s in known.items() if key not in filled and "default" in s}
+    return filled | missing
 
 
-def _nearest(name: object, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(str(name), list(known), 1)
-    return f" (did you mean {near[0]!r}?)" if near else ""
+def _dotted(path: Iterable[Any]) -> str | None:
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    return text.removeprefix(".") or None
 
 
-def _refuse(file: str, issues: list[Issue]) -> None:
-    if len(issues) == 1:
-        raise InputError(file, issues[0].problem, issues[0].expected, key=issues[0].key)
-    *first, last = issues
-    lines = [f"{len(issues)} problems", *(f"  key {i.key!r}: {i.problem}; expected {i.expected}" for i in first)]
-    raise InputError(file, "\n".join([*lines, f"  key {last.key!r}: {last.problem}"]), last.expected)
+def _error(file: str, problems: list[Problem]) -> InputError:
+    """One error for all problems; the last one gives it its end."""
+    if len(problems) == 1:
+        return InputError(file, problems[0].problem, problems[0].expected, key=problems[0].key)
+    places = [f"\n  key {p.key!r}: {p.problem}" if p.key else f"\n  {p.problem}" for p in problems]
+    lines = [f"{place}; expected {p.expected}" for place, p in zip(places[:-1], problems, strict=False)]
+    return InputError(file, f"{len(problems)} problems:{''.join(lines)}{places[-1]}", problems[-1].expected)
 
 
-def _schema_issues(config: dict[str, Any], rules: dict[str, Any]) -> Iterator[Issue]:
-    """What breaks the schema. Whole numbers are ints (not 1.0), and numbers are finite."""
-    checker = Draft202012Validator.TYPE_CHECKER.redefine(
-        "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
-    ).redefine(
-        "number",
-        lambda _, value: isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value),
-    )
-    validator = validators.extend(Draft202012Validator, type_checker=checker)(rules)
-    for error in validator.iter_errors(config):
-        yield from _issues(error, rules)
+def _near(name: str, known: Iterable[str]) -> str:
+    """What is known, beginning with what is nearest to a name."""
+    known = list(known)
+    near = difflib.get_close_matches(name, known, 1)
+    if near:
+        return f"a known name (did you mean {near[0]!r}?)"
+    return f"one of {', '.join(known)}" if known else "none"
 
 
-def _issues(error: ValidationError, rules: dict[str, Any]) -> Iterator[Issue]:
-    path = ""
-    for part in error.absolute_path:
-        path = f"{path}[{part}]" if isinstance(part, int) else _join(path, part)
-    value, schema = error.instance, error.schema
-    if error.validator is None:  # a property whose schema is false
-        source = path.rpartition(".")[0] + ".source"
-        yield Issue(path, "does not belong to a model of this source", f"no such key, or another {source}")
-    elif error.validator == "additionalProperties":
-        known = list(schema["properties"])
-        for key in value:
+# JSON Schema takes 3.0 for an integer and NaN for a number of any range.
+_Validator = extend(
+    Draft202012Validator,
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine_many(
+        {
+            "integer": lambda _, value: isinstance(value, int) and not isinstance(value, bool),
+            "number": lambda _, value: (
+                isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+            ),
+        }
+    ),
+)
+
+
+def _schema_problems(config: Config, root: Config) -> list[Problem]:
+    return [problem for error in _Validator(root).iter_errors(config) for problem in _translate(error, config, root)]
+
+
+def _translate(error: ValidationError, config: Config, root: Config) -> Iterator[Problem]:
+    """The problems that a validation error stands for, in words that name paths and values."""
+    path = list(error.absolute_path)
+    if error.validator == "additionalProperties":
+        known = error.schema.get("properties", {})
+        for key in error.instance:
             if key not in known:
-                yield Issue(_join(path, key), "unknown key", _known_key(key, known, rules))
+                yield Problem(_dotted([*path, key]), "unknown key", _nearest_key(key, known, path, root))
     elif error.validator == "required":
         for key in error.validator_value:
-            if key not in value:
-                wanted = _property(rules, error, key)
-                yield Issue(_join(path, key), "is missing", describe(wanted, rules) if wanted else "it")
+            if key not in error.instance:
+                whole = f" ({path[0]} is replaced whole, not merged)" if path and path[0] in REPLACED else ""
+                given = error.instance.get("source")
+                kind = f" of a model with source: {given}" if given else ""
+                yield Problem(_dotted([*path, key]), "missing", f"this key{kind}{whole}")
+    elif error.validator == "not":  # the schema forbids names of keys
+        model = config[path[0]][path[1]]
+        key = _dotted([*path, error.instance])
+        yield Problem(key, "this key has no use here", f"no such key with source: {model['source']}")
     elif "propertyNames" in error.absolute_schema_path:
-        yield Issue(_join(path, value), f"{value!r} cannot be a name", describe(schema, rules))
+        yield Problem(_dotted([*path, error.instance]), f"the name {error.instance!r}", expectation(error.schema, root))
     else:
-        expected = describe(schema, rules)
-        if error.validator == "enum":
-            expected += _nearest(value, [str(v) for v in schema["enum"]]) if isinstance(value, str) else ""
-        elif error.validator == "type" and isinstance(value, str) and "number" in expected:
-            expected += _text_number(value)
-        yield Issue(path, show(value), expected)
+        yield Problem(_dotted(path), f"{error.instance!r}", expectation(error.schema, root) + _yaml_hint(error))
 
 
-def _property(rules: dict[str, Any], error: ValidationError, key: str) -> dict[str, Any] | None:
-    """The schema of a missing property; required keys of a model stand in its conditions, apart from its properties."""
-    schema = error.schema if key in error.schema.get("properties", {}) else rules["$defs"]["model"]
-    return schema["properties"].get(key)
+def _yaml_hint(error: ValidationError) -> str:
+    text = error.instance if error.validator == "type" and isinstance(error.instance, str) else ""
+    return " (a text to YAML, which wants a point, as in 1.0e-5)" if re.fullmatch(r"\d+[eE][-+]?\d+", text) else ""
 
 
-def _known_key(key: str, known: list[str], rules: dict[str, Any]) -> str:
-    if near := _nearest(key, known):
-        return f"a known key{near}"
-    elsewhere = [f"{s}.{key}" for s, part in rules["properties"].items() if key in part.get("properties", {})]
-    if elsewhere:
-        return f"a known key (did you mean {elsewhere[0]!r}?)"
-    return f"one of the keys {', '.join(known)}"
+def _nearest_key(key: str, known: Iterable[str], path: list[Any], root: Config) -> str:
+    known = list(known)
+    near = difflib.get_close_matches(key, known, 1)
+    elsewhere = [section for section, s in root["properties"].items() if key in s.get("properties", {})]
+    if near or elsewhere:
+        meant = [_dotted([*path, near[0]])] if near else [f"{section}.{key}" for section in elsewhere]
+        return f"a known key (did you mean {' or '.join(map(repr, meant))}?)"
+    return f"one of {', '.join(known)}"
 
 
-def _text_number(value: str) -> str:
-    """A hint for numbers such as 3e-4, which YAML takes for text."""
-    try:
-        return f" (YAML takes {value} for text; write it with a point and without quotes, as 3.0e-4)" * bool(
-            float(value)
-        )
-    except ValueError:
-        return ""
-
-
-def _settings(config: dict[str, Any], run: dict[str, Any]) -> dict[str, Any]:
-    return {key: run.get(key, value) for key, value in config["training"].items()}
-
-
-def _check_dataset(config: dict[str, Any]) -> Iterator[Issue]:
+def _check_dataset(config: Config) -> Iterator[Problem]:
     dataset = config["dataset"]
-    if dataset["reader"] == "world":
-        for key in ("path", "url", "sha256"):
+    reader, carve = dataset["reader"], dataset["carve"]
+    if reader == "world":
+        for key in ("path", "url"):
             if dataset[key] is not None:
-                yield Issue(f"dataset.{key}", show(dataset[key]), "null with reader world, which has no raw files")
+                yield Problem(f"dataset.{key}", f"{dataset[key]!r}", "null with reader: world, which is generated")
         for split in ("test", "dev"):
-            if split not in dataset["carve"]:
-                yield Issue(f"dataset.carve.{split}", "is missing", "a share of train, as the world is all train")
-    elif not dataset["path"] and not dataset["url"]:
-        yield Issue("dataset.path", "is missing", f"dataset.path or dataset.url with reader {dataset['reader']}")
-    if dataset["url"] and not dataset["sha256"]:
-        yield Issue("dataset.sha256", "is missing", "the digest of what dataset.url gives")
-    if sum(dataset["carve"].values()) >= 1:
-        yield Issue("dataset.carve", f"the shares {show(dataset['carve'])} leave no train facts", "a sum below 1")
+            if split not in carve:
+                problem = "missing (dataset is replaced whole, not merged)"
+                yield Problem(f"dataset.carve.{split}", problem, "a share: the world has no such split of its own")
+    elif dataset["path"] is None and dataset["url"] is None:
+        yield Problem("dataset.path", "neither path nor url", f"the raw files of reader: {reader}")
+    if dataset["url"] is not None and dataset["sha256"] is None:
+        yield Problem("dataset.sha256", "missing", "the digest of the download, as there is a url")
+    if dataset["sha256"] is not None and dataset["url"] is None:
+        yield Problem("dataset.sha256", f"{dataset['sha256']!r}", "null without a url: only a download is checked")
+    if sum(carve.values()) >= 1:
+        yield Problem("dataset.carve", f"{carve} leaves no train facts", "shares whose sum is less than 1")
 
 
-def _check_world(config: dict[str, Any]) -> Iterator[Issue]:
-    world = config["world"]
-    most = NAMES_PER_COUNTRY * world["countries"]
-    if world["people"] > most:
-        expected = f"at most {most}, {NAMES_PER_COUNTRY} per country, so that their names suffice"
-        yield Issue("world.people", show(world["people"]), expected)
+def _check_exemplars(config: Config) -> Iterator[Problem]:
+    dataset = config["dataset"]
+    if dataset["reader"] == "jsonl" or "support" in dataset["carve"]:
+        return
+    for section in ("probe", "evaluation"):
+        if config[section]["exemplar_split"] == "support":
+            yield Problem(
+                f"{section}.exemplar_split", "'support'", "a split that there is, or a share dataset.carve.support"
+            )
 
 
-def _check_models(config: dict[str, Any]) -> Iterator[Issue]:
+def _check_models(config: Config) -> Iterator[Problem]:
     labels: dict[str, str] = {}
     for name, model in config["models"].items():
-        key = f"models.{name}"
-        if model["label"] in labels:
-            yield Issue(f"{key}.label", f"{model['label']!r} is also models.{labels[model['label']]}", "another label")
-        labels.setdefault(model["label"], name)
+        other = labels.setdefault(model["label"], name)
+        if other != name:
+            problem = f"{model['label']!r}, the label of models.{other}"
+            yield Problem(f"models.{name}.label", problem, "another one, to tell the models apart in the tables")
         if model["source"] != "pretrain":
             continue
-        hidden, heads, shared = model["hidden_size"], model["heads"], model["key_value_heads"]
-        if hidden % (2 * heads):
-            yield Issue(f"{key}.hidden_size", show(hidden), f"an even number per head: a multiple of 2 x {heads} heads")
-        if heads % shared:
-            yield Issue(f"{key}.heads", show(heads), f"a multiple of {shared} key_value_heads")
+        size, heads, groups = model["hidden_size"], model["heads"], model["key_value_heads"]
+        if size % (2 * heads):
+            yield Problem(f"models.{name}.hidden_size", f"{size}", f"a multiple of 2 x heads ({2 * heads})")
+        if heads % groups:
+            yield Problem(f"models.{name}.heads", f"{heads}", f"a multiple of key_value_heads ({groups})")
 
 
-def _check_prompts(config: dict[str, Any]) -> Iterator[Issue]:
-    if config["dataset"]["reader"] == "world":
-        splits = {"train", *config["dataset"]["carve"]}
-        for section in ("probe", "evaluation"):
-            split = config[section]["exemplar_split"]
-            if split not in splits:
-                yield Issue(f"{section}.exemplar_split", show(split), f"one of {', '.join(sorted(splits))}")
+def _check_format(config: Config) -> Iterator[Problem]:
     for name, model in config["models"].items():
         if config["probe"]["format"] == "chat" and model["source"] == "pretrain":
-            yield Issue("probe.format", f'"chat", but models.{name} has no chat template', "plain with source pretrain")
+            problem = f"'chat', but models.{name} is pretrained here and has no chat template"
+            yield Problem("probe.format", problem, "plain, or models of another source")
 
 
-def _check_choice(config: dict[str, Any]) -> Iterator[Issue]:
-    if config["choose_on"] not in config["evaluation"]["splits"]:
-        yield Issue(
-            "choose_on", show(config["choose_on"]), f"one of evaluation.splits {config['evaluation']['splits']}"
-        )
+def _check_batches(config: Config) -> Iterator[Problem]:
+    sections = {"training": config["training"]} | {f"runs.{name}": run.settings for name, run in runs(config).items()}
+    for section, settings in sections.items():
+        batch, micro_batch = settings["batch"], settings["micro_batch"]
+        if batch % micro_batch:
+            problem = f"a batch of {batch} is no multiple of {micro_batch}"
+            yield Problem(f"{section}.micro_batch", problem, "a divisor of the batch")
+            if section == "training":
+                return  # the runs have it from there
 
 
-def _check_runs(config: dict[str, Any]) -> Iterator[Issue]:
-    states = [ORIGIN, *config["runs"]]
-    for key, settings in [
-        ("training", config["training"]),
-        *((f"runs.{name}", _settings(config, run)) for name, run in config["runs"].items()),
-    ]:
-        own = config["runs"].get(key.removeprefix("runs."), settings)
-        if settings["batch"] % settings["micro_batch"] and ("batch" in own or "micro_batch" in own):
-            expected = f"a divisor of the batch, {settings['batch']}"
-            yield Issue(f"{key}.micro_batch", show(settings["micro_batch"]), expected)
-
-    def unknown(key: str, state: str) -> Iterator[Issue]:
-        if state not in states:
-            expected = f"{ORIGIN} or a run: one of {', '.join(states)}{_nearest(state, states)}"
-            yield Issue(key, f"there is no state {state!r}", expected)
-
-    def unavailable(key: str, state: str, categories: list[str]) -> Iterator[Issue]:
-        available = FULL if probe_mode(config, state) == "full" else GREEDY_ONLY
-        for category in categories:
-            if state in states and category not in available:
-                problem = f"{category!r} is no category of {state}"
-                yield Issue(
-                    key, problem, f"one of {', '.join(available)} (probe.trained_states tells how it is probed)"
-                )
-
-    for name, run in config["runs"].items():
-        key = f"runs.{name}"
-        if name in RESERVED:
-            yield Issue(key, f"{name!r} cannot be a run's name", f"another name than {' and '.join(RESERVED)}")
-        yield from unknown(f"{key}.from", run["from"])
-        for state, categories in run["select"].items():
-            yield from unknown(f"{key}.select.{state}", state)
-            yield from unavailable(f"{key}.select.{state}", state, categories)
-        if replay := run.get("replay"):
-            state = replay.get("state", run["from"])
-            if "state" in replay:
-                yield from unknown(f"{key}.replay.state", state)
-            yield from unavailable(f"{key}.replay.category", state, [replay["category"]])
-    yield from _check_order(config)
-    yield from _check_continued(config)
-
-
-def _check_order(config: dict[str, Any]) -> Iterator[Issue]:
-    """Every state that a run starts, selects or replays from must exist before it."""
+def _check_graph(config: Config) -> Iterator[Problem]:
+    """Runs form a tree from the origin, and select by states that are there before them, by categories of these."""
     table = runs(config)
-    needs = {
-        name: sorted({run.parent, *states_needed(run)} & table.keys()) if name != ORIGIN else []
-        for name, run in table.items()
-    }
+    if ORIGIN in table:
+        yield Problem(f"runs.{ORIGIN}", f"a run named {ORIGIN!r}", "another name: it is the untouched model")
+    known = [ORIGIN, *(name for name in table if name != ORIGIN)]
+    for name, run in table.items():
+        wanted = [(f"runs.{name}.from", run.parent)]
+        wanted += [(f"runs.{name}.select.{state}", state) for state in run.select]
+        if run.replay and run.replay["state"] != run.parent:
+            wanted += [(f"runs.{name}.replay.state", run.replay["state"])]
+        for key, state in wanted:
+            if state not in known:
+                yield Problem(key, f"there is no state {state!r}", _near(state, (k for k in known if k != name)))
+        yield from _check_categories(config, run)
+    graph = {name: sorted({run.parent, *states_needed(run)} & set(table) - {ORIGIN}) for name, run in table.items()}
     try:
-        TopologicalSorter(needs).prepare()
+        TopologicalSorter(graph).prepare()
     except CycleError as error:
-        circle = error.args[1][::-1]  # graphlib gives each node before the one that needs it
-        path = " needs ".join(circle)
-        yield Issue(f"runs.{circle[0]}", f"a circle: {path}", "runs that only use states that exist before them")
+        needed = error.args[1][::-1]
+        problem = f"{' needs '.join(needed)}: a cycle"
+        yield Problem(f"runs.{needed[0]}", problem, "states that exist before the run")
+        return
+    if all(run.parent in known for run in table.values()):
+        yield from _check_continued(table)
 
 
-def _check_continued(config: dict[str, Any]) -> Iterator[Issue]:
-    table = runs(config)
-    for run in table.values():
-        parent = table.get(run.parent)
-        if not parent or run.parent == ORIGIN or run.settings["adapter"] != "continue":
+def _check_categories(config: Config, run: Run) -> Iterator[Problem]:
+    wanted = [(f"select.{state}[{i}]", state, c) for state, listed in run.select.items() for i, c in enumerate(listed)]
+    if run.replay:
+        wanted.append(("replay.category", run.replay["state"], run.replay["category"]))
+    for key, state, category in wanted:
+        mode = probe_mode(config, state)
+        there = FULL if mode == "full" else GREEDY_ONLY
+        if category not in there:
+            why = "" if state == ORIGIN else f", as probe.trained_states is {mode}"
+            yield Problem(f"runs.{run.name}.{key}", f"{category!r} in state {state!r}", f"{' or '.join(there)}{why}")
+
+
+def _check_continued(table: Mapping[str, Run]) -> Iterator[Problem]:
+    """A continued adapter keeps its shape; another one would be silently ignored."""
+    for name, run in table.items():
+        chain = adapter_chain(table, run.parent)
+        if run.settings["adapter"] == "merge" or not chain:
             continue
         for key in ADAPTER_SHAPE:
-            was = parent.settings[key]
-            if run.settings[key] != was:
-                expected = f"{show(was)}, as the adapter of {parent.name} that it continues, or adapter: merge"
-                yield Issue(f"runs.{run.name}.{key}", show(run.settings[key]), expected)
+            mine, there = run.settings[key], table[chain[-1]].settings[key]
+            if mine != there:
+                expected = f"{there!r}, as in the adapter of {chain[-1]} that it continues, or adapter: merge"
+                yield Problem(f"runs.{name}.{key}", f"{mine!r}", expected)
 
 
-def _check_tables(config: dict[str, Any]) -> Iterator[Issue]:
-    known = list(config["runs"])
+def _check_tables(config: Config) -> Iterator[Problem]:
     for key in ("one_stage", "two_stage"):
-        run = config["tables"][key]
-        if run not in known:
-            expected = f"one of {', '.join(known)}{_nearest(run, known)}"
-            yield Issue(f"tables.{key}", f"there is no run {run!r}", expected)
+        if config["tables"][key] not in config["runs"]:
+            name = config["tables"][key]
+            yield Problem(f"tables.{key}", f"there is no run {name!r}", _near(name, config["runs"]))
+    if TWICE_PROBED in config["tables"]["show"] and not config["probe"]["retests"]:
+        yield Problem("probe.retests", "0", f"at least 1, as tables.show has {TWICE_PROBED}")
 
 
-def _check_retests(config: dict[str, Any]) -> Iterator[Issue]:
-    if 4 in config["tables"]["show"] and not config["probe"]["retests"]:
-        yield Issue("probe.retests", "0", "at least 1 for Table 4, or tables.show without it")
+def _check_choice(config: Config) -> Iterator[Problem]:
+    splits = config["evaluation"]["splits"]
+    if config["choose_on"] not in splits:
+        yield Problem("choose_on", f"{config['choose_on']!r}", f"one of evaluation.splits ({', '.join(splits)})")
 
 
-# Each check with the sections it reads; it is left out where one of them breaks the schema.
-CHECKS = (
-    (_check_dataset, {"dataset"}),
-    (_check_world, {"world"}),
-    (_check_models, {"models"}),
-    (_check_prompts, {"dataset", "probe", "evaluation", "models"}),
-    (_check_choice, {"choose_on", "evaluation"}),
-    (_check_runs, {"training", "runs", "probe"}),
-    (_check_tables, {"tables", "runs"}),
-    (_check_retests, {"tables", "probe"}),
+# Each check and the sections that must be well-formed for it.
+CHECKS: tuple[tuple[tuple[str, ...], Callable[[Config], Iterable[Problem]]], ...] = (
+    (("dataset",), _check_dataset),
+    (("dataset", "probe", "evaluation"), _check_exemplars),
+    (("models",), _check_models),
+    (("models", "probe"), _check_format),
+    (("training", "runs"), _check_batches),
+    (("training", "runs", "probe"), _check_graph),
+    (("tables", "runs", "probe"), _check_tables),
+    (("evaluation", "choose_on"), _check_choice),
 )

@@ -142,7 +142,7 @@ def train_adapter(
     import os
 
     import torch
-    from transformers import Trainer, TrainerCallback, TrainingArguments
+    from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
     from transformers.trainer_utils import get_last_checkpoint
 
     rows = [tokenize(text, tokenizer, style, settings["loss_on"]) for text in texts]
@@ -171,7 +171,6 @@ def train_adapter(
         ddp_find_unused_parameters=False,
         remove_unused_columns=False,
         dataloader_pin_memory=gpu,
-        disable_tqdm=None,
     )
 
     class StopAtBadLoss(TrainerCallback):
@@ -192,6 +191,7 @@ def train_adapter(
         data_collator=lambda batch: pad(batch, tokenizer.pad_token_id or tokenizer.eos_token_id),
         callbacks=[StopAtBadLoss()],
     )
+    trainer.remove_callback(PrinterCallback)  # the losses are kept in a file
     trainer.train(resume_from_checkpoint=get_last_checkpoint(str(folder)) if folder.is_dir() else None)
     if all(torch.equal(p.detach().to(before[n].device), before[n]) for n, p in model.named_parameters() if n in before):
         raise InputError("training", "the adapter has not changed", "a learning_rate and facts that train it")

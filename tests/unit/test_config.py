@@ -206,6 +206,13 @@ MALFORMED = {
         "multiple of 2 x heads",
     ),
     "heads without groups": ({"models": {"m": TINY | {"key_value_heads": 3}}}, "models.m.heads", "key_value_heads (3)"),
+    "two models of one label": (
+        {"models": {"a": HUB, "b": HUB}},
+        "models.b.label",
+        "'hub', the label of models.a",
+    ),
+    "chat without a template": ({"models": {"m": TINY}, "probe": {"format": "chat"}}, "probe.format", "plain"),
+    "table that is no integer": ({"tables": {"show": [2.0]}}, "tables.show[0]", "2 or 3 or 4 or 7 or 10"),
     "batch of no micro batches": ({"training": {"micro_batch": 5}}, "training.micro_batch", "a divisor of the batch"),
     "a run's batch": (with_runs(x=SAME | {"batch": 8}), "runs.x.micro_batch", "a batch of 8 is no multiple of 32"),
     "run without from": (with_runs(x=without(SAME, "from")), "runs.x.from", "this key"),

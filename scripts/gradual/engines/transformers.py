@@ -246,10 +246,7 @@ class TransformersEngine:
         owner = list(range(prompts))
         ends: list[dict[tuple[tuple[int, ...], str], int]] = [defaultdict(int) for _ in range(prompts)]
         for step in range(decoding.max_new_tokens):
-            if streams is None:
-                token = logits.argmax(-1)[row_of]
-            else:
-                token = _draw(logits, decoding, row_of, uniforms[live, step])
+            token = _next_tokens(logits, decoding, row_of, None if uniforms is None else uniforms[live, step])
             vocabulary = logits.shape[-1]
             children, child_of = torch.unique(row_of * vocabulary + token, return_inverse=True)
             counts = torch.bincount(child_of).tolist()
@@ -287,10 +284,12 @@ class TransformersEngine:
         ]
 
 
-def _draw(logits: Any, decoding: Decoding, row_of: Any, uniform: Any) -> Any:
-    """A token for each sample by inverting the distribution of its row: temperature, then the top k tokens."""
+def _next_tokens(logits: Any, decoding: Decoding, row_of: Any, uniform: Any) -> Any:
+    """A token for each sample: its row's likeliest, or by inverting the row's distribution (temperature, top k)."""
     import torch
 
+    if uniform is None:
+        return logits.argmax(-1)[row_of]
     size = logits.shape[-1]
     best = torch.topk(logits.float() / decoding.temperature, min(decoding.top_k or size, size), dim=-1)
     cumulative = torch.cumsum(torch.softmax(best.values.double(), dim=-1), dim=-1)
