@@ -1,6 +1,5 @@
 """EntityQuestions (Sciavolino et al. 2021): dataset/<split>/<relation>.<split>.json, lists of {question, answers}."""
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,8 +8,7 @@ import pandas as pd
 
 from gradual.errors import InputError
 from gradual.facts import make_table
-from gradual.readers.rows import check_object, check_text, check_texts, parse_json
-from gradual.readers.source import Source, open_source
+from gradual.readers.raw import RawFile, check_answers, check_object, check_text, find, parse_json, require
 
 TEMPLATES = {
     "P17": "Which country is {} located in?",
@@ -39,19 +37,19 @@ TEMPLATES = {
     "P800": "What is {} famous for?",
 }
 SPLITS = ("train", "dev", "test")
-FILE = re.compile(r"(?:.*/)?(train|dev|test)/(P\d+)\.(train|dev|test)\.json")
 
 
 def read(source: Path, *, type_from: str | None = None) -> pd.DataFrame:
     """The facts of the folder or archive that holds dataset/, or of dataset/ itself.
 
-    The relation is the file's name, the subject what fills the relation's template. Answers are kept as they stand, with
-    repetitions. `type_from` has no use here: every question has a relation. Raises InputError where a split or one of its
-    relations is missing, or a row is malformed or does not match its template.
+    The relation is the file's name, the subject what fills the relation's template. Answers are kept as they stand,
+    with repetitions. `type_from` has no use here: every question has a relation. Raises InputError where a split or one
+    of its relations is missing, or a row is malformed or does not match its template.
     """
-    with open_source(source) as raw:
-        files = _files(raw)
-        return make_table(row for key, name in sorted(files.items()) for row in _rows(raw, name, *key))
+    wanted = "dataset/<split>/<relation>.<split>.json of the splits train, dev and test"
+    files = find(source, rf"P\d+\.({'|'.join(SPLITS)})\.json", wanted)
+    _check_complete(source, files)
+    return make_table(row for file in files.values() for row in _rows(file))
 
 
 def subject_of(question: str, relation: str) -> str:
@@ -62,43 +60,33 @@ def subject_of(question: str, relation: str) -> str:
     return question[len(before) : len(question) - len(after)].strip()
 
 
-def _files(raw: Source) -> dict[tuple[str, str], str]:
-    """The file of each split and relation."""
-    files: dict[tuple[str, str], str] = {}
-    for name in raw.names:
-        match = FILE.fullmatch(name)
-        if not match:
-            continue
-        folder, relation, split = match.groups()
-        if folder != split:
-            raise InputError(
-                raw.label(name), f"a file of split {split} in folder {folder}", f"{relation}.{folder}.json"
-            )
-        if relation not in TEMPLATES:
-            raise InputError(raw.label(name), f"unknown relation {relation!r}", f"one of {', '.join(TEMPLATES)}")
-        if (split, relation) in files:
-            raise InputError(raw.label(name), f"{files[split, relation]} is there too", "one dataset folder")
-        files[split, relation] = name
-    relations = {relation for _, relation in files}
+def _check_complete(source: Path, files: dict[str, RawFile]) -> None:
+    """Raise InputError unless each relation has a file in each split: an incomplete download would go unnoticed."""
+    present = {tuple(name.split(".")[:2]) for name in files}
     for split in SPLITS:
-        missing = sorted(relation for relation in relations if (split, relation) not in files)
-        if missing or not relations:
-            expected = f"dataset/{split}/<relation>.{split}.json for each of the {len(relations) or 24} relations"
-            raise InputError(raw.path, f"split {split!r} has no file of {', '.join(missing) or 'any'}", expected)
-    return files
+        if split not in {found for _, found in present}:
+            raise InputError(source, f"has no split {split!r}", f"the splits {', '.join(SPLITS)}")
+        for relation in sorted({relation for relation, _ in present}):
+            if (relation, split) not in present:
+                problem = f"has no {relation}.{split}.json"
+                raise InputError(source, problem, "the files of a relation in every split")
 
 
-def _rows(raw: Source, name: str, split: str, relation: str) -> Iterator[dict[str, Any]]:
-    file = raw.label(name)
-    values = parse_json(raw.text(name), file)
-    if not isinstance(values, list) or not values:
-        raise InputError(file, "holds no list of rows", "a JSON list of {question, answers}")
-    for number, value in enumerate(values, 1):
-        row = check_object(value, file, number)
-        question = check_text(row.get("question"), file, number, "question")
-        answers = check_texts(row.get("answers"), file, number, "answers")
+def _rows(file: RawFile) -> Iterator[dict[str, Any]]:
+    relation, split, _ = file.path.name.split(".")
+    if file.path.parent.name not in ("", split):
+        raise InputError(file.label, f"is in the folder {file.path.parent.name!r}", f"the folder {split!r}")
+    if relation not in TEMPLATES:
+        raise InputError(file.label, f"an unknown relation {relation!r}", f"one of {', '.join(TEMPLATES)}")
+    rows = parse_json(file.text(), file.label)
+    if not isinstance(rows, list) or not rows:
+        raise InputError(file.label, "no rows", "a JSON list of objects with question and answers")
+    for number, value in enumerate(rows, 1):
+        row = check_object(value, file.label, number, "an object with question and answers")
+        question = check_text(require(row, "question", file.label, number), file.label, number, "question")
+        answers = check_answers(require(row, "answers", file.label, number), file.label, number, "answers")
         subject = subject_of(question, relation)
         if not subject:
-            expected = f"{relation}'s template {TEMPLATES[relation].format('<subject>')!r}"
-            raise InputError(file, f"the question is {question!r}", expected, row=number, key="question")
+            expected = f"the template {TEMPLATES[relation]!r} of {relation}, filled with a subject"
+            raise InputError(file.label, f"{question!r}", expected, row=number, key="question")
         yield {"split": split, "relation": relation, "subject": subject, "question": question, "answers": answers}

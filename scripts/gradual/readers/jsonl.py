@@ -8,10 +8,10 @@ import pandas as pd
 
 from gradual.errors import InputError
 from gradual.facts import make_table
-from gradual.readers.rows import check_object, check_text, check_texts, parse_json, question_type
-from gradual.readers.source import Source, open_source
+from gradual.readers.question_types import question_type
+from gradual.readers.raw import RawFile, check_answers, check_object, check_text, find, parse_json, require
 
-SPLITS = ("train", "dev", "test")
+KEYS = ("question", "answer", "answers", "type", "relation", "subject")
 
 
 def read(source: Path, *, type_from: str | None) -> pd.DataFrame:
@@ -21,56 +21,51 @@ def read(source: Path, *, type_from: str | None) -> pd.DataFrame:
     (TriviaQA: the value, then the other distinct aliases); `type` or `relation`, without which `type_from` declares
     one; `subject`. Other keys and blank lines are skipped. Raises InputError on any other line.
     """
-    with open_source(source) as raw:
-        raw.require("train.jsonl")
-        return make_table(row for split in SPLITS for row in _rows(raw, split, type_from))
+    files = find(source, r"(train|dev|test)\.jsonl", "train.jsonl, and dev.jsonl and test.jsonl where there are such")
+    if "train.jsonl" not in files:
+        raise InputError(source, "has no train.jsonl", "one (the config's dataset.carve splits off dev and test)")
+    return make_table(row for file in files.values() for row in _rows(file, type_from))
 
 
-def _rows(raw: Source, split: str, type_from: str | None) -> Iterator[dict[str, Any]]:
-    name = raw.find(f"{split}.jsonl")
-    if name is None:
-        return
-    file = raw.label(name)
-    empty = True
-    for number, line in enumerate(raw.text(name).split("\n"), 1):
-        if not line.strip():
-            continue
-        empty = False
-        row = check_object(parse_json(line, file, number), file, number)
-        question = check_text(row.get("question"), file, number, "question")
-        answers = _answers(row, file, number)
-        key = _one_of(row, "type", "relation", file, number)
+def _rows(file: RawFile, type_from: str | None) -> Iterator[dict[str, Any]]:
+    label, number = file.label, 0
+    lines = [(i, line) for i, line in enumerate(file.text().split("\n"), 1) if line.strip()]
+    if not lines:
+        raise InputError(label, "holds no facts", "one JSON object a line")
+    for number, line in lines:
+        row = check_object(parse_json(line, label, number), label, number, "an object with question and answer")
+        question = check_text(require(row, "question", label, number, KEYS), label, number, "question")
+        answers = _answers(row, label, number)
+        kind = _either(row, "relation", "type", label, number)
+        relation = (
+            check_text(row[kind], label, number, kind) if kind else question_type(question, type_from, label, number)
+        )
+        subject = row.get("subject")
         yield {
-            "split": split,
-            "relation": check_text(row[key], file, number, key)
-            if key
-            else question_type(question, type_from, file, number),
-            "subject": check_text(row["subject"], file, number, "subject") if row.get("subject") else "",
+            "split": file.path.stem,
+            "relation": relation,
+            "subject": check_text(subject, label, number, "subject") if subject not in (None, "") else "",
             "question": question,
             "answers": answers,
         }
-    if empty:
-        raise InputError(file, "holds no rows", "one JSON object a line")
 
 
-def _one_of(row: dict[str, Any], first: str, second: str, file: object, number: int) -> str | None:
+def _either(row: dict[str, Any], first: str, second: str, file: str, number: int) -> str | None:
     """Which of two keys the row has; InputError where it has both."""
-    found = [key for key in (first, second) if key in row]
-    if len(found) > 1:
-        raise InputError(file, f"has {first!r} and {second!r}", "one of the two", row=number, key=second)
-    return found[0] if found else None
+    if first in row and second in row:
+        raise InputError(file, f"has both {first} and {second}", "one of them", row=number, key=second)
+    return first if first in row else second if second in row else None
 
 
-def _answers(row: dict[str, Any], file: object, number: int) -> list[str]:
-    key = _one_of(row, "answer", "answers", file, number)
-    if key is None:
-        raise InputError(file, "there is no answer", "the key 'answer' or 'answers'", row=number, key="answers")
-    value = row[key]
+def _answers(row: dict[str, Any], file: str, number: int) -> list[str]:
+    key = _either(row, "answer", "answers", file, number) or "answer"
+    value = require(row, key, file, number, KEYS)
     if isinstance(value, str):
         return [check_text(value, file, number, key)]
     if isinstance(value, dict):
-        first = check_text(value.get("value"), file, number, f"{key}.value")
         aliases = value.get("aliases") or []
-        others = check_texts(aliases, file, number, f"{key}.aliases") if aliases else []
-        return list(dict.fromkeys([first, *others]))
-    return check_texts(value, file, number, key)
+        if "value" not in value or not isinstance(aliases, list):
+            expected = "a value, a text, and aliases, a list of texts"
+            raise InputError(file, f"an object with the keys {', '.join(value)}", expected, row=number, key=key)
+        return list(dict.fromkeys(check_answers([value["value"], *aliases], file, number, key)))
+    return check_answers(value, file, number, key)

@@ -1,5 +1,6 @@
 """Raw files of a dataset, from a folder or from a zip archive that is read in place, and checks of what they hold."""
 
+import difflib
 import json
 import re
 import stat
@@ -113,6 +114,22 @@ def parse_json(text: str, file: str, row: int | None = None) -> Any:
         raise InputError(file, f"{place}: malformed JSON ({error.msg})", "valid JSON", row=row) from error
     except RecursionError as error:
         raise InputError(file, "JSON that is nested too deeply", "flat JSON", row=row) from error
+
+
+def check_object(value: Any, file: str, row: int, expected: str) -> dict[str, Any]:
+    """The value; InputError unless it is a JSON object."""
+    if not isinstance(value, dict):
+        raise InputError(file, f"{value!r}", expected, row=row)
+    return value
+
+
+def require(row: dict[str, Any], key: str, file: str, number: int, known: tuple[str, ...] = ()) -> Any:
+    """The row's value of a key; InputError where it has none, with the key that was perhaps meant."""
+    if key in row:
+        return row[key]
+    near = [name for name in difflib.get_close_matches(key, row, 1) if name not in known]
+    meant = f" (is {near[0]!r} meant to be it?)" if near else ""
+    raise InputError(file, f"is missing{meant}", "it in every row", row=number, key=key)
 
 
 def check_text(value: Any, file: str, row: int, key: str) -> str:
