@@ -11,15 +11,16 @@ rule download_dataset:
         "../envs/study.yaml"
     params:
         url=STUDY["dataset"]["url"],
-        digest=STUDY["dataset"]["sha256"],
+        digest=f"--sha256 {STUDY['dataset']['sha256']}" if STUDY["dataset"]["sha256"] else "",
         code=code("download_dataset"),
     shell:
-        "python scripts/download_dataset.py --url {params.url:q} --sha256 {params.digest:q} --output {output:q} 2> {log:q}"
+        "python scripts/download_dataset.py --url {params.url:q} {params.digest} --output {output:q} 2> {log:q}"
 
 
 rule build_facts:
     input:
         raw=raw_files,
+        manifest=STUDY["dataset"]["manifest"] or [],
     output:
         facts=of_seed("facts.parquet"),
         communities=of_seed("communities.parquet"),

@@ -12,6 +12,7 @@ from gradual import facts as f
 from gradual.errors import InputError, report
 from gradual.files import write_csv, write_parquet
 from gradual.readers import READERS
+from gradual.readers.raw import verify
 from gradual.world import build_world
 
 log = logging.getLogger("gradual")
@@ -29,6 +30,8 @@ def build(
         table, communities = build_world(world, seed)
     else:
         file = str(source)
+        if dataset["manifest"]:
+            log.info("%d raw files are those of the manifest", verify(source, Path(dataset["manifest"])))
         table = READERS[dataset["reader"]](source, type_from=dataset["type_from"])
         communities = pd.DataFrame({"subject": [], "community": []}, dtype=str)
     read = f.count(f.validate(table, file))

@@ -290,8 +290,8 @@ def _check_dataset(config: Config) -> Iterator[Problem]:
                 yield Problem(f"dataset.carve.{split}", problem, "a share: the world has no such split of its own")
     elif dataset["path"] is None and dataset["url"] is None:
         yield Problem("dataset.path", "neither path nor url", f"the raw files of reader: {reader}")
-    if dataset["url"] is not None and dataset["sha256"] is None:
-        yield Problem("dataset.sha256", "missing", "the digest of the download, as there is a url")
+    if dataset["url"] is not None and dataset["sha256"] is None and dataset["manifest"] is None:
+        yield Problem("dataset.sha256", "missing", "the digest of the download or a manifest, as there is a url")
     if dataset["sha256"] is not None and dataset["url"] is None:
         yield Problem("dataset.sha256", f"{dataset['sha256']!r}", "null without a url: only a download is checked")
     if sum(carve.values()) >= 1:

@@ -1,6 +1,7 @@
 """Raw files of a dataset, from a folder or from a zip archive that is read in place, and checks of what they hold."""
 
 import difflib
+import hashlib
 import json
 import re
 import stat
@@ -67,6 +68,24 @@ def find(source: Path, pattern: str, wanted: str) -> dict[str, RawFile]:
     return found
 
 
+def verify(source: Path, manifest: Path) -> int:
+    """Check the raw files against a manifest in `sha256sum` format and return how many it names.
+
+    A file is known by its name alone. Raises InputError for the first that is missing or has another digest.
+    """
+    files = {file.path.name: file for file in (_in_folder(source) if source.is_dir() else _in_archive(source))}
+    lines = manifest.read_text(encoding="utf-8").splitlines()
+    for number, line in enumerate(lines, 1):
+        if not (parts := re.fullmatch(r"([0-9a-f]{64})  (\S.*)", line)):
+            raise InputError(manifest, repr(line), "a sha256, two spaces and a file", row=number)
+        file = files.get(PurePosixPath(parts[2]).name)
+        if file is None:
+            raise InputError(source, f"has no {parts[2]}", f"the files of {manifest}")
+        if (found := hashlib.sha256(file.read()).hexdigest()) != parts[1]:
+            raise InputError(file.label, f"its sha256 is {found}", f"{parts[1]}, as in {manifest}")
+    return len(lines)
+
+
 def _in_folder(folder: Path) -> list[RawFile]:
     paths = (path for depth in range(MAX_FOLDER_DEPTH) for path in folder.glob("*/" * depth + "*") if path.is_file())
     return [RawFile(str(path), PurePosixPath(path.relative_to(folder).as_posix()), path.read_bytes) for path in paths]
@@ -128,7 +147,7 @@ def require(row: dict[str, Any], key: str, file: str, number: int, known: tuple[
     if key in row:
         return row[key]
     near = [name for name in difflib.get_close_matches(key, row, 1) if name not in known]
-    meant = f" (is {near[0]!r} meant to be it?)" if near else ""
+    meant = f" ({near[0]!r} is no key)" if near else ""
     raise InputError(file, f"is missing{meant}", "it in every row", row=number, key=key)
 
 
