@@ -10,7 +10,9 @@ from gradual.errors import report
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--url", required=True)
-    parser.add_argument("--sha256", help="the digest that the archive must have; without it a manifest checks its files")
+    parser.add_argument(
+        "--sha256", help="the digest that the archive must have; without it a manifest checks its files"
+    )
     parser.add_argument("--output", required=True, type=Path)
     arguments = parser.parse_args(argv)
     download(arguments.url, arguments.sha256, arguments.output)

@@ -169,7 +169,8 @@ def check_exemplars(facts: pd.DataFrame, split: str, shots: int, file: object) -
     for relation in sorted(asked["relation"].unique()):
         if (have := int(shown.get(relation, 0))) < shots + 1:
             problem = f"relation {relation!r} has {have} questions in split {split!r}"
-            raise InputError(file, problem, f"at least {shots + 1} (one more than probe.shots)", key="relation")
+            expected = f"at least {shots + 1} (one more than probe.shots), or dataset.relations without it"
+            raise InputError(file, problem, expected, key="relation")
 
 
 def count(facts: pd.DataFrame) -> pd.DataFrame:

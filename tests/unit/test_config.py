@@ -177,7 +177,7 @@ MALFORMED = {
     "world with a path": ({"dataset": WORLD | {"path": "data"}}, "dataset.path", "null with reader: world"),
     "world without test": ({"dataset": WORLD | {"carve": {"dev": 0.1}}}, "dataset.carve.test", "a share"),
     "reader without files": ({"dataset": {"reader": "wikiqa"}}, "dataset.path", "the raw files of reader: wikiqa"),
-    "url without digest": ({"dataset": without(ARCHIVE, "sha256")}, "dataset.sha256", "the digest of the download or a manifest"),
+    "url without digest": ({"dataset": without(ARCHIVE, "sha256")}, "dataset.sha256", "or a manifest"),
     "digest without url": ({"dataset": without(ARCHIVE, "url") | {"path": "x"}}, "dataset.sha256", "without a url"),
     "short digest": ({"dataset": ARCHIVE | {"sha256": "abc"}}, "dataset.sha256", "64 hexadecimal digits"),
     "address of another kind": ({"dataset": ARCHIVE | {"url": "ftp://x/y"}}, "dataset.url", "https://"),

@@ -238,3 +238,11 @@ def test_count():
     counts = f.count(facts).set_index("split")
     assert counts.loc["train"].to_dict() == {"facts": 3, "single_answer": 2, "relations": 2}
     assert counts.loc["dev"].to_dict() == {"facts": 1, "single_answer": 1, "relations": 1}
+
+
+def test_too_few_exemplars_are_found_before_any_model_is_loaded():
+    rows = [{"split": "train", "relation": "r", "subject": "", "question": f"{i}?", "answers": ["a"]} for i in range(4)]
+    table = f.make_table([*rows, {**rows[0], "split": "support", "relation": "other"}])
+    f.check_exemplars(table, "train", 3, "data")
+    with pytest.raises(InputError, match=r"relation 'r' has 4 questions in split 'train'; expected at least 5"):
+        f.check_exemplars(table, "train", 4, "data")

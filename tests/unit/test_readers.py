@@ -1,5 +1,6 @@
 """Readers: the real datasets, small good ones, and what they refuse."""
 
+import hashlib
 import json
 import stat
 import warnings
@@ -463,3 +464,32 @@ def test_an_encrypted_member_is_refused(archive):
         content[content.index(signature) + flags] |= 1
     archive.write_bytes(bytes(content))
     refused(archive, "without a password")
+
+
+def manifest_of(files, path):
+    lines = [f"{hashlib.sha256(content.encode()).hexdigest()}  {name}\n" for name, content in files.items()]
+    path.write_text("".join(lines))
+    return path
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["folder", "archive"])
+def test_raw_files_are_checked_against_their_manifest(tmp_path, packed):
+    files = entity_files()
+    manifest = manifest_of(files, tmp_path / "files.sha256")
+
+    def source(name, files):
+        return write_zip(tmp_path / f"{name}.zip", files) if packed else write_folder(tmp_path / name, files)
+
+    assert raw.verify(source("whole", files), manifest) == len(files)
+    with pytest.raises(InputError, match=r"P19\.dev\.json: its sha256 is"):
+        raw.verify(source("changed", entity_files(P19_dev="[]")), manifest)
+    with pytest.raises(InputError, match=r"has no dataset/dev/P19\.dev\.json"):
+        raw.verify(source("cut", entity_files(P19_dev=None)), manifest)
+    manifest.write_text("abc dataset/dev/P19.dev.json\n")
+    with pytest.raises(InputError, match=r"files\.sha256, row 1.*a sha256, two spaces and a file"):
+        raw.verify(source("other", files), manifest)
+
+
+def test_entity_questions_is_that_of_the_manifest(real_data):
+    manifest = Path(__file__).parents[2] / "studies/entity_questions.sha256"
+    assert raw.verify(real_data("entity_questions"), manifest) == 72

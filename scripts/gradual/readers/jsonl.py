@@ -28,7 +28,7 @@ def read(source: Path, *, type_from: str | None) -> pd.DataFrame:
 
 
 def _rows(file: RawFile, type_from: str | None) -> Iterator[dict[str, Any]]:
-    label, number = file.label, 0
+    label = file.label
     lines = [(i, line) for i, line in enumerate(file.text().split("\n"), 1) if line.strip()]
     if not lines:
         raise InputError(label, "holds no facts", "one JSON object a line")
