@@ -15,7 +15,7 @@ rule write_table:
     params:
         results=lambda wildcards, output: str(Path(output.csv).parents[1]),
         seeds=SEEDS,
-        models=as_json({name: {"label": m["label"], "paper": m["paper"]} for name, m in MODELS.items()}),
+        models=json.dumps({name: {"label": m["label"], "paper": m["paper"]} for name, m in MODELS.items()}),
         one_stage=STUDY["tables"]["one_stage"],
         two_stage=STUDY["tables"]["two_stage"],
         retests=PROBE["retests"],

@@ -13,6 +13,7 @@ from gradual.errors import InputError
 from gradual.files import write_json
 
 HANDLE = "base.json"
+SAVE_STEPS = 500  # between two checkpoints of a pretraining
 END_OF_TEXT = "<|endoftext|>"
 BEGIN_OF_TEXT = "<|begin_of_text|>"
 WEIGHTS = "*.safetensors"
@@ -197,8 +198,9 @@ def pretrain(documents: list[str], model: dict[str, Any], settings: dict[str, An
     Resumes from the last checkpoint in `folder`. Deterministic for a seed and a number of threads.
     """
     import torch
-    from transformers import PrinterCallback, Trainer, TrainingArguments, set_seed
-    from transformers.trainer_utils import get_last_checkpoint
+    from transformers import Trainer, TrainingArguments, set_seed
+
+    from gradual.trainers import last_checkpoint, log_progress
 
     set_seed(seed)
     tokenizer = train_tokenizer(documents, settings["vocabulary"], model["architecture"])
@@ -218,7 +220,7 @@ def pretrain(documents: list[str], model: dict[str, Any], settings: dict[str, An
         seed=seed,
         data_seed=seed,
         logging_steps=100,
-        save_steps=500,
+        save_steps=SAVE_STEPS,
         save_total_limit=1,
         report_to=[],
         use_cpu=not torch.cuda.is_available(),
@@ -230,6 +232,6 @@ def pretrain(documents: list[str], model: dict[str, Any], settings: dict[str, An
         args=arguments,
         train_dataset=[{"input_ids": row, "labels": row} for row in rows],
     )
-    trainer.remove_callback(PrinterCallback)  # the losses are kept in a file
-    trainer.train(resume_from_checkpoint=get_last_checkpoint(str(folder)) if folder.is_dir() else None)
+    log_progress(trainer)
+    trainer.train(resume_from_checkpoint=last_checkpoint(folder))
     return network, tokenizer, trainer.state.log_history

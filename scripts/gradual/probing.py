@@ -14,6 +14,7 @@ from gradual.files import write_atomically
 from gradual.prompts import ExemplarPool, PromptSettings, exemplars_of
 
 log = logging.getLogger("gradual")
+SECONDS_BETWEEN_LINES = 10  # of progress in the log
 ROWS_HELD = 50_000  # generations kept in memory before they are written
 
 
@@ -123,8 +124,12 @@ def append_generations(
     begun, before = time.monotonic(), (engine.usage.prompts, engine.usage.computed_tokens)
     columns = [*constants, *GENERATION_COLUMNS]
     answers = engine.answer(groups, decoding, wants_samples)
-    for answered in tqdm(answers, total=total, unit="fact", disable=not sys.stderr.isatty()):
+    written = begun
+    for done, answered in enumerate(tqdm(answers, total=total, unit="fact", disable=not sys.stderr.isatty()), 1):
         file.add([(*constants.values(), *row) for row in _rows(answered)], columns)
+        if (now := time.monotonic()) - written >= SECONDS_BETWEEN_LINES:
+            written = now
+            log.info("%d of %d facts, %.1f facts/s", done, total, done / (now - begun))
     seconds = max(time.monotonic() - begun, 1e-9)
     prompts, tokens = engine.usage.prompts - before[0], engine.usage.computed_tokens - before[1]
     log.info(

@@ -142,8 +142,9 @@ def train_adapter(
     import os
 
     import torch
-    from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
-    from transformers.trainer_utils import get_last_checkpoint
+    from transformers import Trainer, TrainerCallback, TrainingArguments
+
+    from gradual.trainers import last_checkpoint, log_progress
 
     rows = [tokenize(text, tokenizer, style, settings["loss_on"]) for text in texts]
     before = {n: p.detach().clone() for n, p in model.named_parameters() if p.requires_grad}
@@ -191,8 +192,8 @@ def train_adapter(
         data_collator=lambda batch: pad(batch, tokenizer.pad_token_id or tokenizer.eos_token_id),
         callbacks=[StopAtBadLoss()],
     )
-    trainer.remove_callback(PrinterCallback)  # the losses are kept in a file
-    trainer.train(resume_from_checkpoint=get_last_checkpoint(str(folder)) if folder.is_dir() else None)
+    log_progress(trainer)
+    trainer.train(resume_from_checkpoint=last_checkpoint(folder))
     if all(torch.equal(p.detach().to(before[n].device), before[n]) for n, p in model.named_parameters() if n in before):
         raise InputError("training", "the adapter has not changed", "a learning_rate and facts that train it")
     checkpoints = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))

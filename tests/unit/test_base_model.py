@@ -121,3 +121,26 @@ def test_a_truncated_adapter_is_a_clear_error(tmp_path):
     (tmp_path / "adapter_model.safetensors").write_bytes(b"short")
     with pytest.raises(InputError, match="is no whole adapter"):
         check_adapter(tmp_path)
+
+
+def test_a_killed_pretraining_resumes_from_its_last_whole_checkpoint_to_the_same_model(tmp_path, monkeypatch):
+    import torch
+
+    monkeypatch.setattr("gradual.base_model.SAVE_STEPS", 5)
+    straight, _, _ = pretrain(DOCUMENTS, MODEL, SETTINGS, 3, tmp_path / "straight")
+    killed = tmp_path / "killed"
+    with monkeypatch.context() as patch:
+
+        def kill(*_, **__):
+            raise KeyboardInterrupt
+
+        patch.setattr("transformers.TrainerCallback.on_save", kill)
+        with pytest.raises(KeyboardInterrupt):
+            pretrain(DOCUMENTS, MODEL, SETTINGS, 3, killed)
+    (checkpoint,) = killed.glob("checkpoint-*")
+    shutil.copytree(checkpoint, killed / "checkpoint-7")
+    (killed / "checkpoint-7" / "trainer_state.json").write_text("{")
+    resumed, _, _ = pretrain(DOCUMENTS, MODEL, SETTINGS, 3, killed)
+    assert not (killed / "checkpoint-7").exists()
+    weights = dict(straight.named_parameters())
+    assert all(torch.equal(p, weights[n]) for n, p in resumed.named_parameters())

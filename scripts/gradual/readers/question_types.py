@@ -20,7 +20,7 @@ QUESTION_WORDS = {
 
 
 def question_type(question: str, type_from: str | None, file: str, row: int) -> str:
-    """The declared type of a question: its first word where that is a question word, or one type for all.
+    """The declared type of a question: its first word where that is a question word (or one with -ever), or one for all.
 
     Raises InputError where no type is declared.
     """
@@ -28,7 +28,7 @@ def question_type(question: str, type_from: str | None, file: str, row: int) -> 
         return ONE_POOL
     if type_from == "question_word":
         first = re.search(r"[^\W_]+", question)
-        return QUESTION_WORDS.get(first.group().casefold() if first else "", OTHER)
+        return QUESTION_WORDS.get(first.group().casefold().removesuffix("ever") if first else "", OTHER)
     raise InputError(
         file, "a question without a type", "dataset.type_from to be question_word or one_pool", row=row, key="relation"
     )

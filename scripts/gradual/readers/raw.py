@@ -3,6 +3,7 @@
 import difflib
 import hashlib
 import json
+import lzma
 import re
 import stat
 import zipfile
@@ -110,9 +111,10 @@ def _in_archive(archive: Path) -> list[RawFile]:
     def reader(member: zipfile.ZipInfo, label: str) -> Callable[[], bytes]:
         def read() -> bytes:
             try:
-                with zipfile.ZipFile(archive) as opened:
-                    return opened.read(member)
-            except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
+                with zipfile.ZipFile(archive) as opened, opened.open(member) as file:
+                    # Asking for the declared size bounds the memory of a member that unpacks to more than it declares.
+                    return file.read(member.file_size)
+            except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError) as error:
                 raise InputError(label, f"cannot be read ({error})", "a whole member without a password") from error
 
         return read
@@ -124,13 +126,22 @@ def _in_archive(archive: Path) -> list[RawFile]:
     ]
 
 
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        raise ValueError("a key occurs twice in one object")
+    return made
+
+
 def parse_json(text: str, file: str, row: int | None = None) -> Any:
-    """The JSON value of a text; InputError names the place where it is malformed."""
+    """The JSON value of a text; InputError names the place where it is malformed, or says that a key is repeated."""
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=_object)
     except json.JSONDecodeError as error:
         place = f"column {error.colno}" if row else f"line {error.lineno}, column {error.colno}"
         raise InputError(file, f"{place}: malformed JSON ({error.msg})", "valid JSON", row=row) from error
+    except ValueError as error:
+        raise InputError(file, f"malformed JSON ({error})", "valid JSON", row=row) from error
     except RecursionError as error:
         raise InputError(file, "JSON that is nested too deeply", "flat JSON", row=row) from error
 
