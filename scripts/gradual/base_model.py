@@ -5,6 +5,7 @@ that whatever depends on a base model depends on one small file, and changes whe
 """
 
 import json
+import sys
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -225,6 +226,7 @@ def pretrain(documents: list[str], model: dict[str, Any], settings: dict[str, An
         report_to=[],
         use_cpu=not torch.cuda.is_available(),
         dataloader_drop_last=True,
+        disable_tqdm=not sys.stderr.isatty(),
         dataloader_pin_memory=torch.cuda.is_available(),
     )
     trainer = Trainer(

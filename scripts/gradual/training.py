@@ -1,7 +1,9 @@
 """LoRA fine-tuning of a state on selected facts, through peft and the transformers Trainer."""
 
 import math
+import os
 import shutil
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -139,8 +141,6 @@ def train_adapter(
     `model` is a PeftModel; `settings` a run's training settings. Resumes from the last checkpoint in `folder`, to the
     same result. Raises InputError where the loss is not finite or the adapter has not changed.
     """
-    import os
-
     import torch
     from transformers import Trainer, TrainerCallback, TrainingArguments
 
@@ -172,6 +172,7 @@ def train_adapter(
         ddp_find_unused_parameters=False,
         remove_unused_columns=False,
         dataloader_pin_memory=gpu,
+        disable_tqdm=not sys.stderr.isatty(),
     )
 
     class StopAtBadLoss(TrainerCallback):

@@ -6,7 +6,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, snakemake_in
+
+from project_copy import ROOT, snakemake_in
 
 STUDIES = sorted(path.stem for path in (ROOT / "studies").glob("*.yaml"))
 

@@ -5,7 +5,8 @@ import re
 
 import pandas as pd
 import pytest
-from conftest import snakemake_in
+
+from project_copy import snakemake_in
 
 RESULTS = "results/tiny"
 MODEL = f"{RESULTS}/seed0/small"

@@ -1,0 +1,83 @@
+"""The README's examples work as they are written, and what it shows is what the repository holds."""
+
+import json
+import re
+
+import pandas as pd
+import pytest
+import yaml
+
+from gradual.config import load_config
+from project_copy import ROOT, copy_project, snakemake_in
+from tiny import base_model
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+EXAMPLES = dict(re.findall(r"\*\*A (\w+)\.\*\*(?:(?!\*\*A ).)*?```yaml\n(.*?)```", README, re.DOTALL))
+
+
+@pytest.fixture(scope="module")
+def user(tmp_path_factory):
+    """A user's copy of the project with the examples as studies/<dataset|model|run>.yaml."""
+    folder = copy_project(tmp_path_factory.mktemp("user") / "project")
+    for title, block in EXAMPLES.items():
+        (folder / "studies" / f"{title}.yaml").write_text(block)
+    return folder
+
+
+def test_there_are_three_examples():
+    assert set(EXAMPLES) == {"dataset", "model", "run"}
+
+
+def test_add_a_dataset(user):
+    data = user / "data" / "mine"
+    data.mkdir(parents=True)
+    for split, count in (("train", 60), ("test", 20)):
+        rows = [{"question": f"Who made {split} {i}?", "answer": [f"maker {i % 9}"]} for i in range(count)]
+        (data / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    done = snakemake_in(user)(
+        "results/mine/seed0/facts.parquet", "--cores", "1", "--configfile", "studies/dataset.yaml"
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
+    facts = pd.read_parquet(user / "results/mine/seed0/facts.parquet")
+    assert facts["split"].value_counts().to_dict() == {"train": 48, "test": 20, "dev": 6, "support": 6}
+    assert set(facts["relation"]) == {"who"}
+
+
+def test_add_a_model(user):
+    base_model(user / "models" / "mine")
+    (user / "models/mine/base.json").unlink()
+    base = "results/mine/seed0/mine/base/base.json"
+    done = snakemake_in(user)(base, "--cores", "1", "--configfile", "studies/model.yaml")
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert json.loads((user / base).read_text())["path"] == str((user / "models/mine").resolve())
+
+
+def test_add_a_run(user):
+    done = snakemake_in(user)("-n", "--configfile", "studies/run.yaml")
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert re.search(r"train_adapter_round3\s+2", done.stdout)
+
+
+def test_the_rule_graph_is_that_of_the_default_study(user):
+    drawn = re.search(r"```mermaid\n(.*?)```", README, re.DOTALL)[1]
+    edges = set(re.findall(r"(\w+) --> (\w+)", drawn))
+    done = snakemake_in(user)("--rulegraph", "mermaid-js")
+    names = dict(re.findall(r"(id\d+)\[(\w+)\]", done.stdout))
+    assert {(names[a], names[b]) for a, b in re.findall(r"(id\d+) --> (id\d+)", done.stdout)} == edges
+
+
+REFERENCES = sorted(path.name for path in (ROOT / "results/reference").glob("*"))
+
+
+@pytest.mark.parametrize("name", REFERENCES)
+def test_published_tables_are_of_the_config_as_it_is(name):
+    published = json.loads((ROOT / "results/reference" / name / "provenance.json").read_text())["config"]
+    file = ROOT / "studies" / f"{name}.yaml"
+    overrides = yaml.safe_load(file.read_text()) if file.exists() else {}
+    assert published == load_config(overrides, ROOT / "config.yaml", ROOT / "schemas/config.schema.json")
+
+
+@pytest.mark.parametrize(("name", "number"), re.findall(r"<!-- (\w+): (\d+) -->", README))
+def test_the_readme_shows_the_published_tables(name, number):
+    shown = re.search(rf"<!-- {name}: {number} -->\n(.*?)\n<!-- end -->", README, re.DOTALL)[1]
+    assert shown == (ROOT / f"results/reference/{name}/tables/table_{int(number):02}.md").read_text().strip()
