@@ -15,6 +15,10 @@ include: "rules/evaluate.smk"
 include: "rules/tables.smk"
 
 
+onstart:
+    lock_study()
+
+
 rule all:
     default_target: True
     input:

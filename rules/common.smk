@@ -1,5 +1,6 @@
 # The study, its paths and the few helpers that all rules share.
 
+import fcntl
 import json
 import sys
 
@@ -39,6 +40,21 @@ wildcard_constraints:
     probe=r"\d+",
     shard=r"\d+",
     table=r"\d\d",
+
+
+def lock_study():
+    """Hold the study for this process; another one that would run it ends with an error.
+
+    The system releases the lock when the process ends, however it ends, so that a killed run can be started again at once
+    (Snakemake's own lock stays behind, and is off in the profiles).
+    """
+    global lock
+    Path(RESULTS).mkdir(parents=True, exist_ok=True)
+    lock = open(of_study(".lock"), "w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise WorkflowError(f"another Snakemake is at work on {RESULTS}")
 
 
 def of_study(file):

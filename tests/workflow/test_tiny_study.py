@@ -1,7 +1,15 @@
 """The tiny study, end to end: what must hold of any study's results."""
 
+import fcntl
 import json
+import os
 import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -115,3 +123,41 @@ def test_a_finished_study_has_nothing_to_do_and_a_comment_changes_nothing(finish
         module.write_text(text)
     assert "grade_generations" in changed
     assert not changed & {"probe_facts", "pretrain_base", "build_facts"}
+
+
+def test_a_killed_run_continues_to_the_same_tables_and_does_nothing_twice(finished, tmp_path):
+    """Everything after the origin's probe is removed, and the run is killed while it trains, then started again."""
+    folder = tmp_path / "project"
+    shutil.copytree(finished, folder)
+    for state in ("stage1", "strategy5"):
+        shutil.rmtree(folder / MODEL / state)
+    for path in (folder / RESULTS / "tables", folder / RESULTS / "tables.md"):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    probe = folder / MODEL / "origin/probe-0/generations-0.parquet"
+    before = probe.stat().st_mtime
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", *TINY]
+    env = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    log = (tmp_path / "killed.log").open("w")
+    run = subprocess.Popen(command, cwd=folder, env=env, stdout=log, stderr=log, start_new_session=True)
+    deadline = time.monotonic() + 300
+    while not list((folder / MODEL).glob("*/epochs/checkpoints-*")):
+        assert time.monotonic() < deadline, (tmp_path / "killed.log").read_text()[-3000:]
+        assert run.poll() is None
+        time.sleep(0.05)
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait()
+    again = snakemake_in(folder)("--cores", "2", *TINY)
+    assert again.returncode == 0, again.stdout[-3000:]
+    assert probe.stat().st_mtime == before
+    assert not list((folder / MODEL).glob("*/epochs/checkpoints-*"))
+    assert (folder / RESULTS / "tables.md").read_bytes() == (finished / RESULTS / "tables.md").read_bytes()
+
+
+def test_two_runs_of_a_study_at_once_are_refused(finished):
+    with (finished / RESULTS / ".lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        (finished / RESULTS / "tables.md").rename(finished / "tables.md")
+        done = snakemake_in(finished)("--cores", "1", *TINY)
+        (finished / "tables.md").rename(finished / RESULTS / "tables.md")
+    assert done.returncode != 0
+    assert "another Snakemake is at work on results/tiny" in done.stdout
