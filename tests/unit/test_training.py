@@ -42,6 +42,18 @@ def test_the_loss_is_on_the_answer_and_its_end_only(architecture, tmp_path):
     assert whole["labels"] == whole["input_ids"]
 
 
+CHAT = "{% for m in messages %}<{{ m.role }}>{{ m.content }}\n{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
+
+
+def test_in_chat_the_loss_is_on_the_assistants_turn(tmp_path):
+    tokenizer = load_tokenizer(base_model(tmp_path))
+    tokenizer.chat_template = CHAT
+    row = tokenize(Example("What is r0?", "thing 1"), tokenizer, "chat", "answer")
+    assert tokenizer.decode(row["input_ids"]) == "<user>What is r0?\n<assistant>thing 1\n"
+    learnt = [token for token, label in zip(row["input_ids"], row["labels"], strict=True) if label != IGNORED]
+    assert tokenizer.decode(learnt) == "thing 1\n"
+
+
 def test_padding_has_no_attention_and_no_loss():
     batch = pad([{"input_ids": [1, 2, 3], "labels": [1, 2, 3]}, {"input_ids": [4], "labels": [4]}], 0)
     assert batch["input_ids"].tolist() == [[1, 2, 3], [4, 0, 0]]
