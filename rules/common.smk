@@ -128,14 +128,14 @@ def in_folders(states, flag=""):
     return lambda wildcards: [flag, *expand(adapter_folders(states), **wildcards)] if states else []
 
 
+# Where the dataset's url is downloaded to; studies of one url share the file.
+DOWNLOAD = STUDY["dataset"]["url"] and f"data/{STUDY['dataset']['url'].rpartition('/')[2]}"
+
+
 def raw_source():
     """The dataset's raw files: the local path where it exists, else the download; nothing for the generated world."""
-    dataset = STUDY["dataset"]
-    if dataset["reader"] == "world":
-        return None
-    if dataset["path"] and (Path(dataset["path"]).expanduser().exists() or not dataset["url"]):
-        return str(Path(dataset["path"]).expanduser())
-    return f"data/{STUDY['study']}-{dataset['url'].rpartition('/')[2]}"
+    path = STUDY["dataset"]["path"] and Path(STUDY["dataset"]["path"]).expanduser()
+    return str(path) if path and (path.exists() or not DOWNLOAD) else DOWNLOAD
 
 
 SOURCE = raw_source()

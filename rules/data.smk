@@ -1,20 +1,22 @@
 # Raw files -> facts.
 
 
-rule download_dataset:
-    output:
-        f"data/{STUDY['study']}-{{archive}}",
-    log:
-        log_file("download_dataset/{archive}.log"),
-    localrule: True
-    conda:
-        "../envs/study.yaml"
-    params:
-        url=STUDY["dataset"]["url"],
-        digest=f"--sha256 {STUDY['dataset']['sha256']}" if STUDY["dataset"]["sha256"] else "",
-        code=code("download_dataset"),
-    shell:
-        "python scripts/download_dataset.py --url {params.url:q} {params.digest} --output {output:q} 2> {log:q}"
+if DOWNLOAD:
+
+    rule download_dataset:
+        output:
+            DOWNLOAD,
+        log:
+            log_file("download_dataset.log"),
+        localrule: True
+        conda:
+            "../envs/study.yaml"
+        params:
+            url=STUDY["dataset"]["url"],
+            digest=f"--sha256 {STUDY['dataset']['sha256']}" if STUDY["dataset"]["sha256"] else "",
+            code=code("download_dataset"),
+        shell:
+            "python scripts/download_dataset.py --url {params.url:q} {params.digest} --output {output:q} 2> {log}"
 
 
 rule build_facts:
