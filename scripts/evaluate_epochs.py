@@ -35,7 +35,7 @@ def main(argv: list[str] | None = None) -> None:
     decoding = Decoding(probe["max_new_tokens"], tuple(probe["stop"]))
     render, _ = renderer(probe["format"], load_tokenizer(args.base))
     states = [(0, args.merge)] if not args.epochs else [(n, [*args.merge, e]) for n, e in enumerate(args.epochs, 1)]
-    with write_atomically(args.generations) as temporary, GenerationsFile(temporary) as file:
+    with write_atomically(args.generations) as temporary, GenerationsFile(temporary, "epoch") as file:
         for epoch, adapters in states:
             engine = load_engine(args.base, adapters, probe["format"], args.dtype)
             prompts = fact_prompts(asked, pool, prompt_settings, 1, render)

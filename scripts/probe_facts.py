@@ -10,7 +10,8 @@ from gradual.engines.interface import Decoding
 from gradual.engines.transformers import load_engine
 from gradual.errors import report
 from gradual.facts import read_facts
-from gradual.probing import fact_prompts, shard, unsolved, write_generations
+from gradual.files import write_atomically
+from gradual.probing import GenerationsFile, append_generations, fact_prompts, shard, unsolved
 from gradual.prompts import ExemplarPool, PromptSettings, renderer, seeded
 
 log = logging.getLogger("gradual")
@@ -53,7 +54,8 @@ def main(argv: list[str] | None = None) -> None:
     )
     every = settings["sampled_for"] == "all"
     wants_samples = (lambda _: True) if every else unsolved(probed.set_index("fact_id")["answers"].str[0])
-    write_generations(engine, prompts, len(probed), decoding, wants_samples, args.generations)
+    with write_atomically(args.generations) as temporary, GenerationsFile(temporary) as file:
+        append_generations(engine, prompts, len(probed), decoding, wants_samples, file)
 
 
 if __name__ == "__main__":

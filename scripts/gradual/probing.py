@@ -10,7 +10,6 @@ from typing import Any
 import pandas as pd
 
 from gradual.engines.interface import GENERATION_COLUMNS, GREEDY, SAMPLED, Answered, Decoding, Engine, Prompt
-from gradual.files import write_atomically
 from gradual.prompts import ExemplarPool, PromptSettings, exemplars_of
 
 log = logging.getLogger("gradual")
@@ -53,50 +52,37 @@ def unsolved(answers: pd.Series) -> Callable[[list[Answered]], bool]:
     return wants_samples
 
 
-def _rows(answered: list[Answered]) -> Iterator[tuple[Any, ...]]:
+def generation_rows(answered: list[Answered]) -> Iterator[tuple[Any, ...]]:
+    """The rows of GENERATION_COLUMNS of a group's answers."""
     for a in answered:
         for kind, found in ((GREEDY, (a.greedy,)), (SAMPLED, a.sampled)):
             for answer in found:
                 yield (a.prompt.fact_id, a.prompt.index, kind, answer.text, answer.count, answer.tokens, answer.finish)
 
 
-def write_generations(
-    engine: Engine,
-    groups: Iterator[list[Prompt]],
-    total: int,
-    decoding: Decoding,
-    wants_samples: Callable[[list[Answered]], bool],
-    path: Path,
-    **constants: Any,
-) -> None:
-    """Stream the answers to the groups of prompts to a Parquet file, whole or not at all; memory stays flat.
-
-    The file has GENERATION_COLUMNS, after the `constants` as leading columns. Progress goes to a terminal only; rates to
-    the log.
-    """
-    with write_atomically(path) as temporary, GenerationsFile(temporary) as file:
-        append_generations(engine, groups, total, decoding, wants_samples, file, **constants)
-
-
 class GenerationsFile:
-    """A Parquet file that grows by row groups."""
+    """A Parquet file of generations that grows by row groups; `constants` are names of leading integer columns."""
 
-    def __init__(self, path: Path) -> None:
-        self.path, self.writer, self.rows = path, None, []
+    def __init__(self, path: Path, *constants: str) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
 
-    def add(self, rows: list[tuple[Any, ...]], columns: list[str]) -> None:
+        integers = (*constants, "prompt_index", "count", "tokens")
+        columns = (*constants, *GENERATION_COLUMNS)
+        self.schema = pa.schema([(name, pa.int64() if name in integers else pa.string()) for name in columns])
+        self.writer = pq.ParquetWriter(path, self.schema, compression="zstd")
+        self.rows: list[tuple[Any, ...]] = []
+
+    def add(self, rows: list[tuple[Any, ...]]) -> None:
         self.rows += rows
-        self.columns = columns
         if len(self.rows) >= ROWS_HELD:
             self.flush()
 
     def flush(self) -> None:
         import pyarrow as pa
-        import pyarrow.parquet as pq
 
-        table = pa.Table.from_pandas(pd.DataFrame(self.rows, columns=self.columns), preserve_index=False)
-        self.writer = self.writer or pq.ParquetWriter(self.path, table.schema, compression="zstd")
-        self.writer.write_table(table)
+        columns = list(zip(*self.rows, strict=True)) or [()] * len(self.schema)
+        self.writer.write_table(pa.table([list(column) for column in columns], schema=self.schema))
         self.rows = []
 
     def __enter__(self) -> "GenerationsFile":
@@ -105,8 +91,7 @@ class GenerationsFile:
     def __exit__(self, *error: Any) -> None:
         if error[0] is None:
             self.flush()
-        if self.writer:
-            self.writer.close()
+        self.writer.close()
 
 
 def append_generations(
@@ -116,17 +101,19 @@ def append_generations(
     decoding: Decoding,
     wants_samples: Callable[[list[Answered]], bool],
     file: GenerationsFile,
-    **constants: Any,
+    **constants: int,
 ) -> None:
-    """Append the answers to `total` groups of prompts to a generations file."""
+    """Stream the answers to `total` groups of prompts to a generations file; memory stays flat.
+
+    `constants` are the values of the file's leading columns. A bar shows progress on a terminal; the log has lines.
+    """
     from tqdm import tqdm
 
     begun, before = time.monotonic(), (engine.usage.prompts, engine.usage.computed_tokens)
-    columns = [*constants, *GENERATION_COLUMNS]
     answers = engine.answer(groups, decoding, wants_samples)
     written = begun
     for done, answered in enumerate(tqdm(answers, total=total, unit="fact", disable=not sys.stderr.isatty()), 1):
-        file.add([(*constants.values(), *row) for row in _rows(answered)], columns)
+        file.add([(*constants.values(), *row) for row in generation_rows(answered)])
         if (now := time.monotonic()) - written >= SECONDS_BETWEEN_LINES:
             written = now
             log.info("%d of %d facts, %.1f facts/s", done, total, done / (now - begun))

@@ -6,7 +6,7 @@ from gradual.engines.transformers import load_engine
 from gradual.errors import InputError
 from gradual.grading import RULES, count_right, grade
 from gradual.knowledge import categorize
-from gradual.probing import _rows, fact_prompts, unsolved
+from gradual.probing import fact_prompts, generation_rows, unsolved
 from gradual.prompts import ExemplarPool, PromptSettings, plain
 from tiny import base_model, facts
 
@@ -64,7 +64,7 @@ def test_sampling_only_the_unsolved_gives_the_same_categories_under_every_rule(t
 
     def generations(wants_samples):
         prompts = fact_prompts(asked, pool, PromptSettings(1, 4, "per_fact"), 4, plain)
-        rows = [row for group in engine.answer(prompts, decoding, wants_samples) for row in _rows(group)]
+        rows = [row for group in engine.answer(prompts, decoding, wants_samples) for row in generation_rows(group)]
         return pd.DataFrame(rows, columns=GENERATION_COLUMNS)
 
     everything = generations(lambda _: True)

@@ -42,7 +42,10 @@ def test_the_loss_is_on_the_answer_and_its_end_only(architecture, tmp_path):
     assert whole["labels"] == whole["input_ids"]
 
 
-CHAT = "{% for m in messages %}<{{ m.role }}>{{ m.content }}\n{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
+CHAT = (
+    "{% for m in messages %}<{{ m.role }}>{{ m.content }}\n{% endfor %}"
+    "{% if add_generation_prompt %}<assistant>{% endif %}"
+)
 
 
 def test_in_chat_the_loss_is_on_the_assistants_turn(tmp_path):
