@@ -35,4 +35,4 @@ publish: setup
 	python scripts/publish_results.py --results results/$(STUDY) --reference results/reference/$(STUDY) --readme README.md
 
 clean:
-	rm -rf .snakemake results/$(STUDY)
+	rm -rf results/$(STUDY)

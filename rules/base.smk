@@ -29,10 +29,12 @@ rule pretrain_base:
         code=code("pretrain_base"),
     shell:
         "python scripts/pretrain_base.py --corpus {input.corpus} --model {params.model:q} --settings {params.settings:q}"
-        " --seed {wildcards.seed} --loss {output.loss} --base {output.base} 2> {log}"
+        " --seed {wildcards.seed} --code {params.code} --loss {output.loss} --base {output.base} 2> {log}"
 
 
 rule fetch_base:
+    input:
+        model_files,
     output:
         base=of_model("base/base.json"),
     log:

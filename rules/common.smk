@@ -148,6 +148,12 @@ def raw_files(wildcards):
     return [SOURCE] if SOURCE else []
 
 
+def model_files(wildcards):
+    """The files of a base model from a local folder, so that other weights make another model; none for the hub's."""
+    folder = Path(MODELS[wildcards.model].get("path") or "")
+    return sorted(str(f) for f in folder.glob("*") if f.suffix in (".json", ".safetensors")) if folder.name else []
+
+
 def models_from(*sources):
     """A wildcard constraint: the models of these sources; nothing matches where there are none."""
     return "|".join(name for name, model in MODELS.items() if model["source"] in sources) or "^$"

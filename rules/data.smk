@@ -39,10 +39,10 @@ rule build_facts:
         exemplars=as_json(
             {split: PROBE["shots"] for split in (PROBE["exemplar_split"], STUDY["evaluation"]["exemplar_split"])}
         ),
-        source=f"--source {SOURCE}" if SOURCE else "",
+        source=["--source", SOURCE] if SOURCE else [],
         code=code("build_facts"),
     shell:
-        "python scripts/build_facts.py {params.source} --dataset {params.dataset:q} --world {params.world:q}"
+        "python scripts/build_facts.py {params.source:q} --dataset {params.dataset:q} --world {params.world:q}"
         " --exemplars {params.exemplars:q} --seed {wildcards.seed} --facts {output.facts}"
         " --communities {output.communities} --counts {output.counts} 2> {log}"
 

@@ -18,7 +18,7 @@ rule evaluate_epochs:
     params:
         merge=lambda wildcards: expand(evaluated_beneath(wildcards), **wildcards),
         epochs=lambda wildcards: expand(evaluated_epochs(wildcards), **wildcards),
-        probe=as_json({k: PROBE[k] for k in ("shots", "exemplars", "format", "stop", "max_new_tokens")}),
+        probe=as_json({k: PROBE[k] for k in ("engine", "shots", "exemplars", "format", "stop", "max_new_tokens")}),
         settings=as_json(STUDY["evaluation"]),
         dtype=dtype,
         code=code("evaluate_epochs"),

@@ -17,7 +17,7 @@ rule probe_facts:
     threads: THREADS
     params:
         adapters=lambda wildcards: expand(state_adapters(wildcards), **wildcards),
-        settings=as_json({k: v for k, v in PROBE.items() if k not in ("engine", "trained_states", "retests")}),
+        settings=as_json({k: v for k, v in PROBE.items() if k not in ("trained_states", "retests")}),
         mode=lambda wildcards: "greedy" if int(wildcards.probe) else study.probe_mode(STUDY, wildcards.state),
         dtype=dtype,
         code=code("probe_facts"),

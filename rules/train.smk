@@ -60,7 +60,7 @@ for run in RUNS:
             "python scripts/train_adapter.py --base {input.base} --merge {params.merge} {params.parent}"
             " --facts {input.facts} --selection {input.selection} --settings {params.settings:q}"
             " --replay-ratio {params.ratio} --format {params.format} --dtype {params.dtype} --run {params.run}"
-            " --seed {wildcards.seed} --loss {output.loss} --epochs {params.epochs} 2> {log}"
+            " --seed {wildcards.seed} --code {params.code} --loss {output.loss} --epochs {params.epochs} 2> {log}"
 
 
 rule choose_epoch:

@@ -5,8 +5,8 @@ import json
 from pathlib import Path
 
 from gradual.base_model import load_tokenizer
+from gradual.engines import load_engine
 from gradual.engines.interface import Decoding
-from gradual.engines.transformers import load_engine
 from gradual.errors import report
 from gradual.facts import read_facts
 from gradual.files import write_atomically
@@ -33,13 +33,14 @@ def main(argv: list[str] | None = None) -> None:
     pool = ExemplarPool(facts, settings["exemplar_split"], str(args.facts))
     prompt_settings = PromptSettings(settings["seed"], probe["shots"], probe["exemplars"])
     decoding = Decoding(probe["max_new_tokens"], tuple(probe["stop"]))
-    render, _ = renderer(probe["format"], load_tokenizer(args.base))
+    render = renderer(probe["format"], load_tokenizer(args.base))
     states = [(0, args.merge)] if not args.epochs else [(n, [*args.merge, e]) for n, e in enumerate(args.epochs, 1)]
     with write_atomically(args.generations) as temporary, GenerationsFile(temporary, "epoch") as file:
         for epoch, adapters in states:
-            engine = load_engine(args.base, adapters, probe["format"], args.dtype)
+            engine = load_engine(probe["engine"], args.base, adapters, probe["format"], args.dtype)
             prompts = fact_prompts(asked, pool, prompt_settings, 1, render)
             append_generations(engine, prompts, len(asked), decoding, lambda _: False, file, epoch=epoch)
+            del engine  # before the next one is loaded
 
 
 if __name__ == "__main__":

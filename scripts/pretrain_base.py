@@ -23,10 +23,11 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--model", type=json.loads, required=True, help="the model's config, as JSON")
     parser.add_argument("--settings", type=json.loads, required=True, help="the config's pretraining section, as JSON")
     parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--code", required=True, help="fingerprint of the code: other code resumes no checkpoint")
     parser.add_argument("--loss", type=Path, required=True)
     parser.add_argument("--base", type=Path, required=True, help="the handle; the model's files are written beside it")
     args = parser.parse_args(argv)
-    key = sha256(repr((args.model, args.settings, args.seed, digest(args.corpus))).encode()).hexdigest()[:16]
+    key = sha256(repr((args.model, args.settings, args.seed, args.code, digest(args.corpus))).encode()).hexdigest()[:16]
     checkpoints = args.base.parent / f"checkpoints-{key}"
     documents = pd.read_parquet(args.corpus)["text"].tolist()
     model, tokenizer, history = pretrain(documents, args.model, args.settings, args.seed, checkpoints)

@@ -6,8 +6,8 @@ import logging
 from pathlib import Path
 
 from gradual.base_model import load_tokenizer
+from gradual.engines import load_engine
 from gradual.engines.interface import Decoding
-from gradual.engines.transformers import load_engine
 from gradual.errors import report
 from gradual.facts import read_facts
 from gradual.files import write_atomically
@@ -33,9 +33,12 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     settings = args.settings
     facts = read_facts(args.facts)
-    seed = seeded("probe", args.seed, args.state, args.probe)  # every probe draws prompts and samples of its own
-    render, _ = renderer(settings["format"], load_tokenizer(args.base))
-    engine = load_engine(args.base, args.adapters, settings["format"], args.dtype)
+    # Every probe draws prompts and samples of its own; the sets that relations share stay the same for all states.
+    seed = seeded("probe", args.seed, args.state, args.probe)
+    shared = settings["exemplars"] == "per_relation"
+    prompt_seed = seeded("probe", args.seed, args.probe) if shared else seed
+    render = renderer(settings["format"], load_tokenizer(args.base))
+    engine = load_engine(settings["engine"], args.base, args.adapters, settings["format"], args.dtype)
     probed = shard(facts[facts["split"] == "train"], args.shard, settings["shards"])
     decoding = Decoding(
         max_new_tokens=settings["max_new_tokens"],
@@ -48,7 +51,7 @@ def main(argv: list[str] | None = None) -> None:
     prompts = fact_prompts(
         probed,
         ExemplarPool(facts, settings["exemplar_split"], str(args.facts)),
-        PromptSettings(seed, settings["shots"], settings["exemplars"]),
+        PromptSettings(prompt_seed, settings["shots"], settings["exemplars"]),
         settings["prompts"],
         render,
     )

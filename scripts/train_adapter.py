@@ -36,14 +36,14 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--dtype", required=True)
     parser.add_argument("--run", required=True)
     parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--code", required=True, help="fingerprint of the code: other code resumes no checkpoint")
     parser.add_argument("--loss", type=Path, required=True)
     parser.add_argument("--epochs", type=Path, nargs="+", required=True, help="the adapter folder of each epoch")
     args = parser.parse_args(argv)
     parents = [*args.merge, *([args.parent] if args.parent else [])]
     inputs = [args.base, args.selection, *(folder / name for folder in parents for name in ADAPTER_FILES)]
-    key = sha256(
-        repr((args.settings, args.replay_ratio, args.format, args.dtype, args.seed, [*map(digest, inputs)])).encode()
-    )
+    settings = (args.settings, args.replay_ratio, args.format, args.dtype, args.seed, args.code)
+    key = sha256(repr((settings, [*map(digest, inputs)])).encode())
     folder = args.epochs[0].parent / f"checkpoints-{key.hexdigest()[:16]}"
     texts, trained, pool = examples(pd.read_parquet(args.selection), read_facts(args.facts))
     log.info("training on %d facts, %d in the replay pool, ratio %s", trained, pool, args.replay_ratio)

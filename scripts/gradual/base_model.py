@@ -229,6 +229,7 @@ def pretrain(documents: list[str], model: dict[str, Any], settings: dict[str, An
         disable_tqdm=not sys.stderr.isatty(),
         dataloader_pin_memory=torch.cuda.is_available(),
     )
+    arguments._n_gpu = min(arguments.n_gpu, 1)  # else the Trainer spreads, and multiplies, the batch over all GPUs
     trainer = Trainer(
         model=network,
         args=arguments,

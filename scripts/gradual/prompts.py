@@ -106,6 +106,6 @@ def chat_renderer(tokenizer: Any) -> Callable[[list[Exemplar], str], str]:
     return render
 
 
-def renderer(style: str, tokenizer: Any) -> tuple[Callable[[list[Exemplar], str], str], bool]:
-    """The renderer of a prompt format and whether the tokenizer must add its special tokens to the text."""
-    return (chat_renderer(tokenizer), False) if style == "chat" else (plain, True)
+def renderer(style: str, tokenizer: Any) -> Callable[[list[Exemplar], str], str]:
+    """The renderer of a prompt format. Plain prompts get the tokenizer's special tokens when they are tokenized."""
+    return chat_renderer(tokenizer) if style == "chat" else plain

@@ -175,6 +175,9 @@ def train_adapter(
         disable_tqdm=not sys.stderr.isatty(),
     )
 
+    if "RANK" not in os.environ:
+        arguments._n_gpu = min(arguments.n_gpu, 1)  # else the Trainer spreads, and multiplies, the batch over all GPUs
+
     class StopAtBadLoss(TrainerCallback):
         def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float], **_: Any) -> None:
             if not math.isfinite(logs.get("loss", 0.0)) or not math.isfinite(logs.get("grad_norm", 0.0)):

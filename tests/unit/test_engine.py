@@ -5,8 +5,9 @@ import pytest
 from scipy import stats
 
 from gradual.base_model import load_model, load_tokenizer
+from gradual.engines import load_engine
 from gradual.engines.interface import Decoding, Prompt
-from gradual.engines.transformers import TransformersEngine, load_engine
+from gradual.engines.transformers import TransformersEngine
 from gradual.probing import fact_prompts
 from gradual.prompts import ExemplarPool, PromptSettings, plain, seeded
 from tiny import base_model, facts
@@ -30,7 +31,7 @@ def handle(request, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def engine(handle):
-    return load_engine(handle, [], "plain", "float32")
+    return load_engine("transformers", handle, [], "plain", "float32")
 
 
 def test_greedy_answers_are_token_for_token_those_of_generate(handle, engine):
@@ -143,7 +144,7 @@ def test_an_answer_ends_at_a_stop_string_that_spans_tokens(handle, engine):
 
 
 def test_usage_counts_prompts_and_cut_off_answers(handle):
-    engine = load_engine(handle, [], "plain", "float32")
+    engine = load_engine("transformers", handle, [], "plain", "float32")
     asked = groups(2)
     found = answers(engine, asked, Decoding(1, ()))
     assert engine.usage.prompts == len(found) == 2 * len(asked)

@@ -1,8 +1,8 @@
 import pandas as pd
 import pytest
 
+from gradual.engines import load_engine
 from gradual.engines.interface import GENERATION_COLUMNS, Decoding
-from gradual.engines.transformers import load_engine
 from gradual.errors import InputError
 from gradual.grading import RULES, count_right, grade
 from gradual.knowledge import categorize
@@ -58,7 +58,7 @@ def test_sampling_only_the_unsolved_gives_the_same_categories_under_every_rule(t
     """The facts' gold answers are made from what the model says, so that all four categories occur."""
     table = facts(relations=2, per_split=8)
     asked = table[table["split"] == "train"].copy()
-    engine = load_engine(base_model(tmp_path, scale=3.0), [], "plain", "float32")
+    engine = load_engine("transformers", base_model(tmp_path, scale=3.0), [], "plain", "float32")
     pool = ExemplarPool(table, "train", "facts")
     decoding = Decoding(3, ("\n",), samples=16, temperature=1.0, top_k=40, seed=1)
 

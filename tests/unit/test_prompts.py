@@ -90,7 +90,7 @@ TEMPLATE = "{{ bos_token }}{% for m in messages %}<{{ m.role }}>{{ m.content }}\
 def test_a_prompt_has_one_begin_of_text_token(style, tmp_path):
     tokenizer = load_tokenizer(base_model(tmp_path, "llama"))
     tokenizer.chat_template = TEMPLATE
-    render, special = renderer(style, tokenizer)
+    render, special = renderer(style, tokenizer), style == "plain"
     table = facts()
     shown = exemplars_of(rows(table)[0], 0, ExemplarPool(table, "train", "f"), PromptSettings(0, 4, "per_fact"))
     ids = tokenizer(render(shown, "Why?"), add_special_tokens=special)["input_ids"]

@@ -1,8 +1,8 @@
 """What an engine is given and what it gives back, whatever library runs the model."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Protocol
 
 GREEDY, SAMPLED = "greedy", "sampled"
 # Columns of a generations file, a row per distinct answer of a prompt.
@@ -49,7 +49,6 @@ class Usage:
     computed_tokens: int = 0  # positions that went through the model, prefill and decoding
     answer_tokens: int = 0  # tokens of all answers, each sample counted
     cut_off: int = 0  # answers that reached max_new_tokens
-    extra: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ seeded by (fact, prompt, sample): the tree gives exactly the answers that sampli
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -322,14 +321,3 @@ class _Stopper:
 
     def _decode(self, row: tuple[int, ...]) -> str:
         return self.tokenizer.decode(row, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-
-
-def load_engine(
-    base: Path, adapters: list[Path], prompt_format: str, dtype: str, batch_tokens: int = 16384
-) -> TransformersEngine:
-    """The engine for a base model with the adapters of a state merged into it, in order."""
-    from gradual.base_model import load_model, load_tokenizer
-
-    return TransformersEngine(
-        load_model(base, adapters, dtype), load_tokenizer(base), prompt_format == "plain", batch_tokens
-    )
