@@ -108,25 +108,30 @@ def test_provenance_names_config_data_models_packages_and_times(finished):
     assert {job["rule"] for job in provenance["jobs"]} >= {"pretrain_base", "probe_facts", "evaluate_epochs"}
 
 
-def jobs_to_run(folder):
+def planned(folder):
+    """The rules that would run and the whole text of the dry run."""
     done = snakemake_in(folder)("--cores", "2", "-n", *TINY)
     assert done.returncode == 0, done.stdout[-3000:]
-    return set(re.findall(r"^(?:local)?rule (\w+):", done.stdout, re.MULTILINE)) - {"all"}
+    return set(re.findall(r"^(?:local)?rule (\w+):", done.stdout, re.MULTILINE)) - {"all"}, done.stdout
 
 
-def test_a_finished_study_has_nothing_to_do_and_a_comment_changes_nothing(finished):
-    assert jobs_to_run(finished) == set()
+def test_a_finished_study_has_nothing_to_do(finished):
+    assert planned(finished)[0] == set()
+
+
+def test_a_comment_changes_nothing_and_a_scoring_rule_the_grades_and_what_follows(finished):
     module = finished / "scripts/gradual/grading.py"
     text = module.read_text()
     module.write_text("# A remark.\n" + text.replace("import re", "import re  # regular expressions", 1))
     try:
-        assert jobs_to_run(finished) == set()
+        assert planned(finished)[0] == set()
         module.write_text(text.replace(".casefold() in output", ".lower() in output"))
-        changed = jobs_to_run(finished)
+        changed, plan = planned(finished)
     finally:
         module.write_text(text)
     assert "grade_generations" in changed
-    assert not changed & {"probe_facts", "pretrain_base", "build_facts"}
+    assert not changed & {"pretrain_base", "build_facts", "build_corpus"}
+    assert not re.search(r"output: \S*/origin/\S*/generations", plan)  # the origin's answers are as they were
 
 
 def test_a_killed_run_continues_to_the_same_tables_and_does_nothing_twice(finished, tmp_path):
