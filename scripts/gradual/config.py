@@ -309,6 +309,13 @@ def _check_exemplars(config: Config) -> Iterator[Problem]:
             )
 
 
+def _check_corpus(config: Config) -> Iterator[Problem]:
+    corpus = config["corpus"]
+    pretrained = any(model["source"] == "pretrain" for model in config["models"].values())
+    if pretrained and corpus["questions"] and not corpus["asked"] and "support" not in config["dataset"]["carve"]:
+        yield Problem("corpus.asked", "0", "facts that question documents may ask, or a share dataset.carve.support")
+
+
 def _check_models(config: Config) -> Iterator[Problem]:
     labels: dict[str, str] = {}
     for name, model in config["models"].items():
@@ -346,8 +353,9 @@ def _check_batches(config: Config) -> Iterator[Problem]:
 def _check_graph(config: Config) -> Iterator[Problem]:
     """Runs form a tree from the origin, and select by states that are there before them, by categories of these."""
     table = runs(config)
-    if ORIGIN in table:
-        yield Problem(f"runs.{ORIGIN}", f"a run named {ORIGIN!r}", "another name: it is the untouched model")
+    for name, what in ((ORIGIN, "the untouched model"), ("base", "the folder of the base model")):
+        if name in table:
+            yield Problem(f"runs.{name}", f"a run named {name!r}", f"another name: it is {what}")
     known = [ORIGIN, *(name for name in table if name != ORIGIN)]
     for name, run in table.items():
         wanted = [(f"runs.{name}.from", run.parent)]
@@ -415,6 +423,7 @@ CHECKS: tuple[tuple[tuple[str, ...], Callable[[Config], Iterable[Problem]]], ...
     (("dataset",), _check_dataset),
     (("dataset", "probe", "evaluation"), _check_exemplars),
     (("models",), _check_models),
+    (("corpus", "dataset", "models"), _check_corpus),
     (("models", "probe"), _check_format),
     (("training", "runs"), _check_batches),
     (("training", "runs", "probe"), _check_graph),
