@@ -1,4 +1,5 @@
 from collections import Counter
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -7,7 +8,8 @@ from scipy import stats
 from gradual.base_model import load_model, load_tokenizer
 from gradual.engines import load_engine
 from gradual.engines.interface import Decoding, Prompt
-from gradual.engines.transformers import TransformersEngine
+from gradual.engines.transformers import TransformersEngine, check_attention
+from gradual.errors import InputError
 from gradual.probing import fact_prompts
 from gradual.prompts import ExemplarPool, PromptSettings, plain, seeded
 from tiny import base_model, facts
@@ -159,3 +161,12 @@ def test_a_prompt_longer_than_the_batch_is_still_answered(handle):
     engine = TransformersEngine(load_model(handle, [], "float32"), load_tokenizer(handle), True, 1, 1)
     prompt = Prompt("f", 0, "Q: What is this?\nA:")
     assert len(answers(engine, [[prompt]], Decoding(3, ("\n",)))) == 1
+
+
+@pytest.mark.parametrize("change", [{"model_type": "gemma2"}, {"layer_types": ["full_attention", "sliding_attention"]}])
+def test_a_model_with_other_attention_is_refused(handle, change):
+    config = load_model(handle, [], "float32").config
+    values = {"model_type": config.model_type, "layer_types": ["full_attention"] * 2}
+    check_attention(SimpleNamespace(**values))
+    with pytest.raises(InputError, match="transformers cannot probe a"):
+        check_attention(SimpleNamespace(**values | change))

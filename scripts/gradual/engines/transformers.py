@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 
 from gradual.engines.interface import Answer, Answered, Decoding, Prompt, Usage
+from gradual.errors import InputError
 from gradual.prompts import seeded
 
 ATTENTION = "shared_prefix"
+ARCHITECTURES = ("llama", "qwen2")  # plain causal attention, as `_attend` computes it; each is compared with generate
 
 
 @dataclass
@@ -118,6 +120,7 @@ class TransformersEngine:
     ) -> None:
         from transformers import AttentionInterface
 
+        check_attention(model.config)
         AttentionInterface.register(ATTENTION, _attend)
         model.set_attn_implementation(ATTENTION)
         self.model, self.tokenizer, self.special_tokens = model.eval(), tokenizer, special_tokens
@@ -281,6 +284,15 @@ class TransformersEngine:
             [Answer(stopper.text(row), len(row), finish, count) for (row, finish), count in sorted(end.items())]
             for end in ends
         ]
+
+
+def check_attention(config: Any) -> None:
+    """Raise InputError for a model whose attention is not plain and causal: its answers would be silently wrong."""
+    windows = set(getattr(config, "layer_types", None) or ["full_attention"]) - {"full_attention"}
+    if config.model_type not in ARCHITECTURES or windows:
+        found = f"a {config.model_type} model" + (f" with {', '.join(sorted(windows))}" if windows else "")
+        expected = f"{' or '.join(ARCHITECTURES)} with full attention"
+        raise InputError("probe.engine", f"transformers cannot probe {found}", expected, key="models")
 
 
 def _next_tokens(logits: Any, decoding: Decoding, row_of: Any, uniform: Any) -> Any:
