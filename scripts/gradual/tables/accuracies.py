@@ -13,13 +13,9 @@ NUMBER = 7
 PAPER_COLUMN = "Max Accuracy"
 
 
-def _stages(study: Study) -> dict[str, str]:
-    return {"Origin": ORIGIN, "One-Stage": study.one_stage, "Two-Stage": study.two_stage}
-
-
 def needs(study: Study) -> list[Need]:
     """Accuracies and grades of the three stages, and the epochs chosen for the two runs."""
-    states = _stages(study).values()
+    states = study.stages.values()
     return [
         *(Need(ACCURACY, state) for state in states),
         *(Need(GRADES, state) for state in states),
@@ -34,7 +30,7 @@ def build(loaded: Results, study: Study) -> pd.DataFrame:
         cells = paper.values(NUMBER, model.paper)
         previous: list[pd.Series] = []
         paper_previous: float | None = None
-        for stage, state in _stages(study).items():
+        for stage, state in study.stages.items():
             accuracies = [results.test_accuracy(loaded, seed, key, state) for seed in study.seeds]
             epochs = [
                 0 if state == ORIGIN else results.chosen_epoch(loaded, study, seed, key, state) for seed in study.seeds
