@@ -11,7 +11,7 @@ import pandas as pd
 from gradual.corpus import documents, exposure
 from gradual.errors import report
 from gradual.facts import read_facts
-from gradual.files import write_parquet
+from gradual.files import read_parquet, write_parquet
 
 log = logging.getLogger("gradual")
 
@@ -25,7 +25,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--exposure", type=Path, required=True)
     parser.add_argument("--corpus", type=Path, required=True)
     args = parser.parse_args(argv)
-    facts, communities = read_facts(args.facts), pd.read_parquet(args.communities)
+    facts, communities = read_facts(args.facts), read_parquet(args.communities, "the communities of subjects")
     told = exposure(facts, args.settings, np.random.default_rng([args.seed, 2]))
     texts = list(documents(facts, told, communities if len(communities) else None, args.settings, args.seed))
     corpus = pd.DataFrame(texts, columns=["kind", "text"])

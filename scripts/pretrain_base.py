@@ -12,7 +12,7 @@ import pandas as pd
 
 from gradual.base_model import digest, pretrain, write_handle
 from gradual.errors import report
-from gradual.files import write_csv
+from gradual.files import read_parquet, write_csv
 
 log = logging.getLogger("gradual")
 
@@ -29,7 +29,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     key = sha256(repr((args.model, args.settings, args.seed, args.code, digest(args.corpus))).encode()).hexdigest()[:16]
     checkpoints = args.base.parent / f"checkpoints-{key}"
-    documents = pd.read_parquet(args.corpus)["text"].tolist()
+    documents = read_parquet(args.corpus, "a corpus", ("text",))["text"].tolist()
     model, tokenizer, history = pretrain(documents, args.model, args.settings, args.seed, checkpoints)
     log.info("%d parameters, %s", sum(p.numel() for p in model.parameters()), history[-1])
     with tempfile.TemporaryDirectory(dir=args.base.parent) as temporary:

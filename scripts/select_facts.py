@@ -5,10 +5,8 @@ import json
 import logging
 from pathlib import Path
 
-import pandas as pd
-
 from gradual.errors import report
-from gradual.files import write_parquet
+from gradual.files import read_parquet, write_parquet
 from gradual.selection import select_facts
 
 log = logging.getLogger("gradual")
@@ -23,7 +21,10 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--replay", type=json.loads, required=True, help="the run's replay, as JSON, or null")
     parser.add_argument("--selection", type=Path, required=True)
     args = parser.parse_args(argv)
-    categories = {s: pd.read_parquet(path) for s, path in zip(args.states, args.categories, strict=True)}
+    categories = {
+        s: read_parquet(path, "categories of facts", ("fact_id", "category"))
+        for s, path in zip(args.states, args.categories, strict=True)
+    }
     selection = select_facts(categories, args.select, args.replay, args.run)
     log.info("selected: %s", selection["role"].value_counts().to_dict())
     write_parquet(selection, args.selection)

@@ -16,7 +16,7 @@ import pandas as pd
 from gradual.base_model import digest, load_model, load_tokenizer
 from gradual.errors import report
 from gradual.facts import read_facts
-from gradual.files import write_csv
+from gradual.files import read_parquet, write_csv
 from gradual.prompts import seeded
 from gradual.training import ADAPTER_FILES, attach_adapter, copy_adapter, examples, train_adapter
 
@@ -45,7 +45,9 @@ def main(argv: list[str] | None = None) -> None:
     settings = (args.settings, args.replay_ratio, args.format, args.dtype, args.seed, args.code)
     key = sha256(repr((settings, [*map(digest, inputs)])).encode())
     folder = args.epochs[0].parent / f"checkpoints-{key.hexdigest()[:16]}"
-    texts, trained, pool = examples(pd.read_parquet(args.selection), read_facts(args.facts))
+    texts, trained, pool = examples(
+        read_parquet(args.selection, "a selection of facts", ("fact_id", "role")), read_facts(args.facts)
+    )
     log.info("training on %d facts, %d in the replay pool, ratio %s", trained, pool, args.replay_ratio)
     seed = seeded("train", args.seed, args.run) % 2**31
     import torch

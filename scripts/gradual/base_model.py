@@ -4,14 +4,13 @@ The handle names the folder of the model's files (relative to the handle where t
 that whatever depends on a base model depends on one small file, and changes when the model does.
 """
 
-import json
 import sys
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from gradual.errors import InputError
-from gradual.files import write_json
+from gradual.files import read_json, write_json
 
 HANDLE = "base.json"
 SAVE_STEPS = 500  # between two checkpoints of a pretraining
@@ -55,6 +54,7 @@ def check_model_folder(folder: Path, names: list[str]) -> None:
     for needed in ("config.json", "tokenizer.json"):
         if needed not in names:
             raise InputError(folder, f"has no {needed}", "a model folder as `save_pretrained` writes it")
+        read_json(folder / needed, "a model's file")
     weights = [name for name in names if name.endswith(".safetensors")]
     if not weights:
         raise InputError(folder, "has no safetensors weights", "model.safetensors (pickled weights are not loaded)")
@@ -67,9 +67,19 @@ def check_model_folder(folder: Path, names: list[str]) -> None:
 
 
 def model_folder(handle: Path) -> Path:
-    """The folder of a base model's files."""
-    path = Path(json.loads(Path(handle).read_text(encoding="utf-8"))["path"])
-    return path if path.is_absolute() else Path(handle).parent / path
+    """The folder of a base model's files; InputError where one that the handle names is missing or cannot be read."""
+    named = read_json(handle, "the handle of a base model")
+    for key in ("path", "sha256"):
+        if not isinstance(named, dict) or key not in named:
+            raise InputError(handle, "the key is missing", "a handle as fetch_base and pretrain_base write it", key=key)
+    path = Path(named["path"])
+    folder = path if path.is_absolute() else Path(handle).parent / path
+    for name in named["sha256"]:
+        if not (folder / name).is_file():
+            expected = f"the model's file that {handle} names (restore it, or remove {handle} to make the model again)"
+            raise InputError(folder / name, "is missing", expected)
+    check_model_folder(folder, list(named["sha256"]))
+    return folder
 
 
 def fetch_base(model: dict[str, Any], handle: Path) -> None:
@@ -99,28 +109,52 @@ def load_tokenizer(handle: Path) -> Any:
 def load_model(handle: Path, adapters: list[Path], dtype: str) -> Any:
     """The base model, on the GPU where there is one, with each adapter folder merged into it, in order."""
     import torch
-    from peft import PeftModel
     from transformers import AutoModelForCausalLM
 
     model = AutoModelForCausalLM.from_pretrained(
         model_folder(handle), dtype=dtype, use_safetensors=True, trust_remote_code=False
     )
     for adapter in adapters:
-        check_adapter(adapter)
-        model = PeftModel.from_pretrained(model, adapter).merge_and_unload(safe_merge=True)
+        model = with_adapter(model, adapter).merge_and_unload(safe_merge=True)
     return model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
 
 
-def check_adapter(folder: Path) -> None:
-    """Raise InputError unless the folder holds a whole adapter."""
+def with_adapter(model: Any, folder: Path, trainable: bool = False) -> Any:
+    """The model with the folder's adapter on it; InputError for an adapter that is broken, empty or of another model."""
+    from peft import PeftModel
+
+    names = check_adapter(folder)
+    try:
+        adapted = PeftModel.from_pretrained(model, folder, is_trainable=trainable)
+    except (RuntimeError, ValueError, TypeError, KeyError) as error:
+        cause = " ".join(str(error).split())
+        raise InputError(folder, f"does not fit the model ({cause})", "an adapter trained on this model") from error
+    taken = sum("lora_" in name for name, _ in adapted.named_parameters())
+    if taken != len(names):  # peft leaves out what it does not find a place for
+        problem = f"has {len(names)} weights, of which the model has {taken}"
+        raise InputError(folder, problem, "an adapter trained on this model")
+    return adapted
+
+
+def check_adapter(folder: Path) -> list[str]:
+    """The names of the adapter's weights; InputError unless the folder holds a whole one with finite weights."""
     from safetensors import SafetensorError, safe_open
 
+    kind = read_json(folder / "adapter_config.json", "an adapter's config")
+    if not isinstance(kind, dict) or kind.get("peft_type") != "LORA":
+        raise InputError(folder / "adapter_config.json", "is no LoRA adapter", "peft_type: LORA", key="peft_type")
+    weights = folder / "adapter_model.safetensors"
     try:
-        json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
-        with safe_open(folder / "adapter_model.safetensors", framework="numpy") as tensors:
-            tensors.keys()
-    except (OSError, ValueError, SafetensorError) as error:
-        raise InputError(folder, f"is no whole adapter ({error})", "adapter_config.json and safetensors") from error
+        with safe_open(weights, framework="pt") as tensors:
+            names = list(tensors.keys())
+            broken = next((name for name in names if not tensors.get_tensor(name).isfinite().all()), None)
+    except (OSError, SafetensorError) as error:
+        raise InputError(weights, f"cannot be read ({error})", "a whole safetensors file of an adapter") from error
+    if not names:
+        raise InputError(weights, "holds no weights", "those of an adapter")
+    if broken:
+        raise InputError(weights, "has values that are not finite", "an adapter whose training went well", key=broken)
+    return names
 
 
 def train_tokenizer(documents: list[str], vocabulary: int, architecture: str) -> Any:
@@ -201,7 +235,7 @@ def pretrain(documents: list[str], model: dict[str, Any], settings: dict[str, An
     import torch
     from transformers import Trainer, TrainingArguments, set_seed
 
-    from gradual.trainers import last_checkpoint, log_progress
+    from gradual.trainers import last_checkpoint, log_progress, stop_at_bad_loss
 
     set_seed(seed)
     tokenizer = train_tokenizer(documents, settings["vocabulary"], model["architecture"])
@@ -236,5 +270,6 @@ def pretrain(documents: list[str], model: dict[str, Any], settings: dict[str, An
         train_dataset=[{"input_ids": row, "labels": row} for row in rows],
     )
     log_progress(trainer)
+    stop_at_bad_loss(trainer, "pretraining")
     trainer.train(resume_from_checkpoint=last_checkpoint(folder))
     return network, tokenizer, trainer.state.log_history

@@ -1,8 +1,10 @@
-"""The one error that a user meets, what a script does with it, and its log."""
+"""The one error that a user meets, what a script does with it and with any other, and its log."""
 
+import errno
 import logging
 import os
 import sys
+import traceback
 from collections.abc import Callable
 
 
@@ -21,10 +23,26 @@ class InputError(ValueError):
         self.file, self.row, self.key = str(file), row, key
 
 
-def report(main: Callable[[], None]) -> None:
-    """Run a script's main with its log on standard error; an InputError ends it in one line and exit status 1.
+def remedy(error: Exception) -> str:
+    """What a user can do about an error that no code of ours foresaw; what was finished is kept in every case."""
+    if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+        return "free memory, run fewer jobs at once (--cores), or lower training.micro_batch; then run again"
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "free disk space and run again; nothing was half-written"
+    if isinstance(error, PermissionError):
+        return "make the file readable, and its folder writable, for the user that runs the study"
+    if isinstance(error, FileNotFoundError):
+        return "restore the file, or remove what was made from it; then run again"
+    if isinstance(error, ImportError):
+        return "set up the environment again (envs/requirements.lock), or start Snakemake with the environment active"
+    return "not foreseen, so likely a defect: report it with the lines above"
 
-    On a terminal libraries may show progress bars; in a log file they would only fill it.
+
+def report(main: Callable[[], None]) -> None:
+    """Run a script's main with its log on standard error; an error ends it with its cause and exit status 1.
+
+    An InputError is one line. Any other has its traceback, and then a line with the cause and the likely remedy. On a
+    terminal libraries may show progress bars; in a log file they would only fill it.
     """
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("gradual").setLevel(logging.INFO)
@@ -35,3 +53,7 @@ def report(main: Callable[[], None]) -> None:
         main()
     except InputError as error:
         sys.exit(f"error: {error}")
+    except Exception as error:
+        traceback.print_exc()
+        cause = " ".join(str(error).split())
+        sys.exit(f"error: {type(error).__name__}: {cause}\nremedy: {remedy(error)}")

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from gradual.errors import InputError
+from gradual.files import read_parquet
 
 COLUMNS = ["fact_id", "split", "relation", "subject", "question", "answers"]
 SPLITS = ("train", "dev", "test", "support")
@@ -76,10 +77,7 @@ def validate(facts: pd.DataFrame, file: object) -> pd.DataFrame:
 
 def read_facts(path: Path | str) -> pd.DataFrame:
     """A facts table from its Parquet file, validated."""
-    try:
-        facts = pd.read_parquet(path)
-    except (OSError, ValueError) as error:
-        raise InputError(path, f"cannot be read ({error})", "the Parquet file of a facts table") from error
+    facts = read_parquet(path, "a facts table")
     if "answers" in facts:
         facts["answers"] = facts["answers"].map(lambda value: list(value) if isinstance(value, np.ndarray) else value)
     return validate(facts, path)

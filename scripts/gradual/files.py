@@ -1,4 +1,4 @@
-"""Files are written whole or not at all: to a temporary name in the same folder, then renamed."""
+"""Files are read with an error that names them, and written whole or not at all: renamed from a temporary name."""
 
 import errno
 import json
@@ -12,6 +12,33 @@ from typing import Any
 import pandas as pd
 
 from gradual.errors import InputError
+
+
+def read_parquet(path: Path | str, what: str, columns: tuple[str, ...] = ()) -> pd.DataFrame:
+    """A Parquet file that must have the columns; `what` says in the error what it should have been.
+
+    Raises InputError for a file that is missing, cut short or of other columns.
+    """
+    try:
+        frame = pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        expected = f"{what}, as a whole Parquet file (remove a broken one: it is made again)"
+        raise InputError(path, f"cannot be read ({error})", expected) from error
+    for column in columns:
+        if column not in frame.columns:
+            raise InputError(path, f"has the columns {list(frame.columns)}", f"{what}", key=column)
+    return frame
+
+
+def read_json(path: Path | str, what: str) -> Any:
+    """The value of a JSON file; `what` says in the error what it should have been.
+
+    Raises InputError for a file that is missing or no JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(path, f"cannot be read ({error})", f"{what}, in JSON") from error
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from gradual.engines.interface import GENERATION_COLUMNS, GREEDY, SAMPLED, Answered, Decoding, Engine, Prompt
+from gradual.files import read_parquet
 from gradual.prompts import ExemplarPool, PromptSettings, exemplars_of
 
 log = logging.getLogger("gradual")
@@ -127,12 +128,5 @@ def append_generations(
 
 def read_generations(paths: list[Path]) -> pd.DataFrame:
     """The generations of all shards, InputError for a file that cannot be read."""
-    from gradual.errors import InputError
-
-    frames = []
-    for path in paths:
-        try:
-            frames.append(pd.read_parquet(path))
-        except (OSError, ValueError) as error:
-            raise InputError(path, f"cannot be read ({error})", "a whole Parquet file of generations") from error
+    frames = [read_parquet(path, "generations", GENERATION_COLUMNS) for path in paths]
     return pd.concat(frames, ignore_index=True)

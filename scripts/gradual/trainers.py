@@ -1,11 +1,14 @@
-"""What pretraining and fine-tuning share of the transformers Trainer: a log of progress, and checkpoints to resume from."""
+"""What pretraining and fine-tuning share of the transformers Trainer: a log, a watch on the loss, and checkpoints."""
 
 import json
 import logging
+import math
 import shutil
 import time
 from pathlib import Path
 from typing import Any
+
+from gradual.errors import InputError
 
 log = logging.getLogger("gradual")
 SECONDS_BETWEEN_LINES = 10
@@ -49,3 +52,17 @@ def log_progress(trainer: Any) -> None:
 
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(LogProgress())
+
+
+def stop_at_bad_loss(trainer: Any, section: str) -> None:
+    """Let a Trainer raise InputError, naming the config's section, when its loss or gradient is not finite."""
+    from transformers import TrainerCallback
+
+    class StopAtBadLoss(TrainerCallback):
+        def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float], **_: Any) -> None:
+            for name in ("loss", "grad_norm"):
+                if not math.isfinite(logs.get(name, 0.0)):
+                    problem = f"the {name} is {logs[name]} at step {state.global_step} of {state.max_steps}"
+                    raise InputError(section, problem, "a finite one (try a lower rate)", key="learning_rate")
+
+    trainer.add_callback(StopAtBadLoss())

@@ -1,6 +1,5 @@
 """LoRA fine-tuning of a state on selected facts, through peft and the transformers Trainer."""
 
-import math
 import os
 import shutil
 import sys
@@ -11,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from gradual.base_model import with_adapter
 from gradual.errors import InputError
 from gradual.selection import REPLAY, TRAIN, epoch_order, replay_size
 
@@ -108,10 +108,10 @@ def examples(selection: pd.DataFrame, facts: pd.DataFrame) -> tuple[list[Example
 
 def attach_adapter(model: Any, parent: Path | None, settings: dict[str, Any]) -> Any:
     """The model with a trainable LoRA adapter: the parent's, continued, or a new one."""
-    from peft import LoraConfig, PeftModel, get_peft_model
+    from peft import LoraConfig, get_peft_model
 
     if parent:
-        return PeftModel.from_pretrained(model, parent, is_trainable=True)
+        return with_adapter(model, parent, trainable=True)
     return get_peft_model(
         model,
         LoraConfig(
@@ -142,9 +142,9 @@ def train_adapter(
     same result. Raises InputError where the loss is not finite or the adapter has not changed.
     """
     import torch
-    from transformers import Trainer, TrainerCallback, TrainingArguments
+    from transformers import Trainer, TrainingArguments
 
-    from gradual.trainers import last_checkpoint, log_progress
+    from gradual.trainers import last_checkpoint, log_progress, stop_at_bad_loss
 
     rows = [tokenize(text, tokenizer, style, settings["loss_on"]) for text in texts]
     before = {n: p.detach().clone() for n, p in model.named_parameters() if p.requires_grad}
@@ -178,13 +178,6 @@ def train_adapter(
     if "RANK" not in os.environ:
         arguments._n_gpu = min(arguments.n_gpu, 1)  # else the Trainer spreads, and multiplies, the batch over all GPUs
 
-    class StopAtBadLoss(TrainerCallback):
-        def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float], **_: Any) -> None:
-            if not math.isfinite(logs.get("loss", 0.0)) or not math.isfinite(logs.get("grad_norm", 0.0)):
-                raise InputError(
-                    "training", f"the loss is not finite at step {state.global_step}", "a lower learning_rate"
-                )
-
     class EpochTrainer(Trainer):
         def _get_train_sampler(self, train_dataset: Any = None) -> EpochSampler:
             return EpochSampler(trained, pool, ratio, seed)
@@ -194,9 +187,9 @@ def train_adapter(
         args=arguments,
         train_dataset=rows,
         data_collator=lambda batch: pad(batch, tokenizer.pad_token_id or tokenizer.eos_token_id),
-        callbacks=[StopAtBadLoss()],
     )
     log_progress(trainer)
+    stop_at_bad_loss(trainer, "training")
     trainer.train(resume_from_checkpoint=last_checkpoint(folder))
     if all(torch.equal(p.detach().to(before[n].device), before[n]) for n, p in model.named_parameters() if n in before):
         raise InputError("training", "the adapter has not changed", "a learning_rate and facts that train it")

@@ -117,9 +117,9 @@ def test_a_missing_folder_is_a_clear_error(tmp_path):
 
 
 def test_a_truncated_adapter_is_a_clear_error(tmp_path):
-    (tmp_path / "adapter_config.json").write_text("{}")
+    (tmp_path / "adapter_config.json").write_text('{"peft_type": "LORA"}')
     (tmp_path / "adapter_model.safetensors").write_bytes(b"short")
-    with pytest.raises(InputError, match="is no whole adapter"):
+    with pytest.raises(InputError, match="cannot be read"):
         check_adapter(tmp_path)
 
 

@@ -135,15 +135,18 @@ class TransformersEngine:
         wants_samples: Callable[[list[Answered]], bool] = lambda _: False,
     ) -> Iterator[list[Answered]]:
         stopper = _Stopper(self.tokenizer, decoding)
-        for wave in self._waves(groups):
+        for wave in self._waves(groups, decoding):
             yield from self._answer_wave(wave, decoding, stopper, wants_samples)
 
-    def _waves(self, groups: Iterable[list[Prompt]]) -> Iterator[list[tuple[list[Prompt], list[list[int]]]]]:
+    def _waves(
+        self, groups: Iterable[list[Prompt]], decoding: Decoding
+    ) -> Iterator[list[tuple[list[Prompt], list[list[int]]]]]:
         """Groups with their prompts' token ids, collected until their prompt tokens fill a wave."""
         wave: list[tuple[list[Prompt], list[list[int]]]] = []
         held = 0
         for group in groups:
             ids = self.tokenizer([p.text for p in group], add_special_tokens=self.special_tokens)["input_ids"]
+            self._check_length(group, ids, decoding)
             wave.append((group, ids))
             held += sum(map(len, ids))
             if held >= self.wave_tokens:
@@ -151,6 +154,15 @@ class TransformersEngine:
                 wave, held = [], 0
         if wave:
             yield wave
+
+    def _check_length(self, group: list[Prompt], ids: list[list[int]], decoding: Decoding) -> None:
+        """Raise InputError for a prompt that, with its answer, is longer than the model's positions reach."""
+        limit = self.model.config.max_position_embeddings
+        for prompt, tokens in zip(group, ids, strict=True):
+            if len(tokens) + decoding.max_new_tokens > limit:
+                problem = f"a prompt of {len(tokens)} tokens and {decoding.max_new_tokens} for the answer"
+                expected = f"at most the model's {limit} (fewer probe.shots or probe.max_new_tokens, or shorter facts)"
+                raise InputError(f"fact {prompt.fact_id}, prompt {prompt.index}", problem, expected)
 
     def _buckets(self, wave: list[tuple[list[Prompt], list[list[int]]]]) -> Iterator[list[tuple[int, int]]]:
         """Positions (group, prompt) of prompts of equal length, at most `batch_tokens` together."""
