@@ -22,6 +22,7 @@ onstart:
 rule all:
     default_target: True
     input:
-        of_study("tables.md"),
-        of_study("provenance.json"),
+        of_study(layout.tables()),
+        of_study(layout.costs_markdown()),
+        of_study(layout.provenance()),
     localrule: True

@@ -10,19 +10,26 @@ ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "scripts"))
 
 from gradual import config as study
-from gradual import layout, tables
+from gradual import costs, layout, tables
 from gradual.errors import InputError
 from gradual.fingerprint import code_fingerprint
 
 try:
     STUDY = study.load_config(config, ROOT / "config.yaml", ROOT / "schemas" / "config.schema.json")
+    TABLES_SHOWN = [tables.name_of(shown) for shown in STUDY["tables"]["show"]]
+    WORKS = costs.works(tables.all_needs(TABLES_SHOWN, STUDY), STUDY["seeds"], STUDY["probe"]["shards"])
 except InputError as error:
     raise WorkflowError(str(error))
 
 RUNS = study.runs(STUDY)
+RUNS_BY_EPOCHS = {
+    epochs: [name for name, run in RUNS.items() if run.settings["epochs"] == epochs]
+    for epochs in sorted({run.settings["epochs"] for run in RUNS.values()})
+}
 SEEDS = STUDY["seeds"]
 MODELS = STUDY["models"]
 PROBE = STUDY["probe"]
+ANSWERING = ("engine", "shots", "exemplars", "format", "stop", "max_new_tokens")  # of probes and evaluations alike
 RESULTS = f"results/{STUDY['study']}"
 
 # Jobs of different models and seeds run side by side; what cores remain is shared among them.
@@ -39,7 +46,8 @@ wildcard_constraints:
     run="|".join(RUNS),
     probe=r"\d+",
     shard=r"\d+",
-    table=r"\d\d",
+    split="train|dev|test",
+    table="|".join(tables.TABLES),
 
 
 def lock_study():
@@ -73,6 +81,10 @@ def of_state(file):
     return of_model(f"{{state}}/{file}")
 
 
+def of_probe(file):
+    return of_model(f"{layout.probe_folder('{state}', '{split}', '{probe}')}/{file}")
+
+
 def of_run(file):
     return of_model(f"{{run}}/{file}")
 
@@ -99,6 +111,16 @@ def dtype(wildcards):
     return MODELS[wildcards.model]["dtype"]
 
 
+def mode(wildcards):
+    return study.probe_mode(STUDY, wildcards.state, int(wildcards.probe))
+
+
+def sampling(wildcards):
+    """How a probe samples answers; nothing for greedy ones, which no such setting changes."""
+    settings = {k: PROBE[k] for k in ("samples", "temperature", "top_k", "sampled_for")}
+    return ["--sampling", as_json(settings)] if mode(wildcards) == "full" else []
+
+
 def adapter_folders(states):
     """The chosen adapters of the states, as wildcard patterns of folders."""
     return [of_model(f"{state}/adapter") for state in states]
@@ -109,8 +131,12 @@ def adapter_files(folders):
     return [f"{folder}/{name}" for folder in folders for name in ("adapter_model.safetensors", "adapter_config.json")]
 
 
-def epoch_folders(run):
-    return [of_model(f"{run}/epochs/epoch-{epoch:02}") for epoch in range(1, RUNS[run].settings["epochs"] + 1)]
+def epoch_folders(run, epochs):
+    return [of_model(f"{run}/epochs/epoch-{epoch:02}") for epoch in range(1, epochs + 1)]
+
+
+def epochs_of(run):
+    return epoch_folders(run, RUNS[run].settings["epochs"])
 
 
 def beneath(run):
@@ -123,9 +149,22 @@ def continued(run):
     return [] if RUNS[run].settings["adapter"] == "merge" else study.adapter_chain(RUNS, RUNS[run].parent)[-1:]
 
 
-def in_folders(states, flag=""):
-    """A params function: the flag and the folders of the states' adapters, nothing where there are none."""
-    return lambda wildcards: [flag, *expand(adapter_folders(states), **wildcards)] if states else []
+def size_of(wildcards):
+    """The selection that a run's has the size of, in a list; empty where it has none."""
+    named = RUNS[wildcards.run].size_of
+    return expand(of_model(f"{named}/selection.parquet"), **wildcards) if named else []
+
+
+def parent_adapter(wildcards):
+    return [
+        flag
+        for folder in adapter_folders(continued(wildcards.run))
+        for flag in ("--parent", *expand(folder, **wildcards))
+    ]
+
+
+def training_settings(wildcards):
+    return {k: v for k, v in RUNS[wildcards.run].settings.items() if k != "adapter"}
 
 
 # Where the dataset's url is downloaded to; studies of one url share the file.
@@ -164,7 +203,7 @@ def state_adapters(wildcards):
 
 
 def evaluated_epochs(wildcards):
-    return [] if wildcards.state == "origin" else epoch_folders(wildcards.state)
+    return [] if wildcards.state == "origin" else epochs_of(wildcards.state)
 
 
 def evaluated_beneath(wildcards):

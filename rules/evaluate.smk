@@ -8,24 +8,25 @@ rule evaluate_epochs:
         adapters=lambda wildcards: adapter_files(evaluated_beneath(wildcards) + evaluated_epochs(wildcards)),
     output:
         generations=of_state("evaluation/generations.parquet"),
+        usage=of_state("evaluation/usage.json"),
     log:
         log_file("evaluate_epochs/{model}-seed{seed}-{state}.log"),
     benchmark:
-        benchmark_file("evaluate_epochs/{model}-seed{seed}-{state}.tsv")
+        of_study(layout.evaluation_benchmark("{seed}", "{model}", "{state}"))
     conda:
         "../envs/study.yaml"
     threads: THREADS
     params:
         merge=lambda wildcards: expand(evaluated_beneath(wildcards), **wildcards),
         epochs=lambda wildcards: expand(evaluated_epochs(wildcards), **wildcards),
-        probe=as_json({k: PROBE[k] for k in ("engine", "shots", "exemplars", "format", "stop", "max_new_tokens")}),
+        probe=as_json({k: PROBE[k] for k in ANSWERING}),
         settings=as_json(STUDY["evaluation"]),
         dtype=dtype,
         code=code("evaluate_epochs"),
     shell:
         "python scripts/evaluate_epochs.py --base {input.base} --merge {params.merge} --epochs {params.epochs}"
         " --facts {input.facts} --probe {params.probe:q} --settings {params.settings:q} --dtype {params.dtype}"
-        " --generations {output.generations} 2> {log}"
+        " --generations {output.generations} --usage {output.usage} 2> {log}"
 
 
 rule grade_epochs:

@@ -7,39 +7,38 @@ rule probe_facts:
         facts=of_seed("facts.parquet"),
         adapters=lambda wildcards: adapter_files(state_adapters(wildcards)),
     output:
-        generations=of_state("probe-{probe}/generations-{shard}.parquet"),
+        generations=of_probe("generations-{shard}.parquet"),
+        usage=of_probe("usage-{shard}.json"),
     log:
-        log_file("probe_facts/{model}-seed{seed}-{state}-{probe}-{shard}.log"),
+        log_file("probe_facts/{model}-seed{seed}-{state}-{split}-{probe}-{shard}.log"),
     benchmark:
-        benchmark_file("probe_facts/{model}-seed{seed}-{state}-{probe}-{shard}.tsv")
+        of_study(layout.probe_benchmark("{seed}", "{model}", "{state}", "{split}", "{probe}", "{shard}"))
     conda:
         "../envs/study.yaml"
     threads: THREADS
     params:
         adapters=lambda wildcards: expand(state_adapters(wildcards), **wildcards),
-        settings=as_json({k: v for k, v in PROBE.items() if k not in ("trained_states", "retests")}),
-        mode=lambda wildcards: "greedy" if int(wildcards.probe) else study.probe_mode(STUDY, wildcards.state),
+        settings=as_json({k: PROBE[k] for k in ("prompts", "exemplar_split", "shards", *ANSWERING)}),
+        sampling=sampling,
         dtype=dtype,
         code=code("probe_facts"),
     shell:
         "python scripts/probe_facts.py --base {input.base} --adapters {params.adapters} --facts {input.facts}"
-        " --settings {params.settings:q} --dtype {params.dtype} --mode {params.mode} --seed {wildcards.seed}"
-        " --state {wildcards.state} --probe {wildcards.probe} --shard {wildcards.shard}"
-        " --generations {output.generations} 2> {log}"
+        " --settings {params.settings:q} {params.sampling:q} --dtype {params.dtype} --seed {wildcards.seed}"
+        " --state {wildcards.state} --split {wildcards.split} --probe {wildcards.probe} --shard {wildcards.shard}"
+        " --generations {output.generations} --usage {output.usage} 2> {log}"
 
 
 rule grade_generations:
     input:
-        generations=expand(
-            of_state("probe-{probe}/generations-{shard}.parquet"), shard=range(PROBE["shards"]), allow_missing=True
-        ),
+        generations=expand(of_probe("generations-{shard}.parquet"), shard=range(PROBE["shards"]), allow_missing=True),
         facts=of_seed("facts.parquet"),
     output:
-        grades=of_state("probe-{probe}/grades.parquet"),
+        grades=of_probe("grades.parquet"),
     log:
-        log_file("grade_generations/{model}-seed{seed}-{state}-{probe}.log"),
+        log_file("grade_generations/{model}-seed{seed}-{state}-{split}-{probe}.log"),
     benchmark:
-        benchmark_file("grade_generations/{model}-seed{seed}-{state}-{probe}.tsv")
+        benchmark_file("grade_generations/{model}-seed{seed}-{state}-{split}-{probe}.tsv")
     conda:
         "../envs/study.yaml"
     params:
@@ -51,20 +50,44 @@ rule grade_generations:
 
 rule categorize_facts:
     input:
-        grades=of_state("probe-{probe}/grades.parquet"),
+        grades=of_probe("grades.parquet"),
         facts=of_seed("facts.parquet"),
     output:
-        categories=of_state("probe-{probe}/categories.parquet"),
-        counts=of_state("probe-{probe}/counts.csv"),
+        categories=of_probe("categories.parquet"),
+        counts=of_probe("counts.csv"),
     log:
-        log_file("categorize_facts/{model}-seed{seed}-{state}-{probe}.log"),
+        log_file("categorize_facts/{model}-seed{seed}-{state}-{split}-{probe}.log"),
     localrule: True
     conda:
         "../envs/study.yaml"
     params:
         scoring=STUDY["scoring"],
-        mode=lambda wildcards: "greedy" if int(wildcards.probe) else study.probe_mode(STUDY, wildcards.state),
+        mode=mode,
         code=code("categorize_facts"),
     shell:
         "python scripts/categorize_facts.py --grades {input.grades} --facts {input.facts} --scoring {params.scoring}"
         " --mode {params.mode} --categories {output.categories} --counts {output.counts} 2> {log}"
+
+
+rule estimate_chance:
+    input:
+        generations=expand(
+            of_model(f"{layout.probe_folder('origin')}/generations-{{shard}}.parquet"),
+            shard=range(PROBE["shards"]),
+            allow_missing=True,
+        ),
+        categories=of_model(f"{layout.probe_folder('origin')}/categories.parquet"),
+        facts=of_seed("facts.parquet"),
+    output:
+        chance=of_study(layout.chance("{seed}", "{model}")),
+    log:
+        log_file("estimate_chance/{model}-seed{seed}.log"),
+    localrule: True
+    conda:
+        "../envs/study.yaml"
+    params:
+        scoring=STUDY["scoring"],
+        code=code("estimate_chance"),
+    shell:
+        "python scripts/estimate_chance.py --generations {input.generations} --categories {input.categories}"
+        " --facts {input.facts} --scoring {params.scoring} --chance {output.chance} 2> {log}"

@@ -3,7 +3,7 @@
 
 rule write_table:
     input:
-        lambda wildcards: [of_study(path) for path in tables.inputs(int(wildcards.table), STUDY)],
+        lambda wildcards: [of_study(path) for path in tables.inputs(wildcards.table, STUDY)],
     output:
         csv=of_study(layout.table_csv("{table}")),
         markdown=of_study(layout.table_markdown("{table}")),
@@ -14,24 +14,16 @@ rule write_table:
         "../envs/study.yaml"
     params:
         results=lambda wildcards, output: str(Path(output.csv).parents[1]),
-        seeds=SEEDS,
-        models=json.dumps({name: {"label": m["label"], "paper": m["paper"]} for name, m in MODELS.items()}),
-        one_stage=STUDY["tables"]["one_stage"],
-        two_stage=STUDY["tables"]["two_stage"],
-        retests=PROBE["retests"],
-        scoring=STUDY["scoring"],
-        choose_on=STUDY["choose_on"],
+        study=lambda wildcards: as_json(tables.settings(wildcards.table, STUDY)),
         code=code("write_table"),
     shell:
-        "python scripts/write_table.py --number {wildcards.table} --results {params.results} --seeds {params.seeds}"
-        " --models {params.models:q} --one-stage {params.one_stage} --two-stage {params.two_stage}"
-        " --retests {params.retests} --scoring {params.scoring} --choose-on {params.choose_on}"
+        "python scripts/write_table.py --table {wildcards.table} --results {params.results} --study {params.study:q}"
         " --csv {output.csv} --markdown {output.markdown} 2> {log}"
 
 
 rule collect_tables:
     input:
-        [of_study(layout.table_markdown(number)) for number in STUDY["tables"]["show"]],
+        [of_study(layout.table_markdown(name)) for name in TABLES_SHOWN],
     output:
         of_study(layout.tables()),
     log:
@@ -47,6 +39,28 @@ rule collect_tables:
     shell:
         "python scripts/collect_tables.py --study {params.study} --models {params.models:q} --seeds {params.seeds}"
         " --tables {input} --output {output} 2> {log}"
+
+
+rule write_costs:
+    input:
+        [of_study(path) for work in WORKS for path in work["usage"]],
+        tables=of_study(layout.tables()),  # so that the benchmarks of trainings are there
+    output:
+        csv=of_study(layout.costs_csv()),
+        markdown=of_study(layout.costs_markdown()),
+    log:
+        log_file("write_costs.log"),
+    localrule: True
+    conda:
+        "../envs/study.yaml"
+    params:
+        works=as_json(WORKS),
+        results=lambda wildcards, output: str(Path(output.csv).parent),
+        labels=as_json({name: model["label"] for name, model in MODELS.items()}),
+        code=code("write_costs"),
+    shell:
+        "python scripts/write_costs.py --works {params.works:q} --results {params.results} --labels {params.labels:q}"
+        " --csv {output.csv} --markdown {output.markdown} 2> {log}"
 
 
 rule write_provenance:

@@ -4,9 +4,10 @@
 rule select_facts:
     input:
         categories=lambda wildcards: [
-            of_model(f"{state}/probe-0/categories.parquet")
+            of_model(f"{layout.probe_folder(state)}/categories.parquet")
             for state in sorted(study.states_needed(RUNS[wildcards.run]))
         ],
+        size_of=size_of,
     output:
         selection=of_run("selection.parquet"),
     log:
@@ -18,55 +19,58 @@ rule select_facts:
         states=lambda wildcards: sorted(study.states_needed(RUNS[wildcards.run])),
         select=lambda wildcards: as_json(RUNS[wildcards.run].select),
         replay=lambda wildcards: as_json(RUNS[wildcards.run].replay),
+        size_of=lambda wildcards: [word for path in size_of(wildcards) for word in ("--size-of", path)],
         code=code("select_facts"),
     shell:
         "python scripts/select_facts.py --run {wildcards.run} --states {params.states} --categories {input.categories}"
-        " --select {params.select:q} --replay {params.replay:q} --selection {output.selection} 2> {log}"
+        " --select {params.select:q} --replay {params.replay:q} {params.size_of} --seed {wildcards.seed}"
+        " --selection {output.selection} 2> {log}"
 
 
-# One rule for all runs; its outputs, an adapter per epoch, depend on the run's number of epochs, so it is declared per run.
-for run in RUNS:
+# One rule for all runs; as its outputs are an adapter per epoch, it is declared for each number of epochs that there is.
+for epochs, names in RUNS_BY_EPOCHS.items():
 
     rule:
         name:
-            f"train_adapter_{run}"
+            f"train_adapter_{epochs}_epochs"
         input:
             base=of_model("base/base.json"),
             facts=of_seed("facts.parquet"),
-            selection=of_model(f"{run}/selection.parquet"),
-            merge=adapter_files(adapter_folders(beneath(run))),
-            parent=adapter_files(adapter_folders(continued(run))),
+            selection=of_run("selection.parquet"),
+            merge=lambda wildcards: adapter_files(adapter_folders(beneath(wildcards.run))),
+            parent=lambda wildcards: adapter_files(adapter_folders(continued(wildcards.run))),
         output:
-            epochs=adapter_files(epoch_folders(run)),
-            loss=of_model(f"{run}/loss.csv"),
+            epochs=adapter_files(epoch_folders("{run}", epochs)),
+            loss=of_run("loss.csv"),
         log:
-            log_file(f"train_adapter/{{model}}-seed{{seed}}-{run}.log"),
+            log_file("train_adapter/{model}-seed{seed}-{run}.log"),
         benchmark:
-            benchmark_file(f"train_adapter/{{model}}-seed{{seed}}-{run}.tsv")
+            of_study(layout.training_benchmark("{seed}", "{model}", "{run}"))
+        wildcard_constraints:
+            run="|".join(names),
         conda:
             "../envs/study.yaml"
         threads: THREADS
         params:
-            run=run,
-            merge=in_folders(beneath(run)),
-            parent=in_folders(continued(run), "--parent"),
-            epochs=lambda wildcards, run=run: expand(epoch_folders(run), **wildcards),
-            settings=as_json({k: v for k, v in RUNS[run].settings.items() if k != "adapter"}),
-            ratio=RUNS[run].replay["ratio"] if RUNS[run].replay else 0.0,
+            merge=lambda wildcards: expand(adapter_folders(beneath(wildcards.run)), **wildcards),
+            parent=parent_adapter,
+            epochs=lambda wildcards, epochs=epochs: expand(epoch_folders("{run}", epochs), **wildcards),
+            settings=lambda wildcards: as_json(training_settings(wildcards)),
+            ratio=lambda wildcards: (RUNS[wildcards.run].replay or {"ratio": 0.0})["ratio"],
             format=PROBE["format"],
             dtype=dtype,
             code=code("train_adapter"),
         shell:
             "python scripts/train_adapter.py --base {input.base} --merge {params.merge} {params.parent}"
             " --facts {input.facts} --selection {input.selection} --settings {params.settings:q}"
-            " --replay-ratio {params.ratio} --format {params.format} --dtype {params.dtype} --run {params.run}"
+            " --replay-ratio {params.ratio} --format {params.format} --dtype {params.dtype} --run {wildcards.run}"
             " --seed {wildcards.seed} --code {params.code} --loss {output.loss} --epochs {params.epochs} 2> {log}"
 
 
 rule choose_epoch:
     input:
         accuracy=of_run("evaluation/accuracy.csv"),
-        epochs=lambda wildcards: adapter_files(epoch_folders(wildcards.run)),
+        epochs=lambda wildcards: adapter_files(epochs_of(wildcards.run)),
     output:
         adapter=adapter_files([of_run("adapter")]),
         chosen=of_run("adapter/chosen.json"),
@@ -76,7 +80,7 @@ rule choose_epoch:
     conda:
         "../envs/study.yaml"
     params:
-        epochs=lambda wildcards: expand(epoch_folders(wildcards.run), **wildcards),
+        epochs=lambda wildcards: expand(epochs_of(wildcards.run), **wildcards),
         adapter=lambda wildcards: expand(of_run("adapter"), **wildcards),
         split=STUDY["choose_on"],
         code=code("choose_epoch"),

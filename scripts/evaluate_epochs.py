@@ -2,14 +2,15 @@
 
 import argparse
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 from gradual.base_model import load_tokenizer
 from gradual.engines import load_engine
-from gradual.engines.interface import Decoding
+from gradual.engines.interface import Decoding, Usage
 from gradual.errors import report
 from gradual.facts import read_facts
-from gradual.files import write_atomically
+from gradual.files import write_atomically, write_json
 from gradual.probing import GenerationsFile, append_generations, fact_prompts
 from gradual.prompts import ExemplarPool, PromptSettings, renderer
 
@@ -26,6 +27,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--settings", type=json.loads, required=True, help="the config's evaluation section, as JSON")
     parser.add_argument("--dtype", required=True)
     parser.add_argument("--generations", type=Path, required=True)
+    parser.add_argument("--usage", type=Path, required=True)
     args = parser.parse_args(argv)
     probe, settings = args.probe, args.settings
     facts = read_facts(args.facts)
@@ -35,12 +37,15 @@ def main(argv: list[str] | None = None) -> None:
     decoding = Decoding(probe["max_new_tokens"], tuple(probe["stop"]))
     render = renderer(probe["format"], load_tokenizer(args.base))
     states = [(0, args.merge)] if not args.epochs else [(n, [*args.merge, e]) for n, e in enumerate(args.epochs, 1)]
+    usage = Usage()
     with write_atomically(args.generations) as temporary, GenerationsFile(temporary, "epoch") as file:
         for epoch, adapters in states:
             engine = load_engine(probe["engine"], args.base, adapters, probe["format"], args.dtype)
             prompts = fact_prompts(asked, pool, prompt_settings, 1, render)
             append_generations(engine, prompts, len(asked), decoding, lambda _: False, file, epoch=epoch)
+            usage += engine.usage
             del engine  # before the next one is loaded
+    write_json(asdict(usage), args.usage)
 
 
 if __name__ == "__main__":

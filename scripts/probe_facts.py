@@ -1,8 +1,9 @@
-"""Ask a state of the model every train fact with several prompts and write its raw answers."""
+"""Ask a state of the model every fact of a split with several prompts, and write its raw answers and what they took."""
 
 import argparse
 import json
 import logging
+from dataclasses import asdict
 from pathlib import Path
 
 from gradual.base_model import load_tokenizer
@@ -10,7 +11,7 @@ from gradual.engines import load_engine
 from gradual.engines.interface import Decoding
 from gradual.errors import report
 from gradual.facts import read_facts
-from gradual.files import write_atomically
+from gradual.files import write_atomically, write_json
 from gradual.probing import GenerationsFile, append_generations, fact_prompts, shard, unsolved
 from gradual.prompts import ExemplarPool, PromptSettings, renderer, seeded
 
@@ -23,15 +24,19 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--adapters", type=Path, nargs="*", default=[], help="adapter folders, merged in this order")
     parser.add_argument("--facts", type=Path, required=True)
     parser.add_argument("--settings", type=json.loads, required=True, help="the config's probe section, as JSON")
+    parser.add_argument(
+        "--sampling", type=json.loads, help="how it samples answers, as JSON; without it, greedy ones only"
+    )
     parser.add_argument("--dtype", required=True)
-    parser.add_argument("--mode", choices=["full", "greedy"], required=True)
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--state", required=True)
+    parser.add_argument("--split", required=True)
     parser.add_argument("--probe", type=int, required=True, help="0 is the probe, 1 and on are retests")
     parser.add_argument("--shard", type=int, required=True)
     parser.add_argument("--generations", type=Path, required=True)
+    parser.add_argument("--usage", type=Path, required=True)
     args = parser.parse_args(argv)
-    settings = args.settings
+    settings, sampling = args.settings, args.sampling
     facts = read_facts(args.facts)
     # Every probe draws prompts and samples of its own; the sets that relations share stay the same for all states.
     seed = seeded("probe", args.seed, args.state, args.probe)
@@ -39,14 +44,12 @@ def main(argv: list[str] | None = None) -> None:
     prompt_seed = seeded("probe", args.seed, args.probe) if shared else seed
     render = renderer(settings["format"], load_tokenizer(args.base))
     engine = load_engine(settings["engine"], args.base, args.adapters, settings["format"], args.dtype)
-    probed = shard(facts[facts["split"] == "train"], args.shard, settings["shards"])
+    probed = shard(facts[facts["split"] == args.split], args.shard, settings["shards"])
     decoding = Decoding(
         max_new_tokens=settings["max_new_tokens"],
         stop=tuple(settings["stop"]),
-        samples=settings["samples"] if args.mode == "full" else 0,
-        temperature=settings["temperature"],
-        top_k=settings["top_k"],
         seed=seed,
+        **{key: sampling[key] for key in ("samples", "temperature", "top_k") if sampling},
     )
     prompts = fact_prompts(
         probed,
@@ -55,10 +58,11 @@ def main(argv: list[str] | None = None) -> None:
         settings["prompts"],
         render,
     )
-    every = settings["sampled_for"] == "all"
+    every = bool(sampling) and sampling["sampled_for"] == "all"
     wants_samples = (lambda _: True) if every else unsolved(probed.set_index("fact_id")["answers"].str[0])
     with write_atomically(args.generations) as temporary, GenerationsFile(temporary) as file:
         append_generations(engine, prompts, len(probed), decoding, wants_samples, file)
+    write_json(asdict(engine.usage), args.usage)
 
 
 if __name__ == "__main__":

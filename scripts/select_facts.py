@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gradual.errors import report
 from gradual.files import read_parquet, write_parquet
-from gradual.selection import select_facts
+from gradual.selection import TRAIN, select_facts
 
 log = logging.getLogger("gradual")
 
@@ -19,14 +19,22 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--categories", type=Path, nargs="+", required=True, help="a file per state, in that order")
     parser.add_argument("--select", type=json.loads, required=True, help="the run's select, as JSON")
     parser.add_argument("--replay", type=json.loads, required=True, help="the run's replay, as JSON, or null")
+    parser.add_argument("--size-of", type=Path, help="selection of another run, whose number of train facts is drawn")
+    parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--selection", type=Path, required=True)
     args = parser.parse_args(argv)
     categories = {
         s: read_parquet(path, "categories of facts", ("fact_id", "category"))
         for s, path in zip(args.states, args.categories, strict=True)
     }
-    selection = select_facts(categories, args.select, args.replay, args.run)
-    log.info("selected: %s", selection["role"].value_counts().to_dict())
+    size = None
+    if args.size_of:
+        size = int((read_parquet(args.size_of, "a selection", ("fact_id", "role"))["role"] == TRAIN).sum())
+    selection = select_facts(categories, args.select, args.replay, args.run, size, args.seed)
+    found = selection["role"].value_counts().to_dict()
+    log.info("selected: %s", found)
+    if size is not None and found[TRAIN] < size:
+        log.warning("there are %d facts to select; %s has %d", found[TRAIN], args.size_of, size)
     write_parquet(selection, args.selection)
 
 

@@ -19,9 +19,8 @@ from gradual.errors import InputError
 from gradual.knowledge import FULL, GREEDY_ONLY
 
 ORIGIN = "origin"
-REPLACED = ("dataset", "models", "runs")  # sections that a study gives whole
+REPLACED = ("dataset", "models")  # sections that a study gives whole
 ADAPTER_SHAPE = ("rank", "alpha", "dropout", "targets")  # what a continued adapter cannot change
-TWICE_PROBED = 4  # the paper's table that compares two probes of one model
 
 Config = dict[str, Any]
 
@@ -38,13 +37,14 @@ class Problem(NamedTuple):
 class Run:
     """A state of the model: trained from its parent on the facts that have the selected categories.
 
-    `select` maps states to categories; `replay` is None or has the keys category, ratio and state; `settings` has every
-    key of the config's `training`.
+    `select` maps states to categories; `size_of` is None or the run whose number of train facts this one draws;
+    `replay` is None or has the keys category, ratio and state; `settings` has every key of the config's `training`.
     """
 
     name: str
     parent: str
     select: dict[str, list[str]]
+    size_of: str | None
     replay: dict[str, Any] | None
     settings: dict[str, Any]
 
@@ -52,14 +52,17 @@ class Run:
 def load_config(overrides: Mapping[str, Any], default: Path, schema: Path) -> Config:
     """The default config overlaid with a study's overrides, complete and checked.
 
-    The sections dataset, models and runs are replaced whole, and so are lists and scalars; other mappings merge deeply.
+    The sections dataset and models are replaced whole, and so are lists, scalars and each run by its name (null takes it
+    away); other mappings merge deeply.
     Raises one InputError with all problems of the config.
     """
     rules = json.loads(Path(schema).read_text(encoding="utf-8"))
     problems: list[Problem] = []
     merged = _plain(_read(Path(default)), (), problems)
     for key, value in _plain(overrides, (), problems).items():
-        merged[key] = value if key in REPLACED else _overlay(merged.get(key), value)
+        merged[key] = value if key in REPLACED else _overlay(merged.get(key), value, deep=key != "runs")
+    if isinstance(merged.get("runs"), dict):
+        merged["runs"] = {name: run for name, run in merged["runs"].items() if run is not None}
     config = _fill(merged, rules, rules)
     problems += _schema_problems(config, rules)
     broken = {str(p.key).partition(".")[0].partition("[")[0] for p in problems}
@@ -81,6 +84,7 @@ def runs(config: Config) -> dict[str, Run]:
             name,
             given["from"],
             given["select"],
+            given.get("size_of"),
             {"state": given["from"], **replay} if replay else None,
             {key: given.get(key, value) for key, value in config["training"].items()},
         )
@@ -90,6 +94,11 @@ def runs(config: Config) -> dict[str, Run]:
 def states_needed(run: Run) -> set[str]:
     """The states whose categories a run selects or replays from."""
     return set(run.select) | ({run.replay["state"]} if run.replay else set())
+
+
+def _before(run: Run) -> set[str]:
+    """The states and runs that a run needs."""
+    return {run.parent, *states_needed(run), *([run.size_of] if run.size_of else [])} - {ORIGIN}
 
 
 def adapter_chain(table: Mapping[str, Run], state: str) -> list[str]:
@@ -104,8 +113,16 @@ def adapter_chain(table: Mapping[str, Run], state: str) -> list[str]:
     return [*(chain if run.settings["adapter"] == "merge" else chain[:-1]), state]
 
 
-def probe_mode(config: Config, state: str) -> str:
-    """How a state is probed: "full" (with sampled answers) or "greedy"."""
+def runs_of(config: Config, model: str) -> list[str]:
+    """The runs of a model, in the config's order: all unless it names its own."""
+    named = config["models"][model]["runs"]
+    return [name for name in config["runs"] if named is None or name in named]
+
+
+def probe_mode(config: Config, state: str, probe: int = 0) -> str:
+    """How a state is probed: "full" (with sampled answers) or "greedy", as every retest (probe 1 and above) is."""
+    if probe:
+        return "greedy"
     return "full" if state == ORIGIN else config["probe"]["trained_states"]
 
 
@@ -178,9 +195,9 @@ def _plain(value: Any, path: tuple[Any, ...], problems: list[Problem]) -> Any:
     return value
 
 
-def _overlay(below: Any, above: Any) -> Any:
+def _overlay(below: Any, above: Any, deep: bool = True) -> Any:
     if isinstance(below, dict) and isinstance(above, dict):
-        return below | {key: _overlay(below.get(key), value) for key, value in above.items()}
+        return below | {key: _overlay(below.get(key), value) if deep else value for key, value in above.items()}
     return above
 
 
@@ -332,6 +349,19 @@ def _check_models(config: Config) -> Iterator[Problem]:
             yield Problem(f"models.{name}.heads", f"{heads}", f"a multiple of key_value_heads ({groups})")
 
 
+def _check_models_runs(config: Config) -> Iterator[Problem]:
+    """A model that names its runs has all that these need."""
+    table = runs(config)
+    for model, settings in config["models"].items():
+        for i, name in enumerate(settings["runs"] or []):
+            key = f"models.{model}.runs[{i}]"
+            if name not in table:
+                yield Problem(key, f"there is no run {name!r}", _near(name, table))
+                continue
+            for needed in sorted(_before(table[name]) & set(table) - set(settings["runs"])):
+                yield Problem(key, f"{name} needs {needed}", f"{needed} among the runs of the model")
+
+
 def _check_format(config: Config) -> Iterator[Problem]:
     for name, model in config["models"].items():
         if config["probe"]["format"] == "chat" and model["source"] == "pretrain":
@@ -365,8 +395,13 @@ def _check_graph(config: Config) -> Iterator[Problem]:
         for key, state in wanted:
             if state not in known:
                 yield Problem(key, f"there is no state {state!r}", _near(state, (k for k in known if k != name)))
+        if run.size_of is not None and run.size_of not in table:
+            problem = f"there is no run {run.size_of!r}"
+            yield Problem(
+                f"runs.{name}.size_of", problem, _near(run.size_of, (other for other in table if other != name))
+            )
         yield from _check_categories(config, run)
-    graph = {name: sorted({run.parent, *states_needed(run)} & set(table) - {ORIGIN}) for name, run in table.items()}
+    graph = {name: sorted(_before(run) & set(table)) for name, run in table.items()}
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
@@ -404,12 +439,15 @@ def _check_continued(table: Mapping[str, Run]) -> Iterator[Problem]:
 
 
 def _check_tables(config: Config) -> Iterator[Problem]:
-    for key in ("one_stage", "two_stage"):
-        if config["tables"][key] not in config["runs"]:
-            name = config["tables"][key]
+    """The tables tell of runs that there are; whether a shown table has what it needs, the tables say themselves."""
+    named = config["tables"]
+    wanted = [(key, named[key]) for key in ("one_stage", "two_stage")]
+    lists = {key: named[key] for key in ("longer", "strategies", "rounds", "replay")}
+    lists |= {f"controls.{stage}": listed for stage, listed in named["controls"].items()}
+    wanted += [(f"{key}[{i}]", name) for key, listed in lists.items() for i, name in enumerate(listed)]
+    for key, name in wanted:
+        if name not in config["runs"]:
             yield Problem(f"tables.{key}", f"there is no run {name!r}", _near(name, config["runs"]))
-    if TWICE_PROBED in config["tables"]["show"] and not config["probe"]["retests"]:
-        yield Problem("probe.retests", "0", f"at least 1, as tables.show has {TWICE_PROBED}")
 
 
 def _check_choice(config: Config) -> Iterator[Problem]:
@@ -427,6 +465,7 @@ CHECKS: tuple[tuple[tuple[str, ...], Callable[[Config], Iterable[Problem]]], ...
     (("models", "probe"), _check_format),
     (("training", "runs"), _check_batches),
     (("training", "runs", "probe"), _check_graph),
-    (("tables", "runs", "probe"), _check_tables),
+    (("training", "runs", "models"), _check_models_runs),
+    (("tables", "runs"), _check_tables),
     (("evaluation", "choose_on"), _check_choice),
 )

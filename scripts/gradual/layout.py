@@ -15,9 +15,29 @@ def base(seed: object, model: str) -> str:
     return f"seed{seed}/{model}/base/base.json"
 
 
-def categories(seed: object, model: str, state: str, probe: object = 0) -> str:
-    """How well a state knows each train fact."""
-    return f"seed{seed}/{model}/{state}/probe-{probe}/categories.parquet"
+def probe_folder(state: str, split: str = "train", probe: object = 0) -> str:
+    """A probe of a state with the facts of a split, relative to the model's folder."""
+    return f"{state}/{split}-probe-{probe}"
+
+
+def categories(seed: object, model: str, state: str, probe: object = 0, split: str = "train") -> str:
+    """How well a state knows each fact of a split."""
+    return f"seed{seed}/{model}/{probe_folder(state, split, probe)}/categories.parquet"
+
+
+def probe_grades(seed: object, model: str, state: str, probe: object = 0, split: str = "train") -> str:
+    """Right answers by fact and prompt, under every scoring rule."""
+    return f"seed{seed}/{model}/{probe_folder(state, split, probe)}/grades.parquet"
+
+
+def chance(seed: object, model: str) -> str:
+    """How often the origin's sampled answers to one fact hit another's, by relation."""
+    return f"seed{seed}/{model}/{probe_folder('origin')}/chance.csv"
+
+
+def selection(seed: object, model: str, run: str) -> str:
+    """The facts that a run trains on and replays."""
+    return f"seed{seed}/{model}/{run}/selection.parquet"
 
 
 def accuracy(seed: object, model: str, state: str) -> str:
@@ -35,18 +55,14 @@ def chosen(seed: object, model: str, run: str) -> str:
     return f"seed{seed}/{model}/{run}/adapter/chosen.json"
 
 
-def _two_digits(number: int | str) -> str:
-    return number if isinstance(number, str) else f"{number:02}"
+def table_csv(table: str) -> str:
+    """A table's numbers."""
+    return f"tables/{table}.csv"
 
 
-def table_csv(number: int | str) -> str:
-    """A table's numbers; `number` is an int, or a wildcard that stands for two digits."""
-    return f"tables/table_{_two_digits(number)}.csv"
-
-
-def table_markdown(number: int | str) -> str:
-    """A table for people; `number` as in `table_csv`."""
-    return f"tables/table_{_two_digits(number)}.md"
+def table_markdown(table: str) -> str:
+    """A table for people."""
+    return f"tables/{table}.md"
 
 
 def tables() -> str:
@@ -57,3 +73,38 @@ def tables() -> str:
 def provenance() -> str:
     """Where the results come from."""
     return "provenance.json"
+
+
+def costs_csv() -> str:
+    """What each state took, as CSV."""
+    return "costs.csv"
+
+
+def costs_markdown() -> str:
+    """What each state took, for people."""
+    return "costs.md"
+
+
+def probe_usage(seed: object, model: str, state: str, split: str, probe: object, shard: object) -> str:
+    """Prompts and tokens of a probe's shard."""
+    return f"seed{seed}/{model}/{probe_folder(state, split, probe)}/usage-{shard}.json"
+
+
+def evaluation_usage(seed: object, model: str, state: str) -> str:
+    """Prompts and tokens of a state's evaluation."""
+    return f"seed{seed}/{model}/{state}/evaluation/usage.json"
+
+
+def probe_benchmark(seed: object, model: str, state: str, split: str, probe: object, shard: object) -> str:
+    """Snakemake's measurement of a probe's shard."""
+    return f"benchmarks/probe_facts/{model}-seed{seed}-{state}-{split}-{probe}-{shard}.tsv"
+
+
+def evaluation_benchmark(seed: object, model: str, state: str) -> str:
+    """Snakemake's measurement of a state's evaluation."""
+    return f"benchmarks/evaluate_epochs/{model}-seed{seed}-{state}.tsv"
+
+
+def training_benchmark(seed: object, model: str, run: str) -> str:
+    """Snakemake's measurement of a run's training."""
+    return f"benchmarks/train_adapter/{model}-seed{seed}-{run}.tsv"

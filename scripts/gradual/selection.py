@@ -13,12 +13,16 @@ def select_facts(
     select: dict[str, list[str]],
     replay: dict[str, str] | None,
     run: str,
+    size: int | None = None,
+    seed: int = 0,
 ) -> pd.DataFrame:
     """The facts a run trains on and those it may replay: columns fact_id, role ("train" | "replay"), by fact_id.
 
-    A fact is selected if in every state of `select` its category is one of those listed (GL 4.2.2). The replay pool holds
-    the facts of `replay["category"]` in `replay["state"]` that are not selected anyway. `categories` maps states to their
-    tables (fact_id, category). Raises InputError where nothing is selected or the replay pool is empty.
+    A fact is selected if in every state of `select` its category is one of those listed (GL 4.2.2). With a `size`, so
+    many of these are drawn at random, all where there are fewer (Gekhman et al. 2024 compare training sets of one size).
+    The replay pool holds the facts of `replay["category"]` in `replay["state"]` that are not selected anyway.
+    `categories` maps states to their tables (fact_id, category). Raises InputError where nothing is selected or the
+    replay pool is empty.
     """
     tables = {state: table.set_index("fact_id")["category"] for state, table in categories.items()}
     chosen: set[str] | None = None
@@ -28,6 +32,8 @@ def select_facts(
     if not chosen:
         found = {state: tables[state].value_counts().to_dict() for state in select}
         raise InputError(f"run {run}", f"no fact is selected by {select}", f"some; there are {found}", key="select")
+    if size is not None:
+        chosen = set(sorted(chosen, key=lambda fact_id: seeded(seed, run, "size", fact_id))[:size])
     rows = [(fact_id, TRAIN) for fact_id in sorted(chosen)]
     if replay:
         state, category = replay["state"], replay["category"]

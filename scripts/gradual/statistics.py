@@ -1,7 +1,7 @@
 """Intervals and tests for shares and their differences. All intervals are two-sided, at 95% unless told otherwise."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -99,3 +99,32 @@ def difference_over_seeds(pairs: Sequence[tuple[np.ndarray, np.ndarray]], level:
         return differences[0]
     mean = mean_interval([difference.value for difference in differences], level)
     return Estimate(mean.value, float(np.clip(mean.low, -1, 1)), float(np.clip(mean.high, -1, 1)))
+
+
+def of_facts(
+    seeds: Sequence[tuple[np.ndarray, ...]],
+    statistic: Callable[..., float],
+    level: float = LEVEL,
+    resamples: int = 2000,
+) -> Estimate:
+    """A statistic of boolean arrays over the same facts, from one tuple of arrays per seed.
+
+    The interval is the percentile bootstrap's over the facts for one seed (paired: a fact is drawn in all arrays at once),
+    else the t interval over the seeds. Undefined where the statistic is for any seed.
+    """
+    values = [statistic(*arrays) for arrays in seeds]
+    if any(math.isnan(value) for value in values):
+        return UNDEFINED
+    if len(values) > 1:
+        return mean_interval(values, level)
+    found = stats.bootstrap(
+        seeds[0],
+        lambda *arrays: statistic(*arrays),
+        n_resamples=resamples,
+        paired=True,
+        vectorized=False,
+        confidence_level=level,
+        method="percentile",
+        rng=np.random.default_rng(0),
+    ).confidence_interval
+    return Estimate(values[0], float(found.low), float(found.high))

@@ -1,7 +1,7 @@
 """What an engine is given and what it gives back, whatever library runs the model."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Protocol
 
 GREEDY, SAMPLED = "greedy", "sampled"
@@ -42,13 +42,16 @@ class Answer:
 
 @dataclass
 class Usage:
-    """What an engine has done so far, for the log."""
+    """What an engine has done so far."""
 
     prompts: int = 0
     prompt_tokens: int = 0  # tokens of the prompts that were prefilled
     computed_tokens: int = 0  # positions that went through the model, prefill and decoding
     answer_tokens: int = 0  # tokens of all answers, each sample counted
     cut_off: int = 0  # answers that reached max_new_tokens
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
 
 
 @dataclass(frozen=True)

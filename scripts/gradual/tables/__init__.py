@@ -1,45 +1,90 @@
-"""The paper's tables with our numbers beside its own: one function per table, from result files to a tidy frame."""
+"""The paper's tables with our numbers beside its own, and ours: one per entry, from result files to a tidy frame."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
 
 from gradual.errors import InputError
-from gradual.tables import accuracies, category_counts, markdown, origin_categories, results, transitions
-from gradual.tables.spec import CATEGORIES, ORIGIN, Need, TableSpec, study_of
+from gradual.tables import (
+    accuracies,
+    category_counts,
+    chance_rates,
+    claims,
+    comparisons,
+    graph,
+    longer,
+    markdown,
+    origin_categories,
+    results,
+    scoring_rules,
+    strategies,
+    transitions,
+)
+from gradual.tables.spec import Need, TableSpec, needs_by_model, settings_of, study_of
 
-TABLES: dict[int, TableSpec] = {
-    spec.number: spec
+TABLES: dict[str, TableSpec] = {
+    spec.name: spec
     for spec in (
         origin_categories.SPEC,
         transitions.TRAINING_SPEC,
         transitions.RETEST_SPEC,
-        accuracies.SPEC,
+        graph.SPEC,
+        longer.SPEC,
+        accuracies.STAGES_SPEC,
+        strategies.OVERALL_SPEC,
+        strategies.BY_CATEGORY_SPEC,
         category_counts.SPEC,
+        accuracies.ROUNDS_SPEC,
+        transitions.SECOND_SPEC,
+        comparisons.CONTROLS_SPEC,
+        comparisons.REPLAY_SPEC,
+        scoring_rules.SPEC,
+        chance_rates.SPEC,
+        claims.SPEC,
     )
 }
 
 
-def needs(number: int, config: Mapping[str, Any]) -> list[Need]:
-    """The results that a table needs under a config, for every seed and model.
+def name_of(shown: int | str) -> str:
+    """The table that an entry of the config's tables.show stands for: a number of the paper's, or a name of ours."""
+    return f"table_{shown:02}" if isinstance(shown, int) else shown
 
-    Raises InputError where it needs a re-probe of the origin and the config has none.
+
+def needs(name: str, config: Mapping[str, Any]) -> dict[str, list[Need]]:
+    """The result files that a table needs under a config, of each model it tells of.
+
+    Raises InputError where the config has no model with the runs that the table is about.
     """
-    wanted = TABLES[number].needs(study_of(config))
-    retests = max((need.probe for need in wanted if (need.kind, need.state) == (CATEGORIES, ORIGIN)), default=0)
-    if retests > config["probe"]["retests"]:
-        problem = f"Table {number} needs a second probe of the origin"
-        raise InputError("config", problem, f"at least {retests}, or tables.show without {number}", key="probe.retests")
-    return wanted
+    found = needs_by_model(TABLES[name], study_of(config))
+    if not found:
+        keys = [f"tables.{key}".replace("_controls", "") for key in TABLES[name].uses if key != "choose_on"]
+        problem = f"no model has the runs that {markdown.title(TABLES[name])} is about"
+        expected = f"them in {', '.join(keys)} and among the runs of a model, or tables.show without it"
+        raise InputError("config", problem, expected.replace("tables.retests", "probe.retests"), key="tables.show")
+    return found
 
 
-def inputs(number: int, config: Mapping[str, Any]) -> list[str]:
+def all_needs(names: Iterable[str], config: Mapping[str, Any]) -> dict[str, list[Need]]:
+    """The result files that several tables need, of each model, each once; raises InputError as `needs` does."""
+    found: dict[str, dict[Need, None]] = {}
+    for name in names:
+        for model, wanted in needs(name, config).items():
+            found.setdefault(model, {}).update(dict.fromkeys(wanted))
+    return {model: list(wanted) for model, wanted in found.items()}
+
+
+def inputs(name: str, config: Mapping[str, Any]) -> list[str]:
     """The files that a table needs under a config, relative to results/<study>/."""
-    keys = results.keys(study_of(config), needs(number, config))
+    keys = results.keys(study_of(config), needs(name, config))
     return [results.path(need, seed, model) for seed, model, need in keys]
 
 
-def render(number: int, frame: pd.DataFrame) -> str:
+def settings(name: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """What a table is told of the study; see `spec.settings_of`."""
+    return settings_of(TABLES[name], study_of(config))
+
+
+def render(name: str, frame: pd.DataFrame) -> str:
     """A table's Markdown from its CSV."""
-    return markdown.render(TABLES[number], frame)
+    return markdown.render(TABLES[name], frame)

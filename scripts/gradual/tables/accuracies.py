@@ -1,105 +1,139 @@
-"""GL Table 7: test accuracy without fine-tuning, after one stage and after two."""
+"""GL Tables 7 and 11: test accuracy by stage and by round, and what answering without a model would score."""
 
-import numpy as np
 import pandas as pd
 
 from gradual import statistics
 from gradual.errors import InputError
-from gradual.tables import paper, results
-from gradual.tables.markdown import count, interval, number, probability
-from gradual.tables.spec import ACCURACY, CHOSEN, GRADES, ORIGIN, Column, Need, Results, Study, TableSpec
+from gradual.grading import RULES
+from gradual.tables import accuracy_rows, paper, results
+from gradual.tables.accuracy_rows import Line
+from gradual.tables.spec import FACTS, Column, Model, Need, Results, Study, TableSpec
 
-NUMBER = 7
-PAPER_COLUMN = "Max Accuracy"
-
-
-def needs(study: Study) -> list[Need]:
-    """Accuracies and grades of the three stages, and the epochs chosen for the two runs."""
-    states = study.stages.values()
-    return [
-        *(Need(ACCURACY, state) for state in states),
-        *(Need(GRADES, state) for state in states),
-        *(Need(CHOSEN, state) for state in states if state != ORIGIN),
-    ]
+STAGES, ROUNDS = 7, 11
+MAX_ACCURACY, ACCURACY = "Max Accuracy", "Accuracy"  # the paper's names of its cells
+MAJORITY = "Majority answer"
 
 
-def build(loaded: Results, study: Study) -> pd.DataFrame:
-    """A row per model and stage; accuracies in percent, gains over the previous stage in points."""
+def needs_stages(study: Study, model: Model) -> list[Need]:
+    """The facts and the evaluations of the three stages."""
+    stages = study.stages.values()
+    return [Need(FACTS), *(n for s in stages for n in results.evaluated(s))] if model.has(*stages) else []
+
+
+def needs_rounds(study: Study, model: Model) -> list[Need]:
+    """The evaluations of one-stage, two-stage and each further round."""
+    states = (study.one_stage, study.two_stage, *study.rounds)
+    return [n for s in states for n in results.evaluated(s)] if study.rounds and model.has(*states) else []
+
+
+def majority_answers(facts: pd.DataFrame, rule: str) -> pd.Series:
+    """Whether each relation's most frequent train answer is right, by test fact; of equally frequent ones the first.
+
+    A fact of a relation that train lacks is answered wrongly.
+    """
+    first = facts.assign(answer=facts["answers"].str[0])
+    train, test = (first[first["split"] == split] for split in ("train", "test"))
+    counts = train.groupby(["relation", "answer"]).size().reset_index(name="n")
+    top = counts.sort_values(["n", "answer"], ascending=[False, True]).drop_duplicates("relation")
+    said = test["relation"].map(top.set_index("relation")["answer"])
+    right = [isinstance(s, str) and RULES[rule](s, a) for s, a in zip(said, test["answer"], strict=True)]
+    return pd.Series(right, index=test["fact_id"], dtype=bool)
+
+
+def build_stages(loaded: Results, study: Study) -> pd.DataFrame:
+    """A row per model and stage, and one of the majority answers.
+
+    `percent` is the accuracy at the chosen epoch; `max_over_epochs_percent` chooses on test itself, as GL does. `gain`
+    is over the stage above on the same facts. Epochs are listed by seed.
+    """
     rows = []
     for key, model in study.models.items():
-        cells = paper.values(NUMBER, model.paper)
-        previous: list[pd.Series] = []
-        paper_previous: float | None = None
-        for stage, state in study.stages.items():
-            accuracies = [results.test_accuracy(loaded, seed, key, state) for seed in study.seeds]
-            epochs = [
-                0 if state == ORIGIN else results.chosen_epoch(loaded, study, seed, key, state) for seed in study.seeds
-            ]
-            grades = [
-                results.test_grades(loaded, study, seed, key, state, epoch)
-                for seed, epoch in zip(study.seeds, epochs, strict=True)
-            ]
-            accuracy = statistics.share_over_seeds([int(g.sum()) for g in grades], [len(g) for g in grades])
-            gain, p = statistics.UNDEFINED, None
-            if previous:
-                pairs = list(zip(previous, grades, strict=True))
-                if not all(before.index.equals(after.index) for before, after in pairs):
-                    problem = f"the test facts of {state} are not those of the stage before"
-                    raise InputError("evaluation grades", problem, "the same facts", key="fact_id")
-                gain = statistics.difference_over_seeds([(b.to_numpy(), a.to_numpy()) for b, a in pairs])
-                p = statistics.mcnemar(*map(pd.Series.to_numpy, pairs[0])) if len(pairs) == 1 else None
-            value = cells.get((stage, PAPER_COLUMN))
-            rows.append(
-                {
-                    "model": key,
-                    "label": model.label,
-                    "paper_model": model.paper,
-                    "stage": stage,
-                    "paper_max_percent": value,
-                    "paper_gain_points": None if paper_previous is None else round(value - paper_previous, 2),
-                    "epoch": " ".join(map(str, epochs)),
-                    "percent": 100 * accuracy.value,
-                    "percent_low": 100 * accuracy.low,
-                    "percent_high": 100 * accuracy.high,
-                    "gain_points": 100 * gain.value,
-                    "gain_points_low": 100 * gain.low,
-                    "gain_points_high": 100 * gain.high,
-                    "mcnemar_p": p,
-                    "max_over_epochs_percent": 100 * float(np.mean([a["accuracy"].max() for a in accuracies])),
-                    "max_epoch": " ".join(str(a["accuracy"].idxmax()) for a in accuracies),
-                    "n": np.mean([len(g) for g in grades]),
-                    "seeds": len(study.seeds),
-                    "scoring": study.scoring,
-                    "chosen_on": study.choose_on,
-                }
+        cells = paper.values(STAGES, model.paper)
+        states = list(study.stages.items())
+        printed = [cells.get((stage, MAX_ACCURACY)) for stage, _ in states]
+        lines = [
+            Line(stage, state, before, here, None if above is None or here is None else round(here - above, 2))
+            for (stage, state), before, here, above in zip(
+                states, [None, *(s for _, s in states)], printed, [None, *printed], strict=False
             )
-            previous, paper_previous = grades, value
+        ]
+        rows += [_majority(loaded, study, key), *accuracy_rows.rows(loaded, study, key, lines)]
     return pd.DataFrame(rows)
 
 
-SPEC = TableSpec(
-    number=NUMBER,
+def _majority(loaded: Results, study: Study, key: str) -> dict[str, object]:
+    tables = [results.get(loaded, seed, "", Need(FACTS)) for seed in study.seeds]
+    graded = [majority_answers(facts, study.scoring) for facts in tables]
+    if not all(len(right) for right in graded):
+        raise InputError("facts", "there are no test facts", "some", key="split")
+    share = statistics.share_over_seeds([int(g.sum()) for g in graded], [len(g) for g in graded])
+    return {
+        **accuracy_rows.common(study, key),
+        "name": MAJORITY,
+        "epoch": "",
+        "percent": 100 * share.value,
+        "percent_low": 100 * share.low,
+        "percent_high": 100 * share.high,
+        "n": sum(map(len, graded)) / len(graded),
+        "chosen_on": study.choose_on,
+    }
+
+
+def build_rounds(loaded: Results, study: Study) -> pd.DataFrame:
+    """A row per model and round; the gain is over the round before."""
+    rows = []
+    for key, model in study.models.items():
+        cells = paper.values(ROUNDS, model.paper)
+        names = {"One-Stage": study.one_stage, "Two-Stage": study.two_stage}
+        names |= {f"Multi-Rounds ({i})": run for i, run in enumerate(study.rounds, 3)}
+        states = list(names.items())
+        # GL gives one number for its multiple rounds; it stands beside our third.
+        printed = [cells.get((name.partition(" (3)")[0], ACCURACY)) for name, _ in states]
+        lines = [
+            Line(name, state, before, here, None if above is None or here is None else round(here - above, 2))
+            for (name, state), before, here, above in zip(
+                states, [None, *(s for _, s in states)], printed, [None, *printed], strict=False
+            )
+        ]
+        rows += accuracy_rows.rows(loaded, study, key, lines)
+    return pd.DataFrame(rows)
+
+
+_COLUMNS = (
+    accuracy_rows.PAPER,
+    accuracy_rows.PAPER_GAIN,
+    accuracy_rows.MAX,
+    accuracy_rows.CHOSEN,
+    accuracy_rows.INTERVAL,
+    accuracy_rows.GAIN,
+    accuracy_rows.GAIN_INTERVAL,
+    accuracy_rows.MCNEMAR,
+    accuracy_rows.EPOCH,
+    accuracy_rows.N,
+)
+
+STAGES_SPEC = TableSpec(
+    name="table_07",
+    number=STAGES,
+    uses=("one_stage", "two_stage", "choose_on"),
     caption="Accuracy results obtained using two-stage fine-tuning, one-stage fine-tuning, and without fine-tuning.",
-    needs=needs,
-    build=build,
+    needs=needs_stages,
+    build=build_stages,
     columns=(
-        Column("Model", lambda row: row["label"], right=False),
-        Column("Stage", lambda row: row["stage"], right=False),
-        Column("Paper: max over epochs", lambda row: number(row["paper_max_percent"])),
-        Column("Paper: gain", lambda row: number(row["paper_gain_points"], "+.2f")),
-        Column("Ours: max over epochs", lambda row: number(row["max_over_epochs_percent"])),
-        Column("Ours: at the chosen epoch", lambda row: number(row["percent"])),
-        Column("Ours: 95% interval", lambda row: interval(number(row["percent_low"]), number(row["percent_high"]))),
-        Column("Ours: gain", lambda row: number(row["gain_points"], "+.2f")),
-        Column(
-            "Ours: 95% interval of the gain",
-            lambda row: interval(number(row["gain_points_low"], "+.2f"), number(row["gain_points_high"], "+.2f")),
-        ),
-        Column("Ours: McNemar p", lambda row: probability(row["mcnemar_p"])),
-        Column("Ours: chosen epoch", lambda row: str(row["epoch"])),
-        Column("Ours: n", lambda row: count(row["n"])),
+        accuracy_rows.MODEL,
+        Column("Stage", lambda row: row["name"], right=False),
+        *_COLUMNS,
     ),
-    note="Accuracies on test in percent, gains over the stage above in points. Max over epochs is the paper's way: the "
-    "epoch is chosen on the test set itself. For one seed the interval is Wilson's, that of the gain is for matched "
-    "pairs (Agresti and Min) and p is McNemar's exact; for several seeds intervals are Student's t over the seeds.",
+    note=f"Gains are over the stage above. Majority answer is each relation's most frequent train answer. "
+    f"{accuracy_rows.NOTE}",
+)
+ROUNDS_SPEC = TableSpec(
+    name="table_11",
+    number=ROUNDS,
+    uses=("one_stage", "two_stage", "rounds", "choose_on"),
+    caption="Accuracy results for one-stage, two-stage, and multi-round fine-tuning.",
+    needs=needs_rounds,
+    build=build_rounds,
+    columns=(accuracy_rows.MODEL, Column("Round", lambda row: row["name"], right=False), *_COLUMNS),
+    note=f"Gains are over the round above. {accuracy_rows.NOTE}",
 )

@@ -9,7 +9,7 @@ from gradual import statistics
 from gradual.knowledge import GREEDY_ONLY, HIGHLY
 from gradual.tables import paper, results
 from gradual.tables.markdown import count, interval, percent
-from gradual.tables.spec import CATEGORIES, FACTS, Column, Need, Results, Study, TableSpec
+from gradual.tables.spec import CATEGORIES, FACTS, Column, Model, Need, Results, Study, TableSpec
 
 NUMBER = 10
 GROWTH = "Growth of HighlyKnown"
@@ -17,8 +17,10 @@ OVER_ONE_STAGE = "Two-Stage over One-Stage, as share of One-Stage"
 OVER_GROWTH = "Two-Stage over One-Stage, as share of One-Stage over Origin"
 
 
-def needs(study: Study) -> list[Need]:
+def needs(study: Study, model: Model) -> list[Need]:
     """The probes of the three stages."""
+    if not model.has(*study.stages.values()):
+        return []
     return [Need(FACTS), *(Need(CATEGORIES, state) for state in study.stages.values())]
 
 
@@ -113,7 +115,9 @@ def _ratios(
 
 
 SPEC = TableSpec(
+    name="table_10",
     number=NUMBER,
+    uses=("one_stage", "two_stage", "choose_on"),
     caption="The number of different types of knowledge at various stages. From the table, it can be observed that "
     "after two-stage fine-tuning, the classification of ‘Highly Known’ has significantly increased, while the other "
     "types have decreased.",

@@ -9,7 +9,7 @@ from gradual.tables import paper
 from gradual.tables.spec import TableSpec
 
 MISSING = "–"
-COUNTS = ("paper_count", "count", "n", "seeds")
+COUNTS = ("paper_count", "count", "n", "seeds", "facts", "trained_on", "initial", "reclassified", "linked")
 
 
 def number(value: Any, form: str = ".2f") -> str:
@@ -52,7 +52,12 @@ def render(spec: TableSpec, frame: pd.DataFrame) -> str:
         colalign=["right" if column.right else "left" for column in spec.columns],
         disable_numparse=True,
     )
-    return f"Table {spec.number}: {spec.caption}\n\n{table}\n\n{_note(spec, frame)}\n"
+    return f"{title(spec)}: {spec.caption}\n\n{table}\n\n{_note(spec, frame)}\n"
+
+
+def title(spec: TableSpec) -> str:
+    """What a table is called: the paper's number, or our name."""
+    return f"Table {spec.number}" if spec.number else spec.name.capitalize()
 
 
 def beside(model: str, paper_model: Any) -> str:
@@ -65,12 +70,17 @@ def _note(spec: TableSpec, frame: pd.DataFrame) -> str:
     """What ours is: models, facts, seeds, scoring rule, choice of the epoch."""
     first = frame.iloc[0]
     models = frame.drop_duplicates("model")
-    names = [f"{beside(row['label'], row['paper_model'])}, {count(row['n'])} facts" for _, row in models.iterrows()]
+    same = "n" in frame and (frame.groupby("model")["n"].nunique(dropna=False) == 1).all()
+    names = [
+        (beside(row["label"], row["paper_model"]) if spec.number else row["label"])
+        + (f", {count(row['n'])} facts" if same else "")
+        for _, row in models.iterrows()
+    ]
     seeds = "1 seed" if first["seeds"] == 1 else f"means over {count(first['seeds'])} seeds"
     parts = [f"Ours: {'; '.join(names)}; {seeds}.", f"An answer is right by the rule `{first['scoring']}`."]
     if "chosen_on" in frame:
         parts.append(f"Epochs are chosen on {first['chosen_on']}.")
-    reported = paper.models(spec.number)
-    if not models["paper_model"].dropna().isin(reported).all():
+    reported = paper.models(spec.number) if spec.number else []
+    if reported and not models["paper_model"].dropna().isin(reported).all():
         parts.append(f"The paper reports {' and '.join(reported)} only.")
     return " ".join([*parts, spec.note])

@@ -6,12 +6,12 @@ from gradual import statistics
 from gradual.knowledge import FULL
 from gradual.tables import paper, results
 from gradual.tables.markdown import count, interval, percent
-from gradual.tables.spec import CATEGORIES, FACTS, ORIGIN, Column, Need, Results, Study, TableSpec
+from gradual.tables.spec import CATEGORIES, FACTS, ORIGIN, Column, Model, Need, Results, Study, TableSpec
 
 NUMBER = 2
 
 
-def needs(study: Study) -> list[Need]:
+def needs(study: Study, model: Model) -> list[Need]:
     """The facts and the probe of the origin."""
     return [Need(FACTS), Need(CATEGORIES)]
 
@@ -49,6 +49,7 @@ def build(loaded: Results, study: Study) -> pd.DataFrame:
 
 
 SPEC = TableSpec(
+    name="table_02",
     number=NUMBER,
     caption="The number of knowledge points for each type before fine-tuning.",
     needs=needs,

@@ -1,6 +1,6 @@
-"""The paper's own numbers: Tables 2, 3, 4, 7 and 10 of GL as printed, a row of `paper.csv` per number.
+"""The paper's own numbers: Tables 2 to 12 of GL as printed, a row of `paper.csv` per number.
 
-GL's Tables 4 and 10 name no model; their margins show that Table 10 is Qwen2-7B's, and both are entered so.
+GL says that a table which names no model is Qwen2-7B's (4.1.1).
 """
 
 from functools import cache

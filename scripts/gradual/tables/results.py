@@ -1,6 +1,5 @@
 """Reading and checking the result files that the tables are made from."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +7,18 @@ import pandas as pd
 
 from gradual import knowledge, layout
 from gradual.errors import InputError
-from gradual.tables.spec import ACCURACY, CATEGORIES, CHOSEN, FACTS, GRADES, Need, Results, Study
+from gradual.files import read_json, read_parquet
+from gradual.tables.spec import (
+    ACCURACY,
+    CATEGORIES,
+    CHOSEN,
+    FACTS,
+    GRADES,
+    ORIGIN,
+    Need,
+    Results,
+    Study,
+)
 
 
 def path(need: Need, seed: object, model: str) -> str:
@@ -17,7 +27,13 @@ def path(need: Need, seed: object, model: str) -> str:
         case "facts":
             return layout.facts(seed)
         case "categories":
-            return layout.categories(seed, model, need.state, need.probe)
+            return layout.categories(seed, model, need.state, need.probe, need.split)
+        case "probe_grades":
+            return layout.probe_grades(seed, model, need.state, need.probe, need.split)
+        case "chance":
+            return layout.chance(seed, model)
+        case "selection":
+            return layout.selection(seed, model, need.state)
         case "accuracy":
             return layout.accuracy(seed, model, need.state)
         case "evaluation_grades":
@@ -27,28 +43,29 @@ def path(need: Need, seed: object, model: str) -> str:
     raise ValueError(f"no result file is of the kind {need.kind!r}")
 
 
-def keys(study: Study, needs: list[Need]) -> list[tuple[int, str, Need]]:
-    """The needs for every seed and model; facts once per seed."""
-    return [
-        (seed, model, need)
+def keys(study: Study, needs: dict[str, list[Need]]) -> list[tuple[int, str, Need]]:
+    """The needs of each model for every seed; facts once per seed."""
+    found = {
+        (seed, "" if need.kind == FACTS else model, need): None
         for seed in study.seeds
-        for need in needs
-        for model in ([""] if need.kind == FACTS else study.models)
-    ]
+        for model, wanted in needs.items()
+        for need in wanted
+    }
+    return list(found)
 
 
 def _read(file: Path) -> Any:
+    if file.suffix == ".parquet":
+        return read_parquet(file, "a result of this study")
+    if file.suffix == ".json":
+        return read_json(file, "a result of this study")
     try:
-        if file.suffix == ".parquet":
-            return pd.read_parquet(file)
-        if file.suffix == ".csv":
-            return pd.read_csv(file)
-        return json.loads(file.read_text(encoding="utf-8"))
+        return pd.read_csv(file)
     except (OSError, ValueError) as error:
-        raise InputError(file, f"cannot be read ({error})", "a result file of this study") from error
+        raise InputError(file, f"cannot be read ({error})", "a result of this study, as CSV") from error
 
 
-def load(root: Path | str, study: Study, needs: list[Need]) -> Results:
+def load(root: Path | str, study: Study, needs: dict[str, list[Need]]) -> Results:
     """The needed files below results/<study>/; raises InputError for one that is missing or unreadable."""
     return {key: _read(Path(root) / path(key[2], key[0], key[1])) for key in keys(study, needs)}
 
@@ -84,12 +101,13 @@ def categories(
     state: str,
     probe: int = 0,
     classes: tuple[str, ...] = knowledge.GREEDY_ONLY,
+    split: str = "train",
 ) -> pd.Series:
-    """The category of every train fact, by fact_id in order; WeaklyKnown and Unknown are one class unless in `classes`.
+    """The category of each fact of a split, by fact_id in order; WeaklyKnown and Unknown are one class unless in `classes`.
 
-    Raises InputError where the probe does not hold exactly the train facts, each once and of one of the classes.
+    Raises InputError where the probe does not hold exactly the split's facts, each once and of one of the classes.
     """
-    need = Need(CATEGORIES, state, probe)
+    need = Need(CATEGORIES, state, probe, split)
     file = path(need, seed, model)
     frame = get(results, seed, model, need)
     _require(frame, ["fact_id", "category"], file)
@@ -103,10 +121,11 @@ def categories(
         raise InputError(file, f"the category {label!r}", f"one of {', '.join(classes)}", key="category")
     facts = get(results, seed, "", Need(FACTS))
     _require(facts, ["fact_id", "split"], layout.facts(seed))
-    train = set(facts.loc[facts["split"] == "train", "fact_id"])
-    if set(labels.index) != train:
-        missing, extra = len(train - set(labels.index)), len(set(labels.index) - train)
-        raise InputError(file, f"lacks {missing} train facts and has {extra} others", "the train facts", key="fact_id")
+    there = set(facts.loc[facts["split"] == split, "fact_id"])
+    if set(labels.index) != there:
+        missing, extra = len(there - set(labels.index)), len(set(labels.index) - there)
+        problem = f"lacks {missing} {split} facts and has {extra} others"
+        raise InputError(file, problem, f"the {split} facts", key="fact_id")
     return labels
 
 
@@ -144,35 +163,52 @@ def chosen_epoch(results: Results, study: Study, seed: int, model: str, state: s
     return int(chosen["epoch"])
 
 
-def test_accuracy(results: Results, seed: int, model: str, state: str) -> pd.DataFrame:
-    """A state's accuracy on test: columns n, right and accuracy (0..1), by epoch."""
+def accuracy(results: Results, seed: int, model: str, state: str, split: str = "test") -> pd.DataFrame:
+    """A state's accuracy on a split: columns n, right and accuracy (0..1), by epoch."""
     need = Need(ACCURACY, state)
     file = path(need, seed, model)
     frame = get(results, seed, model, need)
     _require(frame, ["epoch", "split", "n", "right", "accuracy"], file)
-    test = frame[frame["split"] == "test"]
-    if not len(test) or test["epoch"].duplicated().any():
-        raise InputError(file, f"has the test epochs {list(test['epoch'])}", "one row per epoch", key="split")
-    return test.set_index("epoch")[["n", "right", "accuracy"]].sort_index()
+    rows = frame[frame["split"] == split]
+    if not len(rows) or rows["epoch"].duplicated().any():
+        raise InputError(file, f"has the {split} epochs {list(rows['epoch'])}", "one row per epoch", key="split")
+    return rows.set_index("epoch")[["n", "right", "accuracy"]].sort_index()
 
 
-def test_grades(results: Results, study: Study, seed: int, model: str, state: str, epoch: int) -> pd.Series:
-    """Right or wrong (bool) under the study's scoring rule for every test fact at an epoch, by fact_id in order.
+def grades(
+    results: Results, study: Study, seed: int, model: str, state: str, epoch: int, rule: str | None = None
+) -> pd.Series:
+    """Right or wrong (bool) under a scoring rule (the study's) for every test fact at an epoch, by fact_id in order.
 
     Raises InputError where the epoch is missing or the grades do not add up to the accuracy file's counts.
     """
     need = Need(GRADES, state)
     file = path(need, seed, model)
     frame = get(results, seed, model, need)
-    _require(frame, ["epoch", "split", "fact_id", study.scoring], file)
+    _require(frame, ["epoch", "split", "fact_id", rule or study.scoring], file)
     rows = frame[(frame["split"] == "test") & (frame["epoch"] == epoch)]
+    if rule and rule != study.scoring:
+        return rows.set_index("fact_id")[rule].astype(bool).sort_index()
     right = rows.set_index("fact_id")[study.scoring].astype(bool).sort_index()
-    accuracy = test_accuracy(results, seed, model, state)
-    if epoch not in accuracy.index:
-        problem, file = f"has the epochs {list(accuracy.index)}", path(Need(ACCURACY, state), seed, model)
+    counted = accuracy(results, seed, model, state)
+    if epoch not in counted.index:
+        problem, file = f"has the epochs {list(counted.index)}", path(Need(ACCURACY, state), seed, model)
         raise InputError(file, problem, f"the chosen epoch {epoch}", key="epoch")
-    expected = (int(accuracy.loc[epoch, "right"]), int(accuracy.loc[epoch, "n"]))
+    expected = (int(counted.loc[epoch, "right"]), int(counted.loc[epoch, "n"]))
     if (int(right.sum()), len(right)) != expected:
         problem = f"{int(right.sum())} of {len(right)} test answers are right at epoch {epoch} by {study.scoring}"
         raise InputError(file, problem, f"{expected[0]} of {expected[1]}, as in accuracy.csv", key=study.scoring)
     return right
+
+
+def chosen_grades(
+    results: Results, study: Study, seed: int, model: str, state: str, rule: str | None = None
+) -> pd.Series:
+    """Right or wrong for every test fact at the state's chosen epoch; the origin has one epoch, 0."""
+    epoch = 0 if state == ORIGIN else chosen_epoch(results, study, seed, model, state)
+    return grades(results, study, seed, model, state, epoch, rule)
+
+
+def evaluated(state: str) -> list[Need]:
+    """What `chosen_grades` and `accuracy` of a state need."""
+    return [Need(ACCURACY, state), Need(GRADES, state), *([Need(CHOSEN, state)] if state != ORIGIN else [])]

@@ -1,4 +1,4 @@
-"""GL Tables 3 and 4: which categories facts move to, by training (3) and in a second probe of the same model (4)."""
+"""GL Tables 3, 4 and 12: which categories facts move to, by stage 1 (3), in a second probe (4) and by stage 2 (12)."""
 
 from collections.abc import Sequence
 
@@ -9,20 +9,29 @@ from gradual import statistics
 from gradual.knowledge import FULL, GREEDY_ONLY, MAYBE, UNKNOWN, WEAKLY
 from gradual.tables import paper, results
 from gradual.tables.markdown import MISSING, count, interval, percent
-from gradual.tables.spec import CATEGORIES, FACTS, ORIGIN, Column, Need, Results, Study, TableSpec
+from gradual.tables.spec import CATEGORIES, FACTS, ORIGIN, Column, Model, Need, Results, Study, TableSpec
 
-TRAINING, RETEST = 3, 4
+TRAINING, RETEST, SECOND = 3, 4, 12
 
 
-def needs_training(study: Study) -> list[Need]:
+def needs_training(study: Study, model: Model) -> list[Need]:
     """The probes of origin and one-stage model, and the re-probe of the origin where the study has one."""
+    if not model.has(study.one_stage):
+        return []
     retest = [Need(CATEGORIES, ORIGIN, 1)] if study.retests else []
     return [Need(FACTS), Need(CATEGORIES), Need(CATEGORIES, study.one_stage), *retest]
 
 
-def needs_retest(study: Study) -> list[Need]:
+def needs_retest(study: Study, model: Model) -> list[Need]:
     """Two probes of the origin."""
-    return [Need(FACTS), Need(CATEGORIES), Need(CATEGORIES, ORIGIN, 1)]
+    return [Need(FACTS), Need(CATEGORIES), Need(CATEGORIES, ORIGIN, 1)] if study.retests else []
+
+
+def needs_second(study: Study, model: Model) -> list[Need]:
+    """The probes of the one-stage and of the two-stage model."""
+    if not model.has(study.one_stage, study.two_stage):
+        return []
+    return [Need(FACTS), Need(CATEGORIES, study.one_stage), Need(CATEGORIES, study.two_stage)]
 
 
 def _probes(
@@ -54,6 +63,15 @@ def build_retest(loaded: Results, study: Study) -> pd.DataFrame:
     for key in study.models:
         before, after = _probes(loaded, study, key, ORIGIN), _probes(loaded, study, key, ORIGIN, 1)
         rows += _rows(RETEST, study, key, GREEDY_ONLY, before, after)
+    return pd.DataFrame(rows)
+
+
+def build_second(loaded: Results, study: Study) -> pd.DataFrame:
+    """A row per model, type after stage one and type after stage two."""
+    rows: list[dict[str, object]] = []
+    for key in study.models:
+        before, after = (_probes(loaded, study, key, state) for state in (study.one_stage, study.two_stage))
+        rows += [row | {"chosen_on": study.choose_on} for row in _rows(SECOND, study, key, GREEDY_ONLY, before, after)]
     return pd.DataFrame(rows)
 
 
@@ -149,7 +167,9 @@ _COLUMNS = (
 _INTERVALS = "Intervals are Wilson's over the facts for one seed, Student's t over the seeds for several."
 
 TRAINING_SPEC = TableSpec(
+    name="table_03",
     number=TRAINING,
+    uses=("one_stage", "retests", "choose_on"),
     caption="A statistical analysis of the changes in knowledge types after the first stage of fine-tuning. Since "
     "distinguishing between ‘Weakly Known’ and ‘Unknown’ is costly and less relevant to our approach (as we only need "
     "to differentiate between ‘Highly Known’, ‘Maybe Known’, or neither when selecting training data), these two "
@@ -172,10 +192,22 @@ TRAINING_SPEC = TableSpec(
     "training adds on the same facts, for one seed with the interval for matched pairs (Agresti and Min).",
 )
 RETEST_SPEC = TableSpec(
+    name="table_04",
     number=RETEST,
+    uses=("retests",),
     caption="The differences in results when testing knowledge types twice using the same model.",
     needs=needs_retest,
     build=build_retest,
+    columns=_COLUMNS,
+    note=_INTERVALS,
+)
+SECOND_SPEC = TableSpec(
+    name="table_12",
+    number=SECOND,
+    uses=("one_stage", "two_stage", "choose_on"),
+    caption="The changes in knowledge types before and after the second stage of fine-tuning.",
+    needs=needs_second,
+    build=build_second,
     columns=_COLUMNS,
     note=_INTERVALS,
 )

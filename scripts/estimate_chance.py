@@ -1,0 +1,30 @@
+"""Estimate, by relation, how often a fact's answer is among the sampled answers to another fact."""
+
+import argparse
+from pathlib import Path
+
+from gradual.chance import chance_rates
+from gradual.engines.interface import SAMPLED
+from gradual.errors import report
+from gradual.facts import read_facts
+from gradual.files import read_parquet, write_csv
+from gradual.grading import RULES
+from gradual.probing import read_generations
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--generations", type=Path, nargs="+", required=True)
+    parser.add_argument("--categories", type=Path, required=True)
+    parser.add_argument("--facts", type=Path, required=True)
+    parser.add_argument("--scoring", choices=list(RULES), required=True)
+    parser.add_argument("--chance", type=Path, required=True)
+    args = parser.parse_args(argv)
+    said = read_generations(args.generations)
+    categories = read_parquet(args.categories, "categories of facts", ("fact_id", "category"))
+    rates = chance_rates(said[said["kind"] == SAMPLED], read_facts(args.facts), categories, args.scoring)
+    write_csv(rates, args.chance)
+
+
+if __name__ == "__main__":
+    report(main)

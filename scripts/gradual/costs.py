@@ -1,0 +1,99 @@
+"""What each state of a study took: prompts, tokens and seconds, from the usage files and Snakemake's benchmarks."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from tabulate import tabulate
+
+from gradual import layout
+from gradual.errors import InputError
+from gradual.files import read_json
+from gradual.tables.markdown import count, number
+from gradual.tables.spec import ACCURACY, CATEGORIES, ORIGIN, Need
+
+COUNTED = ("prompts", "prompt_tokens", "answer_tokens", "computed_tokens")
+
+
+@dataclass(frozen=True)
+class Work:
+    """One kind of work on a state of a model, by one seed: its usage files and benchmark files, relative to the study."""
+
+    model: str
+    state: str
+    work: str
+    seed: int
+    usage: list[str]
+    benchmarks: list[str]
+
+
+def works(needs: dict[str, list[Need]], seeds: Iterable[int], shards: int) -> list[dict[str, Any]]:
+    """The work behind the results that a study's tables need, of every seed, as JSON takes it."""
+    found = []
+    for model, wanted in needs.items():
+        for need in wanted:
+            for seed in seeds:
+                place = (seed, model, need.state)
+                if need.kind == CATEGORIES:
+                    parts = [(*place, need.split, need.probe, shard) for shard in range(shards)]
+                    kind = f"probe of {need.split}" + (" again" if need.probe else "")
+                    usage = [layout.probe_usage(*part) for part in parts]
+                    found.append(
+                        Work(model, need.state, kind, seed, usage, [layout.probe_benchmark(*p) for p in parts])
+                    )
+                elif need.kind == ACCURACY:
+                    if need.state != ORIGIN:
+                        found.append(Work(model, need.state, "training", seed, [], [layout.training_benchmark(*place)]))
+                    usage, measured = [layout.evaluation_usage(*place)], [layout.evaluation_benchmark(*place)]
+                    found.append(Work(model, need.state, "evaluation", seed, usage, measured))
+    return [asdict(work) for work in found]
+
+
+def table(found: list[dict[str, Any]], root: Path, labels: dict[str, str]) -> pd.DataFrame:
+    """A row per model, state and work, means over the seeds; a last row per model with the sums.
+
+    Columns: model, label, state, work, jobs, prompts, prompt_tokens, answer_tokens, computed_tokens, seconds (of the wall,
+    summed over jobs). A benchmark that is missing, of a job whose results were copied here, counts as no seconds (NaN).
+    """
+    rows = []
+    for work in found:
+        usage = [read_json(root / path, "what an engine did") for path in work["usage"]]
+        for path, each in zip(work["usage"], usage, strict=True):
+            if not isinstance(each, dict) or not set(COUNTED) <= set(each):
+                raise InputError(root / path, f"is {each!r}", f"the keys {', '.join(COUNTED)}")
+        seconds = [_seconds(root / path) for path in work["benchmarks"]]
+        rows.append(
+            {"model": work["model"], "label": labels[work["model"]], "state": work["state"], "work": work["work"]}
+            | {"seed": work["seed"], "jobs": len(work["benchmarks"])}
+            | {name: sum(each[name] for each in usage) for name in COUNTED}
+            | {"seconds": sum(seconds)}
+        )
+    keys = ["model", "label", "state", "work"]
+    mean = pd.DataFrame(rows).groupby(keys, sort=False).mean().drop(columns="seed").reset_index()
+    totals = mean.groupby(["model", "label"], sort=False)[["jobs", *COUNTED, "seconds"]].sum(min_count=1).reset_index()
+    whole = pd.concat([mean, totals.assign(state="all", work="")], ignore_index=True)
+    return whole.sort_values("model", kind="stable", ignore_index=True)
+
+
+def render(frame: pd.DataFrame, seeds: int) -> str:
+    """The table as Markdown."""
+    headers = ["Model", "State", "Work", "Jobs", "Prompts", "Prompt tokens", "Answer tokens", "Computed", "Seconds"]
+    body = [
+        [row["label"], row["state"], row["work"], count(row["jobs"])]
+        + [count(round(row[name])) if row[name] else "" for name in COUNTED]
+        + [number(row["seconds"], ",.0f")]
+        for _, row in frame.iterrows()
+    ]
+    text = tabulate(body, headers, "github", colalign=["left"] * 3 + ["right"] * 6, disable_numparse=True)
+    note = (
+        f"{'1 seed' if seeds == 1 else f'Means over {seeds} seeds'}. Answer tokens count each sampled answer; computed are "
+        "the positions that went through the model, prompts included: answers that share a prefix share its computation. "
+        "Seconds are of the wall, summed over jobs, the loading of libraries and weights included; jobs run side by side."
+    )
+    return f"Costs: what each state took.\n\n{text}\n\n{note}\n"
+
+
+def _seconds(path: Path) -> float:
+    return float(pd.read_csv(path, sep="\t")["s"].iloc[-1]) if path.exists() else float("nan")

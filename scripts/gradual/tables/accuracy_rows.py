@@ -1,0 +1,115 @@
+"""Rows of test accuracies: a state at its chosen epoch, compared with another on the same test facts."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from gradual import statistics
+from gradual.errors import InputError
+from gradual.tables import results
+from gradual.tables.markdown import count, interval, number, probability
+from gradual.tables.spec import ORIGIN, Column, Results, Study
+
+
+class Line(NamedTuple):
+    """A row: its name, its state, the state that it is compared with, and the paper's number and gain for it."""
+
+    name: str
+    state: str
+    reference: str | None = None
+    paper: float | None = None
+    paper_gain: float | None = None
+
+
+def rows(loaded: Results, study: Study, key: str, lines: Sequence[Line]) -> list[dict[str, Any]]:
+    """A row per line, of one model; accuracies in percent, gains over the reference in points."""
+    return [_row(loaded, study, key, line) for line in lines]
+
+
+def difference(loaded: Results, study: Study, key: str, before: str, after: str) -> statistics.Estimate:
+    """The test accuracy (0..1) of one state less that of another, on the same facts, each at its chosen epoch."""
+    return statistics.difference_over_seeds(pairs(loaded, study, key, before, after))
+
+
+def pairs(loaded: Results, study: Study, key: str, before: str, after: str) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Right or wrong on every test fact before and after, a pair of arrays per seed."""
+    found = []
+    for seed in study.seeds:
+        b, a = (results.chosen_grades(loaded, study, seed, key, state) for state in (before, after))
+        if not b.index.equals(a.index):
+            problem = f"the test facts of {after} are not those of {before}"
+            raise InputError("evaluation grades", problem, "the same facts", key="fact_id")
+        found.append((b.to_numpy(), a.to_numpy()))
+    return found
+
+
+def common(study: Study, key: str) -> dict[str, Any]:
+    """The columns that every table has: names of the model, seeds, scoring rule."""
+    model = study.models[key]
+    return {
+        "model": key,
+        "label": model.label,
+        "paper_model": model.paper,
+        "seeds": len(study.seeds),
+        "scoring": study.scoring,
+    }
+
+
+def _row(loaded: Results, study: Study, key: str, line: Line) -> dict[str, Any]:
+    by_epoch = [results.accuracy(loaded, seed, key, line.state) for seed in study.seeds]
+    graded = [results.chosen_grades(loaded, study, seed, key, line.state) for seed in study.seeds]
+    share = statistics.share_over_seeds([int(g.sum()) for g in graded], [len(g) for g in graded])
+    gain, p = statistics.UNDEFINED, None
+    if line.reference is not None:
+        compared = pairs(loaded, study, key, line.reference, line.state)
+        gain = statistics.difference_over_seeds(compared)
+        p = statistics.mcnemar(*compared[0]) if len(compared) == 1 else None
+    epochs = [
+        0 if line.state == ORIGIN else results.chosen_epoch(loaded, study, seed, key, line.state)
+        for seed in study.seeds
+    ]
+    return {
+        **common(study, key),
+        "name": line.name,
+        "paper_percent": line.paper,
+        "paper_gain_points": line.paper_gain,
+        "epoch": " ".join(map(str, epochs)),
+        "percent": 100 * share.value,
+        "percent_low": 100 * share.low,
+        "percent_high": 100 * share.high,
+        "gain_points": 100 * gain.value,
+        "gain_points_low": 100 * gain.low,
+        "gain_points_high": 100 * gain.high,
+        "mcnemar_p": p,
+        "max_over_epochs_percent": 100 * float(np.mean([a["accuracy"].max() for a in by_epoch])),
+        "max_epoch": " ".join(str(a["accuracy"].idxmax()) for a in by_epoch),
+        "final_percent": 100 * float(np.mean([a["accuracy"].iloc[-1] for a in by_epoch])),
+        "n": float(np.mean([len(g) for g in graded])),
+        "chosen_on": study.choose_on,
+    }
+
+
+def points(row: pd.Series, name: str) -> str:
+    """The interval of a difference in points, from the columns <name>_low and <name>_high."""
+    return interval(number(row[f"{name}_low"], "+.2f"), number(row[f"{name}_high"], "+.2f"))
+
+
+MODEL = Column("Model", lambda row: row["label"], right=False)
+PAPER = Column("Paper: max over epochs", lambda row: number(row["paper_percent"]))
+PAPER_GAIN = Column("Paper: gain", lambda row: number(row["paper_gain_points"], "+.2f"))
+MAX = Column("Ours: max over epochs", lambda row: number(row["max_over_epochs_percent"]))
+CHOSEN = Column("Ours: at the chosen epoch", lambda row: number(row["percent"]))
+INTERVAL = Column("Ours: 95% interval", lambda row: interval(number(row["percent_low"]), number(row["percent_high"])))
+GAIN = Column("Ours: gain", lambda row: number(row["gain_points"], "+.2f"))
+GAIN_INTERVAL = Column("Ours: 95% interval of the gain", lambda row: points(row, "gain_points"))
+MCNEMAR = Column("Ours: McNemar p", lambda row: probability(row["mcnemar_p"]))
+EPOCH = Column("Ours: chosen epoch", lambda row: str(row["epoch"]))
+N = Column("Ours: n", lambda row: count(row["n"]))
+
+NOTE = (
+    "Accuracies on test in percent, gains in points. Max over epochs is the paper's way: the epoch is chosen on the test "
+    "set itself. For one seed the interval is Wilson's, that of the gain is for matched pairs (Agresti and Min) and p is "
+    "McNemar's exact; for several seeds intervals are Student's t over the seeds."
+)

@@ -1,0 +1,56 @@
+"""WeaklyKnown beside its chance rate, by relation: small sets of answers make it look larger than it is."""
+
+import pandas as pd
+
+from gradual.tables import accuracy_rows, results
+from gradual.tables.markdown import count, percent
+from gradual.tables.spec import CHANCE, Column, Model, Need, Results, Study, TableSpec
+
+ALL = "all"
+
+
+def needs(study: Study, model: Model) -> list[Need]:
+    """The chance rates."""
+    return [Need(CHANCE)]
+
+
+def build(loaded: Results, study: Study) -> pd.DataFrame:
+    """A row per model and relation, and one for all facts; counts are means over the seeds, shares 0..1."""
+    rows = []
+    for key in study.models:
+        tables = [results.get(loaded, seed, key, Need(CHANCE)).assign(seed=seed) for seed in study.seeds]
+        frame = pd.concat(tables, ignore_index=True)
+        groups = [*frame.groupby("relation"), (ALL, frame)]
+        for relation, group in groups:
+            weighted = group.dropna(subset=["chance"])
+            held = weighted["facts"].sum()
+            rows.append(
+                {
+                    **accuracy_rows.common(study, key),
+                    "relation": relation,
+                    "facts": group["facts"].sum() / len(study.seeds),
+                    "count": group["weakly_known"].sum() / len(study.seeds),
+                    "share": group["weakly_known"].sum() / group["facts"].sum() if group["facts"].sum() else None,
+                    "chance": (weighted["chance"] * weighted["facts"]).sum() / held if held else None,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+SPEC = TableSpec(
+    name="chance",
+    caption="WeaklyKnown by chance: of the facts without a right greedy answer, how many have a right sampled one, and how "
+    "many would have if the samples were those of another fact of the relation.",
+    needs=needs,
+    build=build,
+    columns=(
+        accuracy_rows.MODEL,
+        Column("Relation", lambda row: row["relation"], right=False),
+        Column("Facts without a right greedy answer", lambda row: count(row["facts"])),
+        Column("WeaklyKnown", lambda row: count(row["count"])),
+        Column("WeaklyKnown: %", lambda row: percent(row["share"])),
+        Column("By chance: %", lambda row: percent(row["chance"])),
+    ),
+    note="The origin, its train facts. The chance rate holds each fact's answer against the sampled answers to up to 20 "
+    "other such facts of its relation whose answer is another one; over all relations it is weighted by facts.",
+)

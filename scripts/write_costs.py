@@ -1,0 +1,26 @@
+"""Write what each state of a study took: prompts, tokens and seconds."""
+
+import argparse
+import json
+from pathlib import Path
+
+from gradual.costs import render, table
+from gradual.errors import report
+from gradual.files import write_csv, write_text
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--works", type=json.loads, required=True, help="the work to sum up, as JSON (costs.works)")
+    parser.add_argument("--results", type=Path, required=True, help="results/<study>")
+    parser.add_argument("--labels", type=json.loads, required=True, help="JSON: a label per model")
+    parser.add_argument("--csv", type=Path, required=True)
+    parser.add_argument("--markdown", type=Path, required=True)
+    args = parser.parse_args(argv)
+    frame = table(args.works, args.results, args.labels)
+    write_csv(frame, args.csv)
+    write_text(render(frame, len({work["seed"] for work in args.works})), args.markdown)
+
+
+if __name__ == "__main__":
+    report(main)
