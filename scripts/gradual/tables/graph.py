@@ -128,6 +128,6 @@ SPEC = TableSpec(
     ),
     note="Nodes are the subjects and answers of facts; a node of both kinds of facts counts as initial alone. The nulls "
     f"take as many WeaklyKnown facts at random for the reclassified ones, {PERMUTATIONS:,} times: from anywhere, or as "
-    "many of each relation. p is one-sided, by seed; for one seed the interval is that of the null's middle 95%, for several "
-    "Student's t over the seeds.",
+    "many of each relation. p is one-sided, by seed; for one seed the interval is that of the null's middle 95%, for "
+    "several Student's t over the seeds.",
 )
