@@ -23,7 +23,7 @@ rule pretrain_base:
     threads: THREADS
     params:
         model=lambda wildcards: as_json(
-            {k: v for k, v in MODELS[wildcards.model].items() if k not in ("label", "paper", "dtype")}
+            {k: v for k, v in MODELS[wildcards.model].items() if k not in ("label", "paper", "runs", "dtype")}
         ),
         settings=as_json(STUDY["pretraining"]),
         code=code("pretrain_base"),
