@@ -19,6 +19,10 @@ onstart:
     lock_study()
 
 
+onerror:
+    explain_failures(log)
+
+
 rule all:
     default_target: True
     input:

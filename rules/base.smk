@@ -20,7 +20,7 @@ rule pretrain_base:
         model=models_from("pretrain"),
     conda:
         "../envs/study.yaml"
-    threads: THREADS
+    threads: PRETRAINING_THREADS
     params:
         model=lambda wildcards: as_json(
             {k: v for k, v in MODELS[wildcards.model].items() if k not in ("label", "paper", "runs", "dtype")}

@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import re
 import sys
 
 from snakemake.exceptions import WorkflowError
@@ -32,11 +33,17 @@ PROBE = STUDY["probe"]
 ANSWERING = ("engine", "shots", "exemplars", "format", "stop", "max_new_tokens")  # of probes and evaluations alike
 RESULTS = f"results/{STUDY['study']}"
 
-# Jobs of different models and seeds run side by side; what cores remain is shared among them.
-THREADS = max(1, (workflow.cores or 1) // (len(MODELS) * len(SEEDS)))
+# Jobs of different models, seeds and runs go side by side; what cores remain is shared among them.
+PRETRAINING_THREADS = max(1, (workflow.cores or 1) // (len(MODELS) * len(SEEDS)))
+THREADS = max(1, PRETRAINING_THREADS // len(RUNS))
 
-# glibc gives big buffers back to the system after each use, which slows small models down several times.
-shell.prefix("set -euo pipefail; export MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=4294967296; ")
+# glibc gives big buffers back to the system after each use, which slows small models down several times. A job that is
+# killed cannot write why: its shell does, to the log that ends its command.
+shell.prefix(
+    "set -euo pipefail; export MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=4294967296;"
+    " trap 's=$?; [ $s -le 128 ] || echo \"error: ended by signal $((s - 128)); 9 is often the system, short of memory:"
+    ' run fewer jobs at once (--cores)" >> "${{BASH_COMMAND##*2> }}"\' EXIT; '
+)
 
 
 wildcard_constraints:
@@ -63,6 +70,17 @@ def lock_study():
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         raise WorkflowError(f"another Snakemake is at work on {RESULTS}")
+
+
+def explain_failures(logs):
+    """Say at the end which jobs failed, why, and where to read more, from Snakemake's own logs."""
+    text = "\n".join(Path(log).read_text() for log in logs)
+    failed = re.findall(r"^Error in rule (\w+):.*?^    log: (\S+)", text, re.DOTALL | re.MULTILINE)
+    for rule, path in dict.fromkeys(failed):
+        lines = Path(path).read_text().strip().splitlines() if Path(path).exists() else []
+        causes = [line for line in lines if line.startswith(("error: ", "remedy: "))] or lines[-1:]
+        print("\n  ".join([f"{rule} failed; its log is {path}", *causes]), file=sys.stderr)
+    print("What does not depend on it has gone on. Start again to continue from here.", file=sys.stderr)
 
 
 def of_study(file):

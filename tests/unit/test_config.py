@@ -15,6 +15,7 @@ from gradual.errors import InputError
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULT, SCHEMA = ROOT / "config.yaml", ROOT / "schemas" / "config.schema.json"
 RULES = json.loads(SCHEMA.read_text(encoding="utf-8"))
+DEFAULT_RUNS = yaml.safe_load(DEFAULT.read_text(encoding="utf-8"))["runs"]
 SAME = {"from": "origin", "select": {"origin": ["MaybeKnown"]}}
 TINY = {
     "label": "tiny",
@@ -36,7 +37,7 @@ def load(overrides=None):
 
 
 def with_runs(**runs):
-    """A study whose runs are `stage1`, `strategy5` and these."""
+    """A study with these runs beside the default ones, of which `stage1` and `strategy5` are plain."""
     return {"runs": {"stage1": SAME, "strategy5": SAME | {"from": "stage1"}} | runs}
 
 
@@ -82,7 +83,8 @@ def test_defaults_of_schema_are_those_of_config_yaml():
 def test_enums_are_what_the_library_has():
     properties, parts = RULES["properties"], RULES["$defs"]
     assert properties["scoring"]["enum"] == list(grading.RULES)
-    assert properties["tables"]["properties"]["show"]["items"]["enum"] == sorted(tables.TABLES)
+    shown = properties["tables"]["properties"]["show"]["items"]["enum"]
+    assert sorted(map(tables.name_of, shown)) == sorted(tables.TABLES)
     assert parts["split"]["enum"] == list(facts.SPLITS)
     assert set(parts["category"]["enum"]) == {*knowledge.FULL, *knowledge.GREEDY_ONLY}
     engines = {path.stem for path in (ROOT / "scripts" / "gradual" / "engines").glob("*.py")}
@@ -90,7 +92,7 @@ def test_enums_are_what_the_library_has():
 
 
 def test_a_run_may_override_every_training_key():
-    overrides = set(RULES["$defs"]["run"]["properties"]) - {"from", "select", "replay"}
+    overrides = set(RULES["$defs"]["run"]["properties"]) - {"from", "select", "size_of", "replay"}
     assert overrides == set(RULES["properties"]["training"]["properties"])
 
 
@@ -114,7 +116,12 @@ def test_studies_are_well_formed(path):
 
 
 def test_the_default_study_is_config_yaml_which_names_every_key():
-    assert load() == yaml.safe_load(DEFAULT.read_text(encoding="utf-8"))
+    default = yaml.safe_load(DEFAULT.read_text(encoding="utf-8"))
+    for model in default["models"].values():  # the two keys that it leaves out where they are null
+        model.setdefault("runs", None)
+    for run in default["runs"].values():
+        run.setdefault("size_of", None)
+    assert load() == default
 
 
 def test_mappings_merge_deeply_and_lists_are_replaced():
@@ -124,12 +131,34 @@ def test_mappings_merge_deeply_and_lists_are_replaced():
     assert loaded["seeds"] == [3, 4]
 
 
-def test_models_runs_and_dataset_are_replaced_whole():
-    loaded = load({"models": {"mine": HUB}, "dataset": ARCHIVE, **with_runs()})
-    assert loaded["models"] == {"mine": HUB | {"dtype": "float32", "paper": None}}
-    assert set(loaded["runs"]) == {"stage1", "strategy5"}
-    assert loaded["runs"]["strategy5"].get("replay") is None
+def test_models_and_dataset_are_replaced_whole():
+    loaded = load({"models": {"mine": HUB}, "dataset": ARCHIVE})
+    assert loaded["models"] == {"mine": HUB | {"dtype": "float32", "paper": None, "runs": None}}
     assert loaded["dataset"]["carve"] == {} and loaded["dataset"]["single_answer"] == ["train"]
+
+
+def test_runs_merge_by_name_each_is_replaced_whole_and_null_takes_one_away():
+    default = load()["runs"]
+    loaded = load({"runs": {"strategy5": SAME | {"from": "stage1"}, "mine": SAME, "round3": None}, "tables": {"rounds": []}})
+    assert list(loaded["runs"]) == [*(name for name in default if name != "round3"), "mine"]
+    assert default["strategy5"]["epochs"] == 4
+    assert loaded["runs"]["strategy5"] == SAME | {"from": "stage1", "size_of": None}  # nothing is left of the default one
+    assert loaded["runs"]["stage1_15"] == default["stage1_15"]
+    assert load({"runs": {}})["runs"] == default
+
+
+def test_a_model_has_all_runs_unless_it_names_its_own():
+    loaded = load({"models": {"all": TINY, "some": TINY | {"label": "some", "runs": ["strategy5", "stage1"]}}})
+    assert config.runs_of(loaded, "all") == list(loaded["runs"])
+    assert config.runs_of(loaded, "some") == ["stage1", "strategy5"]  # in the config's order
+
+
+def test_a_shown_table_says_what_it_lacks():
+    """The config alone is well-formed: a table is refused when it is made."""
+    study = load({"probe": {"retests": 0}})
+    with pytest.raises(InputError, match="no model has the runs that Table 4 is about.*probe.retests") as caught:
+        tables.needs("table_04", study)
+    assert caught.value.key == "tables.show"
 
 
 def test_loading_leaves_the_overrides_alone():
@@ -144,13 +173,13 @@ MALFORMED = {
     "unknown section": ({"trainig": {}}, "trainig", "did you mean 'training'"),
     "unknown key": ({"training": {"rnk": 8}}, "training.rnk", "did you mean 'training.rank'"),
     "key of another section": ({"learning_rate": 0.1}, "learning_rate", "' or 'training.learning_rate'?"),
-    "key like no other": ({"tables": {"zzz": 1}}, "tables.zzz", "one of one_stage, two_stage, show"),
+    "key like no other": ({"tables": {"zzz": 1}}, "tables.zzz", "one of one_stage, two_stage, longer, strategies"),
     "key that is no text": ({"runs": with_runs()["runs"] | {True: SAME}}, "runs.True", "quote it in YAML"),
     "unknown key of a model": ({"models": {"m": HUB | {"revison": "x"}}}, "models.m.revison", "'models.m.revision'"),
     "unknown key of a run": (with_runs(x=SAME | {"epoch": 3}), "runs.x.epoch", "'runs.x.epochs'"),
     "null section": ({"corpus": None}, "corpus", "a mapping"),
     "null runs": ({"runs": None}, "runs", "a mapping with at least one key"),
-    "no runs": ({"runs": {}}, "runs", "a mapping with at least one key"),
+    "no runs": ({"runs": dict.fromkeys(DEFAULT_RUNS)}, "runs", "a mapping with at least one key"),
     "section that is no mapping": ({"probe": 3}, "probe", "3; expected a mapping"),
     "bad study name": ({"study": "My Study"}, "study", "'My Study'; expected a name of lower-case letters"),
     "bad run name": (with_runs(**{"Stage-2": SAME}), "runs.Stage-2", "a name of lower-case letters"),
@@ -167,7 +196,7 @@ MALFORMED = {
     "share above one": ({"corpus": {"contested": 1.5}}, "corpus.contested", "at most 1"),
     "batch of zero": ({"training": {"batch": 0}}, "training.batch", "at least 1"),
     "unknown scoring": ({"scoring": "f1"}, "scoring", "substring or case_sensitive or word_boundary or exact"),
-    "unknown table": ({"tables": {"show": [2, 6]}}, "tables.show[1]", "2 or 3 or 4 or 7 or 10"),
+    "unknown table": ({"tables": {"show": [2, 13]}}, "tables.show[1]", "13; expected 2 or 3 or 4 or 5"),
     "unknown target": ({"training": {"targets": ["lm_head"]}}, "training.targets[0]", "q_proj or k_proj"),
     "dataset without reader": ({"dataset": {"relations": ["P17"]}}, "dataset.reader", "replaced whole, not merged"),
     "unknown reader": ({"dataset": {"reader": "csv"}}, "dataset.reader", "world or entity_questions"),
@@ -215,7 +244,7 @@ MALFORMED = {
         "'hub', the label of models.a",
     ),
     "chat without a template": ({"models": {"m": TINY}, "probe": {"format": "chat"}}, "probe.format", "plain"),
-    "table that is no integer": ({"tables": {"show": [2.0]}}, "tables.show[0]", "2 or 3 or 4 or 7 or 10"),
+    "table that is no integer": ({"tables": {"show": [2.0]}}, "tables.show[0]", "2.0; expected 2 or 3 or 4 or 5"),
     "batch of no micro batches": ({"training": {"micro_batch": 5}}, "training.micro_batch", "a divisor of the batch"),
     "a run's batch": (with_runs(x=SAME | {"batch": 8}), "runs.x.micro_batch", "a batch of 8 is no multiple of 32"),
     "run without from": (with_runs(x=without(SAME, "from")), "runs.x.from", "this key"),
@@ -273,8 +302,12 @@ MALFORMED = {
         "64, as in the adapter of stage1 that it continues, or adapter: merge",
     ),
     "table of no run": ({"tables": {"one_stage": "stage"}}, "tables.one_stage", "did you mean 'stage1'"),
-    "runs without the tables'": ({"runs": {"stage1": SAME}}, "tables.two_stage", "there is no run 'strategy5'"),
-    "retest table without retests": ({"probe": {"retests": 0}}, "probe.retests", "tables.show has 4"),
+    "runs without the tables'": (
+        {"models": {"m": TINY}, "runs": dict.fromkeys(["strategy5", "round3"])}
+        | {"tables": {"strategies": ["strategy1"], "rounds": [], "replay": []}},
+        "tables.two_stage",
+        "there is no run 'strategy5'",
+    ),
     "choice on what is not evaluated": ({"evaluation": {"splits": ["test"]}}, "choose_on", "evaluation.splits (test)"),
     "tables without test": ({"evaluation": {"splits": ["dev"]}}, "evaluation.splits", "test among them"),
 }
@@ -312,10 +345,11 @@ def test_a_default_that_cannot_be_read(tmp_path, content):
 def test_runs_have_the_training_defaults_and_their_overrides():
     loaded = load()
     table = config.runs(loaded)
-    assert list(table) == ["stage1", "strategy5"]
+    assert list(table) == list(DEFAULT_RUNS)
     assert table["stage1"].settings == loaded["training"] and table["stage1"].replay is None
     assert table["strategy5"].settings == loaded["training"] | {"learning_rate": 2.5e-4, "epochs": 4}
     assert table["strategy5"].parent == "stage1"
+    assert table["strategy5"].size_of is None and table["random"].size_of == "stage1"
     assert table["strategy5"].replay == {"category": "HighlyKnown", "ratio": 0.2, "state": "stage1"}
 
 
