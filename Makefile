@@ -1,6 +1,7 @@
 # make tables   the default study: its tables are printed at the end
+# make changed  what would run now, and why, in words
 # make test     the tests
-# Both set up .venv first, once. Other studies: make tables STUDY=entity_questions_small
+# All set up .venv first, once. Other studies: make tables STUDY=entity_questions_small
 
 PYTHON ?= python3
 STUDY ?= default
@@ -8,11 +9,14 @@ BIN := .venv/bin
 CONFIG := $(if $(filter default,$(STUDY)),,--configfile studies/$(STUDY).yaml)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: tables test setup lint publish clean
+.PHONY: tables changed test setup lint publish clean
 
 tables: setup
 	snakemake --cores all $(CONFIG)
 	@cat results/$(STUDY)/tables.md
+
+changed: setup
+	@python scripts/explain_changes.py $(CONFIG)
 
 test: setup lint
 	python -m pytest

@@ -14,7 +14,7 @@ rule write_table:
         "../envs/study.yaml"
     params:
         results=lambda wildcards, output: str(Path(output.csv).parents[1]),
-        study=lambda wildcards: as_json(tables.settings(wildcards.table, STUDY)),
+        study=lambda wildcards: json.dumps(tables.settings(wildcards.table, STUDY)),
         code=code("write_table"),
     shell:
         "python scripts/write_table.py --table {wildcards.table} --results {params.results} --study {params.study:q}"

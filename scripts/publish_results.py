@@ -9,16 +9,21 @@ from gradual import layout
 from gradual.errors import InputError, report
 from gradual.files import write_atomically, write_text
 
-BLOCK = re.compile(r"(?s)<!-- (\w+): (\d+) -->\n.*?<!-- end -->")
+BLOCK = re.compile(r"(?s)<!-- (\w+): (\w+) -->\n.*?<!-- end -->")
 
 
-def with_tables(text: str, study: str, tables: dict[int, str]) -> str:
-    """The text with the study's tables between `<!-- study: number -->` and `<!-- end -->`."""
+def with_tables(text: str, study: str, tables: dict[str, str]) -> str:
+    """The text with the study's tables, by name, between `<!-- study: name -->` and `<!-- end -->`.
+
+    Raises InputError for a block whose table the study has not made.
+    """
 
     def block(match: re.Match[str]) -> str:
         if match[1] != study:
             return match[0]
-        return f"<!-- {match[1]}: {match[2]} -->\n{tables[int(match[2])].strip()}\n<!-- end -->"
+        if match[2] not in tables:
+            raise InputError(match[0].splitlines()[0], "the study has no such table", f"one of {', '.join(tables)}")
+        return f"<!-- {match[1]}: {match[2]} -->\n{tables[match[2]].strip()}\n<!-- end -->"
 
     return BLOCK.sub(block, text)
 
@@ -29,7 +34,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--reference", type=Path, required=True, help="the folder to copy to")
     parser.add_argument("--readme", type=Path, required=True)
     args = parser.parse_args(argv)
-    files = [args.results / layout.tables(), args.results / layout.provenance()]
+    names = (layout.tables(), layout.provenance(), layout.costs_csv(), layout.costs_markdown())
+    files = [args.results / name for name in names]
     for file in files:
         if not file.exists():
             raise InputError(file, "is missing", "a finished study (make tables)")
@@ -37,7 +43,7 @@ def main(argv: list[str] | None = None) -> None:
     for file in [*files, *tables]:
         with write_atomically(args.reference / file.relative_to(args.results)) as temporary:
             shutil.copyfile(file, temporary)
-    shown = {int(t.stem.rpartition("_")[2]): t.read_text(encoding="utf-8") for t in tables if t.suffix == ".md"}
+    shown = {t.stem: t.read_text(encoding="utf-8") for t in [*tables, files[-1]] if t.suffix == ".md"}
     write_text(with_tables(args.readme.read_text(encoding="utf-8"), args.results.name, shown), args.readme)
 
 

@@ -1,0 +1,22 @@
+"""Say what a start of Snakemake with these options would run, and why: `make changed`."""
+
+import argparse
+import subprocess
+import sys
+
+from gradual.changes import explain
+from gradual.errors import report
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, epilog="Options are Snakemake's, such as --configfile FILE.")
+    _, options = parser.parse_known_args(argv)
+    command = [sys.executable, "-m", "snakemake", "-n", *options]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode:
+        sys.exit(done.stdout)
+    print(explain(done.stdout), end="")
+
+
+if __name__ == "__main__":
+    report(main)

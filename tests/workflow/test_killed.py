@@ -1,0 +1,76 @@
+"""A run that is killed at random moments and started again gives the tables of an undisturbed one, byte for byte."""
+
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from project_copy import copy_project, snakemake_in
+
+TINY = ("--configfile", "tests/workflow/tiny.yaml")
+KILLS = 10
+STARTED = re.compile(r"^(?:local)?rule \w+:\n((?:    .*\n)+)", re.MULTILINE)
+
+
+def finished_outputs(log: str) -> set[str]:
+    """The outputs of the jobs that a run's log calls finished."""
+    outputs = {}
+    for block in STARTED.findall(log):
+        fields = dict(re.findall(r"^    (\w+): (.*)$", block, re.MULTILINE))
+        if "output" in fields:
+            outputs[fields["jobid"]] = fields["output"].split(", ")
+    return {path for jobid in re.findall(r"^Finished jobid: (\d+)", log, re.MULTILINE) for path in outputs.get(jobid, [])}
+
+
+def start(folder: Path, log: Path) -> subprocess.Popen:
+    env = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", *TINY]
+    with log.open("w") as handle:
+        return subprocess.Popen(command, cwd=folder, env=env, stdout=handle, stderr=handle, start_new_session=True)
+
+
+def kill_after_its_first_job_began(run: subprocess.Popen, log: Path, seconds: float) -> None:
+    deadline = time.monotonic() + 120
+    while "Select jobs to execute" not in log.read_text() and run.poll() is None:
+        assert time.monotonic() < deadline, log.read_text()[-3000:]
+        time.sleep(0.05)
+    time.sleep(seconds)
+    if run.poll() is None:
+        os.killpg(run.pid, signal.SIGKILL)
+    run.wait()
+
+
+def test_killed_at_ten_random_moments_it_comes_to_the_same_tables_and_finishes_no_job_twice(finished, tmp_path):
+    folder = copy_project(tmp_path / "project")
+    # The world and its base model are there: pretraining resumes by a test of its own, and would take most of the moments.
+    kept = ("facts.parquet", "communities.parquet", "facts.csv", "corpus.parquet", "exposure.parquet")
+    shutil.copytree(finished / ".snakemake/metadata", folder / ".snakemake/metadata")
+    for name in kept:
+        (folder / "results/tiny/seed0").mkdir(parents=True, exist_ok=True)
+        shutil.copy2(finished / "results/tiny/seed0" / name, folder / "results/tiny/seed0" / name)
+    shutil.copytree(finished / "results/tiny/seed0/small/base", folder / "results/tiny/seed0/small/base")
+    moments = random.Random(int(os.environ.get("GRADUAL_KILLS", "0"))).sample(range(10, 200), KILLS)
+    done: list[set[str]] = []
+    for i, tenths in enumerate(moments):
+        log = tmp_path / f"killed-{i}.log"
+        kill_after_its_first_job_began(start(folder, log), log, tenths / 10)
+        done.append(finished_outputs(log.read_text()))
+    again = snakemake_in(folder)("--cores", "2", *TINY)
+    assert again.returncode == 0, again.stdout[-3000:]
+    done.append(finished_outputs(again.stdout))
+    assert sum(map(len, done[:-1])) > 20  # the kills left something to continue from
+    for i, outputs in enumerate(done):
+        for later in done[i + 1 :]:
+            assert not outputs & later
+    tables = sorted((finished / "results/tiny/tables").iterdir())
+    assert len(tables) == 32
+    for table in [*tables, finished / "results/tiny/tables.md"]:
+        assert (folder / table.relative_to(finished)).read_bytes() == table.read_bytes(), table.name
+    assert not list((folder / "results").rglob("checkpoints-*"))
+    leftovers = [f for f in (folder / "results").rglob(".*") if f.is_file() and f.name != ".lock"]
+    assert len(leftovers) <= KILLS * 2  # SIGKILL lets nobody clean up: at most a temporary file per killed job

@@ -1,0 +1,165 @@
+"""What a change re-runs: exactly what depends on it. Dry runs on a finished tiny study."""
+
+import ast
+import os
+import random
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from project_copy import copy_project, snakemake_in
+
+TINY = "tests/workflow/tiny.yaml"
+JOB = re.compile(r"^(?:local)?rule (\w+):\n((?:    .*\n)+)", re.MULTILINE)
+TOLD = {"write_table", "collect_tables", "write_costs", "write_provenance"}  # what tells of results
+
+
+def planned(folder: Path, *words: str, config: str = "", cores: str = "2") -> list[tuple[str, str]]:
+    """The jobs of a dry run: rule and description. `config` is laid over the tiny study."""
+    files = [TINY]
+    if config:
+        (folder / "change.yaml").write_text(config)
+        files.append("change.yaml")
+    done = snakemake_in(folder)("-n", "--cores", cores, *words, "--configfile", *files)
+    assert done.returncode == 0, done.stdout[-3000:]
+    return [(rule, text) for rule, text in JOB.findall(done.stdout) if rule != "all"]
+
+
+def rules(jobs: list[tuple[str, str]]) -> set[str]:
+    return {rule for rule, _ in jobs}
+
+
+def wildcard(jobs: list[tuple[str, str]], name: str) -> set[str]:
+    """The values of a wildcard among the jobs that compute something (not those that tell of results)."""
+    return {value for rule, text in jobs if rule not in TOLD for value in re.findall(rf"\b{name}=(\w+)", text)}
+
+
+@contextmanager
+def edited(file: Path, text: str) -> Iterator[None]:
+    before = file.read_text()
+    assert before != text
+    file.write_text(text)
+    try:
+        yield
+    finally:
+        file.write_text(before)
+
+
+def remarked(source: str) -> str:
+    """The source with a comment at its head and other docstrings."""
+    lines = source.splitlines()
+    for node in ast.walk(ast.parse(source)):
+        body = getattr(node, "body", None)
+        first = body[0] if isinstance(body, list) and body else None
+        if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
+            if first.lineno == first.end_lineno and lines[first.lineno - 1].endswith('"""'):
+                lines[first.lineno - 1] = lines[first.lineno - 1][:-3] + ' Said otherwise."""'
+    return "\n".join(["# A remark.", *lines, ""])
+
+
+def test_touching_everything_runs_nothing(finished):
+    files = [f for f in finished.rglob("*") if f.is_file() and ".snakemake" not in f.parts]
+    random.Random(0).shuffle(files)
+    for i, file in enumerate(files):
+        os.utime(file, (2e9 + i, 2e9 + i))
+    assert planned(finished) == []
+
+
+def test_comments_and_docstrings_of_all_code_run_nothing(finished):
+    sources = {f: f.read_text() for f in (finished / "scripts").rglob("*.py")}
+    try:
+        for file, text in sources.items():
+            file.write_text(remarked(text))
+        assert planned(finished) == []
+    finally:
+        for file, text in sources.items():
+            file.write_text(text)
+
+
+def test_grading_logic_runs_grading_and_what_follows_and_no_probe_of_the_origin(finished):
+    module = finished / "scripts/gradual/grading.py"
+    with edited(module, module.read_text().replace(".casefold() in output", ".lower() in output")):
+        jobs = planned(finished)
+    assert {"grade_generations", "grade_epochs", "categorize_facts", "select_facts"} <= rules(jobs)
+    assert not rules(jobs) & {"build_facts", "build_corpus", "pretrain_base"}
+    # Below the grades, all may come out otherwise: trained states are made again where their selection does.
+    assert "origin" not in {s for r, t in jobs if r in ("probe_facts", "evaluate_epochs") for s in wildcard([(r, t)], "state")}
+
+
+def test_a_graph_table_alone_is_made_again_when_its_logic_changes(finished):
+    module = finished / "scripts/gradual/entity_graph.py"
+    with edited(module, module.read_text().replace("(1 + len(known))", "(1.0 + len(known))")):
+        assert rules(planned(finished)) == TOLD
+
+
+def test_the_learning_rate_of_stage_2_runs_what_is_below_it(finished):
+    second = (
+        "runs: {strategy5: {from: stage1, select: {stage1: [HighlyKnown, MaybeKnown], origin: [HighlyKnown, MaybeKnown, "
+        "WeaklyKnown]}, replay: {category: WeaklyKnown & Unknown, ratio: 0.2}, adapter: merge, learning_rate: 1.0e-4}}"
+    )
+    jobs = planned(finished, config=second)
+    assert {"train_adapter_2_epochs", "evaluate_epochs", "probe_facts"} <= rules(jobs)
+    assert wildcard(jobs, "run") | wildcard(jobs, "state") == {"strategy5", "round3"}
+
+
+def test_a_new_strategy_runs_its_own_jobs_and_the_tables_that_tell_of_it(finished):
+    new = (
+        "runs: {mine: {from: stage1, select: {origin: [MaybeKnown]}}}\n"
+        "tables: {strategies: [train_on, strategy5, mine]}"
+    )
+    jobs = planned(finished, config=new)
+    assert wildcard(jobs, "run") | wildcard(jobs, "state") == {"mine"}
+    tables = {value for rule, text in jobs if rule == "write_table" for value in re.findall(r"table=(\w+)", text)}
+    assert tables == {"table_08", "table_09", "claims"}
+
+
+def test_a_run_that_no_table_tells_of_runs_nothing(finished):
+    assert planned(finished, config="runs: {mine: {from: stage1, select: {origin: [MaybeKnown]}}}") == []
+
+
+def test_a_new_seed_runs_its_own_jobs_and_the_tables(finished):
+    jobs = planned(finished, config="seeds: [0, 1]")
+    assert wildcard(jobs, "seed") == {"1"}
+    assert {"build_facts", "pretrain_base", "probe_facts"} <= rules(jobs)
+
+
+def test_sampling_settings_run_no_greedy_probe(finished):
+    jobs = planned(finished, config="probe: {temperature: 0.7}")
+    probes = [text for rule, text in jobs if rule == "probe_facts" and "probe=0" in text and "state=origin" in text]
+    assert probes
+    assert not [text for rule, text in jobs if rule == "probe_facts" and "probe=1" in text]
+
+
+@pytest.mark.parametrize("words", [("--resources", "gpu=4"), ("--resources", "gpu=1", "mem_mb=4000")])
+def test_where_and_on_what_a_study_runs_does_not_matter(finished, words):
+    assert planned(finished, *words) == []
+
+
+@pytest.mark.parametrize("cores", ["1", "7", "64"])
+def test_the_number_of_cores_does_not_matter(finished, cores):
+    assert planned(finished, cores=cores) == []
+
+
+def test_another_profile_runs_nothing(finished):
+    shutil.copytree(finished / "profiles/default", finished / "profiles/other", dirs_exist_ok=True)
+    with (finished / "profiles/other/profile.yaml").open("a") as profile:
+        profile.write("\nretries: 3\nlatency-wait: 30\nscheduler: greedy\n")
+    assert planned(finished, "--workflow-profile", "profiles/other") == []
+
+
+def test_a_fresh_clone_beside_copied_results_runs_nothing(finished, tmp_path):
+    folder = copy_project(tmp_path / "clone")
+    shutil.copytree(finished / "results", folder / "results")  # with their times, as cp -a and rsync -a do
+    assert planned(folder) == []
+
+
+def test_with_the_records_copied_too_a_clone_notices_a_change(finished, tmp_path):
+    folder = copy_project(tmp_path / "clone")
+    for part in ("results", ".snakemake/metadata"):
+        shutil.copytree(finished / part, folder / part, copy_function=shutil.copy)  # times are lost
+    assert planned(folder) == []
+    assert wildcard(planned(folder, config="training: {micro_batch: 16}"), "run") >= {"stage1", "strategy5", "random"}
