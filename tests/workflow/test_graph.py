@@ -18,6 +18,10 @@ def jobs(output: str) -> dict[str, int]:
     return {name: int(count) for name, count in re.findall(r"^(\w+)\s+(\d+)$", table, re.MULTILINE)}
 
 
+def trained(graph: dict[str, int]) -> int:
+    return sum(count for rule, count in graph.items() if rule.startswith("train_adapter_"))
+
+
 @pytest.fixture(scope="module")
 def planned(project):
     def plan(*words: str) -> dict[str, int]:
@@ -30,10 +34,11 @@ def planned(project):
 
 def test_the_default_study_probes_trains_and_evaluates_each_model(planned):
     graph = planned()
-    assert graph["pretrain_base"] == graph["train_adapter_stage1"] == graph["train_adapter_strategy5"] == 2
-    assert graph["probe_facts"] == 2 * 4  # origin, its retest, both runs
-    assert graph["evaluate_epochs"] == 2 * 3
-    assert graph["write_table"] == 5
+    assert graph["pretrain_base"] == 2
+    assert trained(graph) == 18 + 2  # the second model runs what the paper ran on it
+    assert graph["probe_facts"] == 6 + 5  # train twice and test at origin, both stages; the first model trained on, too
+    assert graph["evaluate_epochs"] == 19 + 3
+    assert graph["write_table"] == 16
 
 
 @pytest.mark.parametrize("study", STUDIES)
@@ -46,21 +51,28 @@ def test_the_papers_study_fetches_both_models_and_shards_its_probes(planned):
     graph = planned("--configfile", "studies/paper.yaml")
     assert graph["fetch_base"] == 2
     assert "pretrain_base" not in graph
-    assert graph["probe_facts"] == 2 * 4 * 32
-    assert graph["train_adapter_stage1"] == graph["train_adapter_strategy5"] == 2
+    assert graph["probe_facts"] == (6 + 5) * 32
+    assert trained(graph) == 18 + 2
 
 
-def test_a_strategy_is_one_line_of_config(planned, project):
+def test_a_strategy_is_a_line_of_config_and_a_word_in_a_table(planned, project):
     (project / "more.yaml").write_text(
         "study: more\n"
         "runs:\n"
-        "  stage1: {from: origin, select: {origin: [MaybeKnown]}}\n"
-        "  strategy5: {from: stage1, select: {stage1: [MaybeKnown]}, replay: {category: HighlyKnown, ratio: 0.2}}\n"
-        "  round3: {from: strategy5, select: {strategy5: [MaybeKnown]}, epochs: 1}\n"
-        "tables: {two_stage: round3}\n"
+        "  mine: {from: stage1, select: {origin: [WeaklyKnown]}, epochs: 3}\n"
+        "tables: {strategies: [strategy4, strategy5, mine], show: [8]}\n"
     )
     graph = planned("--configfile", "more.yaml")
-    assert graph["train_adapter_round3"] == 2
+    assert graph["train_adapter_3_epochs"] == 1
+    assert trained(graph) == 4
+
+
+def test_a_table_of_runs_that_no_model_has_is_refused(project):
+    (project / "none.yaml").write_text("study: none\ntables: {rounds: [], show: [2, 11]}\n")
+    done = snakemake_in(project)("-n", "--configfile", "none.yaml")
+    assert done.returncode != 0
+    assert "no model has the runs that Table 11 is about" in done.stdout
+    assert "tables.rounds" in done.stdout
 
 
 def test_a_bad_config_is_refused_before_anything_runs(project):

@@ -24,7 +24,9 @@ def finished_outputs(log: str) -> set[str]:
         fields = dict(re.findall(r"^    (\w+): (.*)$", block, re.MULTILINE))
         if "output" in fields:
             outputs[fields["jobid"]] = fields["output"].split(", ")
-    return {path for jobid in re.findall(r"^Finished jobid: (\d+)", log, re.MULTILINE) for path in outputs.get(jobid, [])}
+    return {
+        path for jobid in re.findall(r"^Finished jobid: (\d+)", log, re.MULTILINE) for path in outputs.get(jobid, [])
+    }
 
 
 def start(folder: Path, log: Path) -> subprocess.Popen:

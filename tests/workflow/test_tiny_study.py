@@ -2,14 +2,6 @@
 
 import fcntl
 import json
-import os
-import re
-import shutil
-import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -28,7 +20,7 @@ def facts(finished):
 
 
 def categories(finished, state, probe=0):
-    table = pd.read_parquet(finished / MODEL / state / f"probe-{probe}" / "categories.parquet")
+    table = pd.read_parquet(finished / MODEL / state / f"train-probe-{probe}" / "categories.parquet")
     return table.set_index("fact_id")["category"]
 
 
@@ -44,7 +36,7 @@ def test_the_origin_is_sorted_into_four_categories_and_a_trained_state_into_thre
 
 
 def test_each_prompt_has_one_greedy_answer_and_unsolved_facts_all_samples(finished, facts):
-    shards = sorted((finished / MODEL / "origin/probe-0").glob("generations-*.parquet"))
+    shards = sorted((finished / MODEL / "origin/train-probe-0").glob("generations-*.parquet"))
     assert len(shards) == 2
     said = pd.concat(map(pd.read_parquet, shards))
     greedy = said[said["kind"] == "greedy"]
@@ -77,6 +69,30 @@ def test_an_epoch_replays_a_fifth_of_the_pool(finished):
     assert len(loss) == 2 * -(-expected // 32)
 
 
+def test_a_control_trains_on_as_many_facts_as_the_run_it_is_named_by(finished):
+    sizes = {
+        run: (pd.read_parquet(finished / MODEL / run / "selection.parquet")["role"] == "train").sum()
+        for run in ("stage1", "random")
+    }
+    assert sizes["random"] == sizes["stage1"]
+
+
+def test_the_origin_is_asked_the_test_facts_too_and_no_other_state_is(finished, facts):
+    asked = pd.read_parquet(finished / MODEL / "origin/test-probe-0/categories.parquet")
+    assert set(asked["fact_id"]) == set(facts.index[facts["split"] == "test"])
+    assert [path.parent.name for path in (finished / MODEL).glob("*/test-probe-*")] == ["origin"]
+
+
+def test_costs_count_every_prompt(finished, facts):
+    costs = pd.read_csv(finished / RESULTS / "costs.csv").set_index(["state", "work"])
+    split = facts["split"].value_counts()
+    assert costs.loc[("origin", "probe of train"), "prompts"] == 8 * split["train"]
+    assert costs.loc[("stage1", "evaluation"), "prompts"] == 2 * (split["dev"] + split["test"])
+    work = costs.drop(index="all", level="state")
+    assert costs.loc[("all",), "prompts"].sum() == work["prompts"].sum()
+    assert (work["seconds"] > 0).all()
+
+
 def test_the_margins_of_the_transitions_are_the_counts(finished):
     counts = pd.read_csv(finished / RESULTS / "tables/table_02.csv")
     origin, stage1 = categories(finished, "origin"), categories(finished, "stage1")
@@ -90,7 +106,7 @@ def test_the_margins_of_the_transitions_are_the_counts(finished):
 
 
 def test_test_accuracy_is_that_of_the_chosen_epoch(finished):
-    table = pd.read_csv(finished / RESULTS / "tables/table_07.csv").set_index("stage")
+    table = pd.read_csv(finished / RESULTS / "tables/table_07.csv").set_index("name")
     for stage, state in (("One-Stage", "stage1"), ("Two-Stage", "strategy5")):
         accuracy = pd.read_csv(finished / MODEL / state / "evaluation/accuracy.csv")
         chosen = json.loads((finished / MODEL / state / "adapter/chosen.json").read_text())
@@ -106,60 +122,6 @@ def test_provenance_names_config_data_models_packages_and_times(finished):
     assert provenance["base_models"][f"{MODEL}/base/base.json"]["model.safetensors"]
     assert provenance["packages"]["torch"]
     assert {job["rule"] for job in provenance["jobs"]} >= {"pretrain_base", "probe_facts", "evaluate_epochs"}
-
-
-def planned(folder):
-    """The rules that would run and the whole text of the dry run."""
-    done = snakemake_in(folder)("--cores", "2", "-n", *TINY)
-    assert done.returncode == 0, done.stdout[-3000:]
-    return set(re.findall(r"^(?:local)?rule (\w+):", done.stdout, re.MULTILINE)) - {"all"}, done.stdout
-
-
-def test_a_finished_study_has_nothing_to_do(finished):
-    assert planned(finished)[0] == set()
-
-
-def test_a_comment_changes_nothing_and_a_scoring_rule_the_grades_and_what_follows(finished):
-    module = finished / "scripts/gradual/grading.py"
-    text = module.read_text()
-    module.write_text("# A remark.\n" + text.replace("import re", "import re  # regular expressions", 1))
-    try:
-        assert planned(finished)[0] == set()
-        module.write_text(text.replace(".casefold() in output", ".lower() in output"))
-        changed, plan = planned(finished)
-    finally:
-        module.write_text(text)
-    assert "grade_generations" in changed
-    assert not changed & {"pretrain_base", "build_facts", "build_corpus"}
-    assert not re.search(r"output: \S*/origin/\S*/generations", plan)  # the origin's answers are as they were
-
-
-def test_a_killed_run_continues_to_the_same_tables_and_does_nothing_twice(finished, tmp_path):
-    """Everything after the origin's probe is removed, and the run is killed while it trains, then started again."""
-    folder = tmp_path / "project"
-    shutil.copytree(finished, folder)
-    for state in ("stage1", "strategy5"):
-        shutil.rmtree(folder / MODEL / state)
-    for path in (folder / RESULTS / "tables", folder / RESULTS / "tables.md"):
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
-    probe = folder / MODEL / "origin/probe-0/generations-0.parquet"
-    before = probe.stat().st_mtime
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", *TINY]
-    env = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    log = (tmp_path / "killed.log").open("w")
-    run = subprocess.Popen(command, cwd=folder, env=env, stdout=log, stderr=log, start_new_session=True)
-    deadline = time.monotonic() + 300
-    while not list((folder / MODEL).glob("*/epochs/checkpoints-*")):
-        assert time.monotonic() < deadline, (tmp_path / "killed.log").read_text()[-3000:]
-        assert run.poll() is None
-        time.sleep(0.05)
-    os.killpg(run.pid, signal.SIGKILL)
-    run.wait()
-    again = snakemake_in(folder)("--cores", "2", *TINY)
-    assert again.returncode == 0, again.stdout[-3000:]
-    assert probe.stat().st_mtime == before
-    assert not list((folder / MODEL).glob("*/epochs/checkpoints-*"))
-    assert (folder / RESULTS / "tables.md").read_bytes() == (finished / RESULTS / "tables.md").read_bytes()
 
 
 def test_two_runs_of_a_study_at_once_are_refused(finished):
