@@ -65,7 +65,8 @@ def permuted(
 ) -> Null:
     """The shares of linked nodes when, `times` times, `draws[i]` facts of `pools[i]` are the reclassified ones.
 
-    p is one-sided: the share of the draws, the observed one included, that are at least as linked as it.
+    p is one-sided: the share of the draws, the observed one included, that are at least as linked as it; NaN where the
+    observed share is not defined.
     """
     random = np.random.default_rng(seed)
     shares = np.empty(times)
@@ -76,5 +77,7 @@ def permuted(
             for j in random.choice(len(facts), size=n, replace=False)
         ]
         shares[i] = links(initial, drawn).share
+    if np.isnan(observed.share):
+        return Null(shares, float("nan"))
     known = shares[~np.isnan(shares)]
     return Null(shares, float((1 + (known >= observed.share).sum()) / (1 + len(known))))

@@ -121,6 +121,7 @@ def of_facts(
         seeds[0],
         lambda *arrays: statistic(*arrays),
         n_resamples=resamples,
+        batch=100,  # so that memory does not grow with all resamples of all facts
         paired=True,
         vectorized=False,
         confidence_level=level,

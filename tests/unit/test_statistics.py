@@ -89,3 +89,72 @@ def test_difference_over_seeds():
 def test_pairs_must_match():
     with pytest.raises(ValueError, match="do not match"):
         statistics.mcnemar(np.ones(2, dtype=bool), np.ones(3, dtype=bool))
+
+
+# A statistic of the facts
+
+
+def rise(before: np.ndarray, after: np.ndarray) -> float:
+    return float(after.mean() - before.mean())
+
+
+def growth(before: np.ndarray, after: np.ndarray) -> float:
+    """A ratio that is not defined where nothing was there before."""
+    return float((after.sum() - before.sum()) / before.sum()) if before.sum() > 0 else math.nan
+
+
+def test_of_facts_is_near_the_interval_for_pairs():
+    arrays = pairs(400, 200, 100, 300)
+    found, expected = statistics.of_facts([arrays], rise), statistics.paired_difference(*arrays)
+    assert found.value == pytest.approx(0.1)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=0.004)
+
+
+def test_of_facts_draws_a_fact_in_all_arrays_at_once():
+    same, _ = pairs(40, 0, 30, 30)
+    assert statistics.of_facts([(same, same)], rise) == (0, 0, 0)
+
+
+def test_of_facts_is_the_same_every_time():
+    assert statistics.of_facts([pairs(40, 20, 10, 30)], rise) == statistics.of_facts([pairs(40, 20, 10, 30)], rise)
+
+
+def test_of_facts_covers_the_truth():
+    rng = np.random.default_rng(0)
+    covered = 0
+    for _ in range(150):
+        kind = rng.choice(4, size=200, p=[0.3, 0.15, 0.1, 0.45])
+        found = statistics.of_facts([(np.isin(kind, (0, 2)), np.isin(kind, (0, 1)))], growth, resamples=300)
+        covered += found.low <= 0.05 / 0.4 <= found.high
+    assert 132 <= covered <= 149
+
+
+def test_of_facts_reaches_further_at_a_higher_level():
+    arrays = pairs(40, 20, 10, 30)
+    narrow, wide = (statistics.of_facts([arrays], rise, level) for level in (0.5, 0.99))
+    assert wide.low < narrow.low < narrow.high < wide.high
+
+
+def test_of_facts_over_seeds_is_students():
+    seeds = [pairs(40, 20, 10, 30), pairs(40, 22, 10, 28), pairs(40, 10, 10, 40)]
+    assert statistics.of_facts(seeds, rise) == pytest.approx(statistics.mean_interval([0.1, 0.12, 0.0]))
+
+
+def test_of_facts_is_undefined_where_a_seed_is():
+    nobody = pairs(0, 5, 0, 5)
+    assert math.isnan(statistics.of_facts([nobody], growth).value)
+    assert all(math.isnan(value) for value in statistics.of_facts([pairs(40, 20, 10, 30), nobody], growth))
+
+
+def test_of_facts_has_no_interval_where_a_draw_is_undefined():
+    # One of ten facts was there before: a third of the draws lack it.
+    found = statistics.of_facts([pairs(1, 2, 0, 7)], growth)
+    assert found.value == 2 and math.isnan(found.low) and math.isnan(found.high)
+
+
+def test_seeds_without_facts_do_not_count():
+    nothing = (np.zeros(0, dtype=bool), np.zeros(0, dtype=bool))
+    difference = statistics.difference_over_seeds([pairs(40, 20, 10, 30), nothing])
+    assert difference.value == pytest.approx(0.1) and math.isnan(difference.low)
+    share = statistics.share_over_seeds([3, 0], [10, 0])
+    assert share.value == pytest.approx(0.3) and math.isnan(share.low) and math.isnan(share.high)

@@ -46,6 +46,14 @@ TABLES: dict[str, TableSpec] = {
 }
 
 
+# Where the config has what is not in tables under the name that it has in Study.
+PLACES = {
+    "retests": "probe.retests",
+    "one_stage_controls": "tables.controls.one_stage",
+    "two_stage_controls": "tables.controls.two_stage",
+}
+
+
 def name_of(shown: int | str) -> str:
     """The table that an entry of the config's tables.show stands for: a number of the paper's, or a name of ours."""
     return f"table_{shown:02}" if isinstance(shown, int) else shown
@@ -58,10 +66,10 @@ def needs(name: str, config: Mapping[str, Any]) -> dict[str, list[Need]]:
     """
     found = needs_by_model(TABLES[name], study_of(config))
     if not found:
-        keys = [f"tables.{key}".replace("_controls", "") for key in TABLES[name].uses if key != "choose_on"]
+        keys = [PLACES.get(key, f"tables.{key}") for key in TABLES[name].uses if key != "choose_on"]
         problem = f"no model has the runs that {markdown.title(TABLES[name])} is about"
         expected = f"them in {', '.join(keys)} and among the runs of a model, or tables.show without it"
-        raise InputError("config", problem, expected.replace("tables.retests", "probe.retests"), key="tables.show")
+        raise InputError("config", problem, expected, key="tables.show")
     return found
 
 

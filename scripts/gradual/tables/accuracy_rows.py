@@ -9,7 +9,7 @@ import pandas as pd
 from gradual import statistics
 from gradual.errors import InputError
 from gradual.tables import results
-from gradual.tables.markdown import count, interval, number, probability
+from gradual.tables.markdown import MISSING, count, interval, number, probability
 from gradual.tables.spec import ORIGIN, Column, Results, Study
 
 
@@ -33,15 +33,15 @@ def difference(loaded: Results, study: Study, key: str, before: str, after: str)
     return statistics.difference_over_seeds(pairs(loaded, study, key, before, after))
 
 
-def pairs(loaded: Results, study: Study, key: str, before: str, after: str) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Right or wrong on every test fact before and after, a pair of arrays per seed."""
+def pairs(loaded: Results, study: Study, key: str, before: str, after: str) -> list[tuple[pd.Series, pd.Series]]:
+    """Right or wrong on every test fact before and after, by fact_id in order, a pair per seed."""
     found = []
     for seed in study.seeds:
         b, a = (results.chosen_grades(loaded, study, seed, key, state) for state in (before, after))
         if not b.index.equals(a.index):
             problem = f"the test facts of {after} are not those of {before}"
             raise InputError("evaluation grades", problem, "the same facts", key="fact_id")
-        found.append((b.to_numpy(), a.to_numpy()))
+        found.append((b, a))
     return found
 
 
@@ -96,6 +96,11 @@ def points(row: pd.Series, name: str) -> str:
     return interval(number(row[f"{name}_low"], "+.2f"), number(row[f"{name}_high"], "+.2f"))
 
 
+def _epochs(value: Any) -> str:
+    """The epochs by seed; those of one seed are numbers in the CSV, with decimals where a row has none."""
+    return MISSING if pd.isna(value) or value == "" else str(value).removesuffix(".0")
+
+
 MODEL = Column("Model", lambda row: row["label"], right=False)
 PAPER = Column("Paper: max over epochs", lambda row: number(row["paper_percent"]))
 PAPER_GAIN = Column("Paper: gain", lambda row: number(row["paper_gain_points"], "+.2f"))
@@ -105,7 +110,7 @@ INTERVAL = Column("Ours: 95% interval", lambda row: interval(number(row["percent
 GAIN = Column("Ours: gain", lambda row: number(row["gain_points"], "+.2f"))
 GAIN_INTERVAL = Column("Ours: 95% interval of the gain", lambda row: points(row, "gain_points"))
 MCNEMAR = Column("Ours: McNemar p", lambda row: probability(row["mcnemar_p"]))
-EPOCH = Column("Ours: chosen epoch", lambda row: str(row["epoch"]))
+EPOCH = Column("Ours: chosen epoch", lambda row: _epochs(row["epoch"]))
 N = Column("Ours: n", lambda row: count(row["n"]))
 
 NOTE = (

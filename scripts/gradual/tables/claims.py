@@ -312,7 +312,7 @@ def build(loaded: Results, study: Study) -> pd.DataFrame:
                     f"{name}_points_high": 100 * found.high,
                 }
             against = verdict(claim.net, claim.direction, claim.margin) if not np.isnan(claim.net.value) else ""
-            row["verdict"] = against if claim.beyond else verdict(claim.effect, claim.direction, claim.margin)
+            row["verdict"] = verdict(claim.net if claim.beyond else claim.effect, claim.direction, claim.margin)
             row["verdict_against_control"] = against
             rows.append(row)
     return pd.DataFrame(rows)

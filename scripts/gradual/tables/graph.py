@@ -93,6 +93,11 @@ def build(loaded: Results, study: Study) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def _p(value: Any) -> str:
+    """The p-values by seed; that of one seed is a number in the CSV."""
+    return value if isinstance(value, str) else probability(value)
+
+
 def _over(null: str) -> tuple[Column, ...]:
     return (
         Column(f"Null {null}: % linked", lambda row: percent(row[f"{null}_null"])),
@@ -101,7 +106,7 @@ def _over(null: str) -> tuple[Column, ...]:
             "95% interval",
             lambda row: interval(percent(row[f"{null}_over_low"], "+.1f"), percent(row[f"{null}_over_high"], "+.1f")),
         ),
-        Column("p", lambda row: str(row[f"{null}_p"])),
+        Column("p", lambda row: _p(row[f"{null}_p"])),
     )
 
 

@@ -3,6 +3,7 @@
 import pandas as pd
 
 from gradual import statistics
+from gradual.errors import InputError
 from gradual.tables import accuracy_rows, paper, results
 from gradual.tables.accuracy_rows import Line
 from gradual.tables.markdown import interval, number
@@ -26,9 +27,11 @@ def final_difference(loaded: Results, study: Study, key: str, shorter: str, long
         last = int(results.accuracy(loaded, seed, key, run).index.max())
         return results.grades(loaded, study, seed, key, run, last)
 
-    return statistics.difference_over_seeds(
-        [(final(seed, shorter).to_numpy(), final(seed, longer).to_numpy()) for seed in study.seeds]
-    )
+    pairs = [(final(seed, shorter), final(seed, longer)) for seed in study.seeds]
+    if not all(before.index.equals(after.index) for before, after in pairs):
+        problem = f"the test facts of {longer} are not those of {shorter}"
+        raise InputError("evaluation grades", problem, "the same facts", key="fact_id")
+    return statistics.difference_over_seeds(pairs)
 
 
 def build(loaded: Results, study: Study) -> pd.DataFrame:

@@ -125,20 +125,25 @@ def needs_by_model(spec: TableSpec, study: Study) -> dict[str, list[Need]]:
 
 
 def settings_of(spec: TableSpec, study: Study) -> dict[str, Any]:
-    """What a table is told of the study, as JSON takes it: what it uses, no more, so that nothing else re-makes it."""
+    """What a table is told of the study, as JSON takes it: what it uses, no more, so that nothing else re-makes it.
+
+    Mappings are lists of pairs, so that their order, which is that of the rows, stays when JSON's keys are sorted.
+    """
     whole = asdict(study)
     needed = {key: {need.state for need in needs} for key, needs in needs_by_model(spec, study).items()}
     models = {key: whole["models"][key] | {"runs": sorted(states - {ORIGIN})} for key, states in needed.items()}
-    return {key: whole[key] for key in ("seeds", "scoring", *spec.uses)} | {"models": models}
+    found = {key: whole[key] for key in ("seeds", "scoring", *spec.uses)} | {"models": models}
+    return {key: list(map(list, v.items())) if isinstance(v, dict) else v for key, v in found.items()}
 
 
 def parse_study(settings: Any) -> Study:
     """The study from what `settings_of` gives, after a way through JSON."""
     try:
-        models = {name: Model(m["label"], m["paper"], tuple(m["runs"])) for name, m in settings["models"].items()}
+        models = {name: Model(m["label"], m["paper"], tuple(m["runs"])) for name, m in dict(settings["models"]).items()}
+        maps = {key: dict(settings[key]) for key in ("longer", "replay") if key in settings}
         others = {key: tuple(v) if isinstance(v, list) else v for key, v in settings.items() if key != "models"}
-        return Study(models=models, **others)
-    except (TypeError, KeyError, AttributeError) as error:
+        return Study(models=models, **others | maps)
+    except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise InputError(
             "--study", f"is {settings!r} ({error})", "the study's settings as rules/tables.smk gives them"
         ) from error

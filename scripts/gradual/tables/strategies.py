@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from gradual import statistics
+from gradual.errors import InputError
 from gradual.knowledge import FULL
 from gradual.tables import accuracy_rows, paper, results
 from gradual.tables.accuracy_rows import Line
@@ -57,18 +58,17 @@ def by_category(
 ) -> tuple[statistics.Estimate, statistics.Estimate, float]:
     """A state's test accuracy on the facts of one category at the origin, its gain over another state there, and n.
 
-    A seed without a fact of the category is left out; without any, all is undefined.
+    A seed without a fact of the category does not count; without any such fact, both are undefined.
     """
-    kept: list[tuple[np.ndarray, np.ndarray]] = []
+    kept: list[tuple[pd.Series, pd.Series]] = []
     categories = test_categories(loaded, study, key)
     for labels, (before, after) in zip(
         categories, accuracy_rows.pairs(loaded, study, key, reference, state), strict=True
     ):
-        mask = (labels == category).to_numpy()
-        if mask.any():
-            kept.append((before[mask], after[mask]))
-    if not kept:
-        return statistics.UNDEFINED, statistics.UNDEFINED, 0.0
+        if not labels.index.equals(after.index):
+            problem = f"the test facts of {state} are not those of the probe"
+            raise InputError("evaluation grades", problem, "the same facts", key="fact_id")
+        kept.append((before[labels == category], after[labels == category]))
     share = statistics.share_over_seeds([int(a.sum()) for _, a in kept], [len(a) for _, a in kept])
     return share, statistics.difference_over_seeds(kept), float(np.mean([len(a) for _, a in kept]))
 
