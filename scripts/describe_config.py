@@ -16,8 +16,8 @@ HEAD = """\
 # Configuration
 
 Every key of `config.yaml` and of a study's file. A study names only the keys that differ from `config.yaml`; its
-`dataset` and `models` replace the default ones whole; its `runs` merge with them by name, and null takes one away. Unknown keys are
-refused.
+`dataset` and `models` replace the default ones whole; its `runs` merge with them by name, and null takes one away.
+Unknown keys are refused.
 
 Made from `schemas/config.schema.json` by `python scripts/describe_config.py`.
 """

@@ -60,6 +60,8 @@ def load_config(overrides: Mapping[str, Any], default: Path, schema: Path) -> Co
     problems: list[Problem] = []
     merged = _plain(_read(Path(default)), (), problems)
     for key, value in _plain(overrides, (), problems).items():
+        if key == "runs":
+            problems += _check_taken_away(merged["runs"], value)
         merged[key] = value if key in REPLACED else _overlay(merged.get(key), value, deep=key != "runs")
     if isinstance(merged.get("runs"), dict):
         merged["runs"] = {name: run for name, run in merged["runs"].items() if run is not None}
@@ -195,6 +197,13 @@ def _plain(value: Any, path: tuple[Any, ...], problems: list[Problem]) -> Any:
     return value
 
 
+def _check_taken_away(below: Config, above: Any) -> Iterator[Problem]:
+    """Null takes away a run that there is: a misspelt name would silently keep it."""
+    for name, run in above.items() if isinstance(above, dict) else ():
+        if run is None and name not in below:
+            yield Problem(f"runs.{name}", "null, but there is no such run to take away", _near(name, below))
+
+
 def _overlay(below: Any, above: Any, deep: bool = True) -> Any:
     if isinstance(below, dict) and isinstance(above, dict):
         return below | {key: _overlay(below.get(key), value) if deep else value for key, value in above.items()}
@@ -265,7 +274,8 @@ def _translate(error: ValidationError, config: Config, root: Config) -> Iterator
     elif error.validator == "required":
         for key in error.validator_value:
             if key not in error.instance:
-                whole = f" ({path[0]} is replaced whole, not merged)" if path and path[0] in REPLACED else ""
+                part = path[0] if path and path[0] in REPLACED else "a run" if path and path[0] == "runs" else None
+                whole = f" ({part} is replaced whole, not merged)" if part else ""
                 given = error.instance.get("source")
                 kind = f" of a model with source: {given}" if given else ""
                 yield Problem(_dotted([*path, key]), "missing", f"this key{kind}{whole}")

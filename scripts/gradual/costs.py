@@ -55,7 +55,8 @@ def table(found: list[dict[str, Any]], root: Path, labels: dict[str, str]) -> pd
     """A row per model, state and work, means over the seeds; a last row per model with the sums.
 
     Columns: model, label, state, work, jobs, prompts, prompt_tokens, answer_tokens, computed_tokens, seconds (of the wall,
-    summed over jobs). A benchmark that is missing, of a job whose results were copied here, counts as no seconds (NaN).
+    summed over jobs). A benchmark that is missing, of a job whose results were copied here, leaves its seconds and their
+    sums undefined (NaN).
     """
     rows = []
     for work in found:
@@ -71,10 +72,12 @@ def table(found: list[dict[str, Any]], root: Path, labels: dict[str, str]) -> pd
             | {"seconds": sum(seconds)}
         )
     keys = ["model", "label", "state", "work"]
-    mean = pd.DataFrame(rows).groupby(keys, sort=False).mean().drop(columns="seed").reset_index()
-    totals = mean.groupby(["model", "label"], sort=False)[["jobs", *COUNTED, "seconds"]].sum(min_count=1).reset_index()
-    whole = pd.concat([mean, totals.assign(state="all", work="")], ignore_index=True)
-    return whole.sort_values("model", kind="stable", ignore_index=True)
+    mean = pd.DataFrame(rows).groupby(keys, sort=False).mean(skipna=False).drop(columns="seed").reset_index()
+    parts = []
+    for (model, label), group in mean.groupby(["model", "label"], sort=False):
+        total = group[["jobs", *COUNTED, "seconds"]].sum(skipna=False)
+        parts += [group, pd.DataFrame([{"model": model, "label": label, "state": "all", "work": "", **total}])]
+    return pd.concat(parts, ignore_index=True)
 
 
 def render(frame: pd.DataFrame, seeds: int) -> str:

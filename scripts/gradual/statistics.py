@@ -1,6 +1,7 @@
 """Intervals and tests for shares and their differences. All intervals are two-sided, at 95% unless told otherwise."""
 
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -117,15 +118,17 @@ def of_facts(
         return UNDEFINED
     if len(values) > 1:
         return mean_interval(values, level)
-    found = stats.bootstrap(
-        seeds[0],
-        lambda *arrays: statistic(*arrays),
-        n_resamples=resamples,
-        batch=100,  # so that memory does not grow with all resamples of all facts
-        paired=True,
-        vectorized=False,
-        confidence_level=level,
-        method="percentile",
-        rng=np.random.default_rng(0),
-    ).confidence_interval
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", stats.DegenerateDataWarning)  # the interval is undefined, and shown so
+        found = stats.bootstrap(
+            seeds[0],
+            lambda *arrays: statistic(*arrays),
+            n_resamples=resamples,
+            batch=100,  # so that memory does not grow with all resamples of all facts
+            paired=True,
+            vectorized=False,
+            confidence_level=level,
+            method="percentile",
+            rng=np.random.default_rng(0),
+        ).confidence_interval
     return Estimate(values[0], float(found.low), float(found.high))

@@ -3,18 +3,19 @@ import shutil
 
 import pytest
 
+from damage import contents, copy_of, cut, edit_json, edit_weights, halve, replace_by_text
 from gradual.base_model import (
-    check_adapter,
     fetch_base,
     load_model,
     load_tokenizer,
     model_folder,
     pack,
     pretrain,
-    write_handle,
+    with_adapter,
 )
 from gradual.errors import InputError
-from tiny import base_model
+from gradual.training import attach_adapter
+from tiny import SIZES, base_model
 
 MODEL = {
     "architecture": "qwen2", "hidden_size": 32, "intermediate_size": 48, "layers": 1, "heads": 1, "key_value_heads": 1,
@@ -79,36 +80,121 @@ def test_the_hub_is_asked_for_the_pinned_revision_and_safe_files_only(handle, tm
     assert not any("bin" in pattern or "py" in pattern for pattern in asked["allow_patterns"])
 
 
-def broken(handle, folder, breakage):
-    shutil.copytree(handle.parent, folder)
-    (folder / "base.json").unlink()
-    breakage(folder)
-    return folder
+WEIGHTS, ADAPTER = "model.safetensors", "adapter_model.safetensors"
 
-
+# What breaks a model folder, the file that the error names ("" for the folder itself), and its words.
 BREAKAGES = {
-    "no config": (lambda f: (f / "config.json").unlink(), "has no config.json"),
-    "no tokenizer": (lambda f: (f / "tokenizer.json").unlink(), "has no tokenizer.json"),
-    "no weights": (lambda f: (f / "model.safetensors").unlink(), "has no safetensors weights"),
+    "no config": (lambda f: (f / "config.json").unlink(), "", "has no config.json; expected a model folder"),
+    "config that is a folder": (
+        lambda f: [(f / "config.json").unlink(), (f / "config.json").mkdir()],
+        "",
+        "has no config.json; expected a model folder",
+    ),
+    "empty config": (lambda f: cut(f / "config.json"), "config.json", "cannot be read"),
+    "config cut short": (lambda f: halve(f / "config.json"), "config.json", "expected a model's file, in JSON"),
+    "config in another encoding": (
+        lambda f: (f / "config.json").write_bytes(b'{"model_type": "\xff"}'),
+        "config.json",
+        "can't decode byte 0xff",
+    ),
+    "no tokenizer": (lambda f: (f / "tokenizer.json").unlink(), "", "has no tokenizer.json; expected a model folder"),
+    "empty tokenizer": (lambda f: cut(f / "tokenizer.json"), "tokenizer.json", "expected a model's file, in JSON"),
+    "tokenizer cut short": (lambda f: halve(f / "tokenizer.json"), "tokenizer.json", "cannot be read"),
+    "no weights": (lambda f: (f / WEIGHTS).unlink(), "", "has no safetensors weights; expected model.safetensors"),
     "pickled weights": (
-        lambda f: (f / "model.safetensors").rename(f / "pytorch_model.bin"),
+        lambda f: (f / WEIGHTS).rename(f / "pytorch_model.bin"),
+        "",
         "pickled weights are not loaded",
     ),
-    "truncated weights": (
-        lambda f: (f / "model.safetensors").write_bytes((f / "model.safetensors").read_bytes()[:1000]),
-        "model.safetensors: cannot be read",
+    "empty weights": (lambda f: cut(f / WEIGHTS), WEIGHTS, "expected a whole safetensors file"),
+    "weights cut in their header": (lambda f: cut(f / WEIGHTS, 1000), WEIGHTS, "cannot be read"),
+    "weights cut in their values": (lambda f: halve(f / WEIGHTS), WEIGHTS, "not fully covered"),
+    "weights with more at their end": (
+        lambda f: (f / WEIGHTS).write_bytes((f / WEIGHTS).read_bytes() + b"more"),
+        WEIGHTS,
+        "expected a whole safetensors file",
     ),
-    "no safetensors at all": (lambda f: (f / "model.safetensors").write_bytes(b"PK\x03\x04"), "cannot be read"),
+    "no safetensors at all": (lambda f: (f / WEIGHTS).write_bytes(b"PK\x03\x04"), WEIGHTS, "cannot be read"),
+    "weights that are a pointer to them": (lambda f: replace_by_text(f / WEIGHTS), WEIGHTS, "cannot be read"),
+    "one of two weights cut short": (
+        lambda f: [shutil.copy(f / WEIGHTS, f / "model-2.safetensors"), halve(f / "model-2.safetensors")],
+        "model-2.safetensors",
+        "cannot be read",
+    ),
 }
 
 
-@pytest.mark.parametrize("case", BREAKAGES)
-def test_a_broken_model_folder_is_a_clear_error_and_leaves_no_handle(case, handle, tmp_path):
-    breakage, message = BREAKAGES[case]
-    folder = broken(handle, tmp_path / "model", breakage)
-    with pytest.raises(InputError, match=message):
-        write_handle(tmp_path / "base.json", folder, "test")
-    assert not (tmp_path / "base.json").exists()
+@pytest.mark.parametrize(("breakage", "file", "words"), BREAKAGES.values(), ids=BREAKAGES)
+def test_a_broken_model_folder_is_a_clear_error_and_leaves_no_handle(breakage, file, words, handle, tmp_path):
+    folder = copy_of(handle.parent, tmp_path / "model")
+    (folder / "base.json").unlink()
+    breakage(folder)
+    with pytest.raises(InputError) as caught:
+        fetch_base({"source": "folder", "path": str(folder)}, tmp_path / "out" / "base.json")
+    assert caught.value.file == str(folder / file)
+    assert words in str(caught.value) and "; expected " in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+def names(folder, *files):
+    edit_json(folder / "base.json", sha256=dict.fromkeys(files, ""))
+
+
+# What breaks a handle or what it names, the file and the key that the error names, and its words.
+HANDLES = {
+    "no handle": (lambda f: (f / "base.json").unlink(), "base.json", None, "expected the handle of a base model"),
+    "empty handle": (lambda f: cut(f / "base.json"), "base.json", None, "cannot be read"),
+    "handle cut short": (lambda f: halve(f / "base.json"), "base.json", None, "cannot be read"),
+    "handle that is no text": (lambda f: (f / "base.json").write_bytes(b"\xff\xfe"), "base.json", None, "in JSON"),
+    "handle that is a folder": (
+        lambda f: [(f / "base.json").unlink(), (f / "base.json").mkdir()],
+        "base.json",
+        None,
+        "cannot be read",
+    ),
+    "handle that is a list": (lambda f: (f / "base.json").write_text("[]"), "base.json", "path", "the key is missing"),
+    "handle without path": (lambda f: edit_json(f / "base.json", "path"), "base.json", "path", "as fetch_base and"),
+    "handle without digests": (lambda f: edit_json(f / "base.json", "sha256"), "base.json", "sha256", "is missing"),
+    "handle of no files": (lambda f: names(f), "", None, "has no config.json"),
+    "handle of no weights": (
+        lambda f: names(f, "config.json", "tokenizer.json"),
+        "",
+        None,
+        "has no safetensors weights",
+    ),
+    "handle of no config": (lambda f: names(f, WEIGHTS, "tokenizer.json"), "", None, "has no config.json"),
+    "handle of no tokenizer": (lambda f: names(f, WEIGHTS, "config.json"), "", None, "has no tokenizer.json"),
+    "handle of a missing shard": (
+        lambda f: names(f, "config.json", "tokenizer.json", WEIGHTS, "other.safetensors"),
+        "other.safetensors",
+        None,
+        "is missing; expected the model's file that",
+    ),
+    "folder that is gone": (
+        lambda f: edit_json(f / "base.json", path="gone"),
+        "gone/config.json",
+        None,
+        "base.json names (restore it, or remove",
+    ),
+    "weights deleted since": (lambda f: (f / WEIGHTS).unlink(), WEIGHTS, None, "restore it, or remove"),
+    "config deleted since": (lambda f: (f / "config.json").unlink(), "config.json", None, "to make the model again"),
+    "tokenizer deleted since": (lambda f: (f / "tokenizer.json").unlink(), "tokenizer.json", None, "is missing"),
+    "weights cut short since": (lambda f: halve(f / WEIGHTS), WEIGHTS, None, "expected a whole safetensors file"),
+    "config broken since": (lambda f: (f / "config.json").write_text("{"), "config.json", None, "in JSON"),
+}
+
+
+@pytest.mark.parametrize(("breakage", "file", "key", "words"), HANDLES.values(), ids=HANDLES)
+@pytest.mark.parametrize("load", [load_tokenizer, lambda handle: load_model(handle, [], "float32")])
+def test_a_broken_handle_or_model_is_a_clear_error(breakage, file, key, words, load, handle, tmp_path):
+    folder = copy_of(handle.parent, tmp_path / "model")
+    breakage(folder)
+    before = contents(folder)
+    with pytest.raises(InputError) as caught:
+        load(folder / "base.json")
+    assert (caught.value.file, caught.value.key) == (str(folder / file), key)
+    assert words in str(caught.value) and "; expected " in str(caught.value)
+    assert contents(folder) == before
 
 
 def test_a_missing_folder_is_a_clear_error(tmp_path):
@@ -116,11 +202,135 @@ def test_a_missing_folder_is_a_clear_error(tmp_path):
         fetch_base({"source": "folder", "path": str(tmp_path / "none")}, tmp_path / "base.json")
 
 
-def test_a_truncated_adapter_is_a_clear_error(tmp_path):
-    (tmp_path / "adapter_config.json").write_text('{"peft_type": "LORA"}')
-    (tmp_path / "adapter_model.safetensors").write_bytes(b"short")
-    with pytest.raises(InputError, match="cannot be read"):
-        check_adapter(tmp_path)
+def write_adapter(handle, folder, *targets):
+    """An adapter of the model that changes its answers, as a training's checkpoint holds it."""
+    import torch
+
+    settings = {"rank": 4, "alpha": 8, "dropout": 0.0, "targets": list(targets) or ["q_proj", "v_proj"]}
+    model = attach_adapter(load_model(handle, [], "float32"), None, settings)
+    for name, parameter in model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.ones_(parameter.data)
+    model.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def adapter(handle, tmp_path_factory):
+    return write_adapter(handle, tmp_path_factory.mktemp("adapter"))
+
+
+def edit_adapter(change):
+    """Changes the first of the adapter's tensors to what `change` makes of it, or leaves it out for None."""
+
+    def apply(tensors):
+        first = min(tensors)
+        changed = change(tensors[first])
+        return {n: t for n, t in tensors.items() if n != first} | ({} if changed is None else {first: changed})
+
+    return lambda folder: edit_weights(folder / ADAPTER, apply)
+
+
+def with_value(value):
+    def change(tensor):
+        tensor[-1, -1] = value  # one is enough
+        return tensor
+
+    return edit_adapter(change)
+
+
+def configure(**changes):
+    return lambda folder: edit_json(folder / "adapter_config.json", **changes)
+
+
+FIRST = "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight"
+# What breaks an adapter, the file ("" for its folder) and the key that the error names, and its words.
+ADAPTERS = {
+    "no folder": (shutil.rmtree, "adapter_config.json", None, "expected an adapter's config, in JSON"),
+    "no config": (lambda f: (f / "adapter_config.json").unlink(), "adapter_config.json", None, "cannot be read"),
+    "no weights": (lambda f: (f / ADAPTER).unlink(), ADAPTER, None, "expected a whole safetensors file of an adapter"),
+    "pickled weights": (lambda f: (f / ADAPTER).rename(f / "adapter_model.bin"), ADAPTER, None, "cannot be read"),
+    "empty config": (lambda f: cut(f / "adapter_config.json"), "adapter_config.json", None, "cannot be read"),
+    "config cut short": (lambda f: halve(f / "adapter_config.json"), "adapter_config.json", None, "in JSON"),
+    "config that is a list": (
+        lambda f: (f / "adapter_config.json").write_text("[]"),
+        "adapter_config.json",
+        "peft_type",
+        "is no LoRA adapter",
+    ),
+    "config of nothing": (
+        lambda f: (f / "adapter_config.json").write_text("{}"),
+        "adapter_config.json",
+        "peft_type",
+        "expected peft_type: LORA",
+    ),
+    "adapter of another kind": (configure(peft_type="IA3"), "adapter_config.json", "peft_type", "is no LoRA adapter"),
+    "empty weights": (lambda f: cut(f / ADAPTER), ADAPTER, None, "cannot be read"),
+    "weights cut in their header": (lambda f: cut(f / ADAPTER, 100), ADAPTER, None, "cannot be read"),
+    "weights cut in their values": (lambda f: halve(f / ADAPTER), ADAPTER, None, "not fully covered"),
+    "weights that are a pointer to them": (lambda f: replace_by_text(f / ADAPTER), ADAPTER, None, "cannot be read"),
+    "weights without tensors": (lambda f: edit_weights(f / ADAPTER, lambda _: {}), ADAPTER, None, "holds no weights"),
+    "a value that is no number": (with_value(float("nan")), ADAPTER, FIRST, "has values that are not finite"),
+    "a value without end": (with_value(float("inf")), ADAPTER, FIRST, "has values that are not finite"),
+    "a value without beginning": (with_value(float("-inf")), ADAPTER, FIRST, "whose training went well"),
+    "a tensor too few": (edit_adapter(lambda _: None), "", None, "has 7 weights, of which the model has 8"),
+    "a tensor of another shape": (edit_adapter(lambda t: t[:, :32].clone()), "", None, "size mismatch"),
+    "another rank": (configure(r=8), "", None, "does not fit the model"),
+    "no rank": (configure(r=0), "", None, "`r` should be a positive integer"),
+    "rank in words": (configure(r="four"), "", None, "does not fit the model"),
+    "other targets": (configure(target_modules=["o_proj"]), "", None, "has 8 weights, of which the model has 4"),
+    "fewer targets": (configure(target_modules=["q_proj"]), "", None, "expected an adapter trained on this model"),
+    "more targets": (
+        configure(target_modules=["q_proj", "v_proj", "o_proj"]),
+        "",
+        None,
+        "has 8 weights, of which the model has 12",
+    ),
+    "targets of another architecture": (configure(target_modules=["c_attn"]), "", None, "not found in the base model"),
+    "no targets": (configure(target_modules=[]), "", None, "does not fit the model"),
+}
+
+
+@pytest.mark.parametrize(("breakage", "file", "key", "words"), ADAPTERS.values(), ids=ADAPTERS)
+@pytest.mark.parametrize("trainable", [False, True], ids=["merged", "continued"])
+def test_a_broken_adapter_is_a_clear_error(breakage, file, key, words, trainable, handle, adapter, tmp_path):
+    folder = copy_of(adapter, tmp_path / "adapter")
+    breakage(folder)
+    before = contents(folder)
+    model = load_model(handle, [], "float32")
+    with pytest.raises(InputError) as caught:
+        with_adapter(model, folder, trainable)
+    assert (caught.value.file, caught.value.key) == (str(folder / file), key)
+    assert words in str(caught.value) and "; expected " in str(caught.value)
+    assert contents(folder) == before
+
+
+def test_a_whole_adapter_is_taken_and_changes_the_model(handle, adapter):
+    import torch
+
+    ids = torch.arange(8)[None]
+    plain, adapted = (load_model(handle, adapters, "float32")(ids).logits for adapters in ([], [adapter]))
+    assert not torch.equal(plain, adapted)
+
+
+OTHER_MODELS = {
+    "more layers": ({"layers": 3}, "qwen2", "has 8 weights, of which the model has 12"),
+    "fewer layers": ({"layers": 1}, "qwen2", "has 8 weights, of which the model has 4"),
+    "narrower": ({"hidden_size": 32}, "qwen2", "does not fit the model"),
+    "another architecture": ({}, "llama", "does not fit the model"),
+}
+
+
+@pytest.mark.parametrize(("sizes", "architecture", "words"), OTHER_MODELS.values(), ids=OTHER_MODELS)
+def test_an_adapter_of_another_model_is_refused(sizes, architecture, words, adapter, tmp_path, monkeypatch):
+    """peft alone would leave out what it finds no place for, and only warn."""
+    for key, size in sizes.items():
+        monkeypatch.setitem(SIZES, key, size)
+    other = base_model(tmp_path / "other", architecture)
+    with pytest.raises(InputError, match=words) as caught:
+        load_model(other, [adapter], "float32")
+    assert caught.value.file == str(adapter)
+    assert "expected an adapter trained on this model" in str(caught.value)
 
 
 def test_a_killed_pretraining_resumes_from_its_last_whole_checkpoint_to_the_same_model(tmp_path, monkeypatch):

@@ -17,6 +17,7 @@ DEFAULT, SCHEMA = ROOT / "config.yaml", ROOT / "schemas" / "config.schema.json"
 RULES = json.loads(SCHEMA.read_text(encoding="utf-8"))
 DEFAULT_RUNS = yaml.safe_load(DEFAULT.read_text(encoding="utf-8"))["runs"]
 SAME = {"from": "origin", "select": {"origin": ["MaybeKnown"]}}
+REPLAY = {"category": "HighlyKnown", "ratio": 0.2}
 TINY = {
     "label": "tiny",
     "source": "pretrain",
@@ -139,10 +140,15 @@ def test_models_and_dataset_are_replaced_whole():
 
 def test_runs_merge_by_name_each_is_replaced_whole_and_null_takes_one_away():
     default = load()["runs"]
-    loaded = load({"runs": {"strategy5": SAME | {"from": "stage1"}, "mine": SAME, "round3": None}, "tables": {"rounds": []}})
+    loaded = load(
+        {"runs": {"strategy5": SAME | {"from": "stage1"}, "mine": SAME, "round3": None}, "tables": {"rounds": []}}
+    )
     assert list(loaded["runs"]) == [*(name for name in default if name != "round3"), "mine"]
     assert default["strategy5"]["epochs"] == 4
-    assert loaded["runs"]["strategy5"] == SAME | {"from": "stage1", "size_of": None}  # nothing is left of the default one
+    assert loaded["runs"]["strategy5"] == SAME | {
+        "from": "stage1",
+        "size_of": None,
+    }  # nothing is left of the default one
     assert loaded["runs"]["stage1_15"] == default["stage1_15"]
     assert load({"runs": {}})["runs"] == default
 
@@ -310,6 +316,196 @@ MALFORMED = {
     ),
     "choice on what is not evaluated": ({"evaluation": {"splits": ["test"]}}, "choose_on", "evaluation.splits (test)"),
     "tables without test": ({"evaluation": {"splits": ["dev"]}}, "evaluation.splits", "test among them"),
+    "runs that are a list": ({"runs": ["stage1"]}, "runs", "['stage1']; expected a mapping with at least one key"),
+    "no such run to take away": ({"runs": {"stage_1": None}}, "runs.stage_1", "did you mean 'stage1'"),
+    "a run that is no mapping": (with_runs(x="stage1"), "runs.x", "'stage1'; expected a mapping"),
+    "a run's setting alone": (
+        {"runs": {"stage1": {"from": "origin", "epochs": 3}}},
+        "runs.stage1.select",
+        "not merged",
+    ),
+    "a run from nothing": (with_runs(x=SAME | {"from": None}), "runs.x.from", "None; expected a text"),
+    "a run from two": (with_runs(x=SAME | {"from": ["stage1"]}), "runs.x.from", "['stage1']; expected a text"),
+    "select that is a list": (with_runs(x=SAME | {"select": ["MaybeKnown"]}), "runs.x.select", "a mapping"),
+    "category that is no list": (
+        with_runs(x=SAME | {"select": {"origin": "MaybeKnown"}}),
+        "runs.x.select.origin",
+        "'MaybeKnown'; expected a list of: HighlyKnown or",
+    ),
+    "category twice": (
+        with_runs(x=SAME | {"select": {"origin": ["MaybeKnown"] * 2}}),
+        "runs.x.select.origin",
+        "none twice",
+    ),
+    "size of no run": (with_runs(x=SAME | {"size_of": "stage_1"}), "runs.x.size_of", "did you mean 'stage1'"),
+    "size of the origin": (with_runs(x=SAME | {"size_of": "origin"}), "runs.x.size_of", "there is no run 'origin'"),
+    "size that is a number": (with_runs(x=SAME | {"size_of": 30}), "runs.x.size_of", "30; expected the name of a run"),
+    "size of itself": (with_runs(x=SAME | {"size_of": "x"}), "runs.x", "x needs x: a cycle"),
+    "sizes of each other": (
+        with_runs(x=SAME | {"size_of": "y"}, y=SAME | {"size_of": "x"}),
+        "runs.",
+        "states that exist before the run",
+    ),
+    "size of a child": (with_runs(x=SAME | {"size_of": "y"}, y=SAME | {"from": "x"}), "runs.", "a cycle"),
+    "replay from a child": (
+        with_runs(x=SAME | {"replay": REPLAY | {"state": "y"}}, y=SAME | {"from": "x"}),
+        "runs.",
+        "a cycle",
+    ),
+    "replay without ratio": (
+        with_runs(x=SAME | {"replay": without(REPLAY, "ratio")}),
+        "runs.x.replay.ratio",
+        "this key",
+    ),
+    "replay that is a text": (with_runs(x=SAME | {"replay": "HighlyKnown"}), "runs.x.replay", "a mapping or null"),
+    "replay of no category": (
+        with_runs(x=SAME | {"replay": REPLAY | {"category": "Highly"}}),
+        "runs.x.replay.category",
+        "'Highly'; expected HighlyKnown or",
+    ),
+    "unknown key of a replay": (
+        with_runs(x=SAME | {"replay": REPLAY | {"stat": "origin"}}),
+        "runs.x.replay.stat",
+        "did you mean 'runs.x.replay.state'",
+    ),
+    "a run's epochs": (with_runs(x=SAME | {"epochs": 0}), "runs.x.epochs", "0; expected an integer, at least 1"),
+    "a run's learning rate": (with_runs(x=SAME | {"learning_rate": "1e-4"}), "runs.x.learning_rate", "wants a point"),
+    "a run's adapter": (with_runs(x=SAME | {"adapter": "new"}), "runs.x.adapter", "'new'; expected continue or merge"),
+    "continued adapter of other targets": (
+        with_runs(x=SAME | {"from": "stage1", "targets": ["q_proj"]}),
+        "runs.x.targets",
+        "as in the adapter of stage1 that it continues",
+    ),
+    "a model's runs of no such name": (
+        {"models": {"m": TINY | {"runs": ["stage1", "stag1"]}}},
+        "models.m.runs[1]",
+        "there is no run 'stag1'; expected a known name (did you mean 'stage1'?)",
+    ),
+    "a model's run without its parent": (
+        {"models": {"m": TINY | {"runs": ["strategy5"]}}},
+        "models.m.runs[0]",
+        "strategy5 needs stage1; expected stage1 among the runs of the model",
+    ),
+    "a model's run without what gives its size": (
+        {"models": {"m": TINY | {"runs": ["random"]}}},
+        "models.m.runs[0]",
+        "random needs stage1",
+    ),
+    "a model's run without what it selects by": (
+        {"models": {"m": TINY | {"runs": ["x", "stage1"]}}}
+        | with_runs(x=SAME | {"select": {"strategy5": ["MaybeKnown"]}}),
+        "models.m.runs[0]",
+        "x needs strategy5",
+    ),
+    "a model's run without what it replays": (
+        {"models": {"m": TINY | {"runs": ["x"]}}} | with_runs(x=SAME | {"replay": REPLAY | {"state": "stage1"}}),
+        "models.m.runs[0]",
+        "x needs stage1",
+    ),
+    "a model without runs": ({"models": {"m": TINY | {"runs": []}}}, "models.m.runs", "at least one"),
+    "a model's run twice": ({"models": {"m": TINY | {"runs": ["stage1"] * 2}}}, "models.m.runs", "none twice"),
+    "a model's runs that are a text": ({"models": {"m": TINY | {"runs": "stage1"}}}, "models.m.runs", "a list of"),
+    "the origin among a model's runs": (
+        {"models": {"m": TINY | {"runs": ["origin"]}}},
+        "models.m.runs[0]",
+        "there is no run 'origin'",
+    ),
+    "models that are a list": ({"models": [HUB]}, "models", "a mapping with at least one key"),
+    "no models": ({"models": {}}, "models", "a mapping with at least one key"),
+    "a model taken away": ({"models": {"qwen2": None}}, "models.qwen2", "None; expected a mapping"),
+    "empty label": ({"models": {"m": HUB | {"label": ""}}}, "models.m.label", "a text that is not empty"),
+    "unknown source": ({"models": {"m": HUB | {"source": "disk"}}}, "models.m.source", "pretrain or folder or hub"),
+    "unknown dtype": ({"models": {"m": HUB | {"dtype": "fp16"}}}, "models.m.dtype", "float32 or bfloat16 or auto"),
+    "unknown architecture": ({"models": {"m": TINY | {"architecture": "gpt2"}}}, "models.m.architecture", "or llama"),
+    "no layers": ({"models": {"m": TINY | {"layers": 0}}}, "models.m.layers", "an integer, at least 1"),
+    "layers in words": (
+        {"models": {"m": TINY | {"layers": "three"}}},
+        "models.m.layers",
+        "'three'; expected an integer",
+    ),
+    "repository without owner": ({"models": {"m": HUB | {"repo": "name"}}}, "models.m.repo", "expected owner/name"),
+    "hub with a path": ({"models": {"m": HUB | {"path": "x"}}}, "models.m.path", "no such key with source: hub"),
+    "folder with a revision": (
+        {"models": {"m": {"label": "m", "source": "folder", "path": "x", "revision": "0" * 40}}},
+        "models.m.revision",
+        "no such key with source: folder",
+    ),
+    "stage that is a list": ({"tables": {"one_stage": ["stage1"]}}, "tables.one_stage", "a name of lower-case letters"),
+    "stage that is the origin": ({"tables": {"one_stage": "origin"}}, "tables.one_stage", "there is no run 'origin'"),
+    "longer training of no run": ({"tables": {"longer": ["stage1", "stag1"]}}, "tables.longer[1]", "mean 'stage1'"),
+    "strategy of no run": ({"tables": {"strategies": ["strategy6"]}}, "tables.strategies[0]", "no run 'strategy6'"),
+    "strategies that are a text": ({"tables": {"strategies": "strategy1"}}, "tables.strategies", "a list of: a name"),
+    "strategies of null": ({"tables": {"strategies": None}}, "tables.strategies", "None; expected a list of"),
+    "round of no run": ({"tables": {"rounds": ["round4"]}}, "tables.rounds[0]", "did you mean 'round3'"),
+    "round twice": ({"tables": {"rounds": ["round3"] * 2}}, "tables.rounds", "none twice"),
+    "rounds that are a mapping": ({"tables": {"rounds": {"round3": 1}}}, "tables.rounds", "a list of: a name"),
+    "round in a list of lists": (
+        {"tables": {"rounds": [["round3"]]}},
+        "tables.rounds[0]",
+        "a name of lower-case letters",
+    ),
+    "controls that are a list": ({"tables": {"controls": ["random"]}}, "tables.controls", "a mapping"),
+    "controls of no stage": (
+        {"tables": {"controls": {"three_stage": []}}},
+        "tables.controls.three_stage",
+        "did you mean 'tables.controls.two_stage'",
+    ),
+    "control of no run": (
+        {"tables": {"controls": {"one_stage": ["rnadom"]}}},
+        "tables.controls.one_stage[0]",
+        "did you mean 'random'",
+    ),
+    "control of no run after stage 1": (
+        {"tables": {"controls": {"two_stage": ["train_off"]}}},
+        "tables.controls.two_stage[0]",
+        "did you mean 'train_on'",
+    ),
+    "replay of no run": ({"tables": {"replay": ["strategy4", "replay0"]}}, "tables.replay[1]", "no run 'replay0'"),
+    "replay of a number": ({"tables": {"replay": [0.1]}}, "tables.replay[0]", "0.1; expected a name"),
+    "tables that are a list": ({"tables": [2]}, "tables", "[2]; expected a mapping"),
+    "no tables": ({"tables": {"show": []}}, "tables.show", "at least one"),
+    "table twice": ({"tables": {"show": [2, 2]}}, "tables.show", "none twice"),
+    "table by a number in quotes": ({"tables": {"show": ["2"]}}, "tables.show[0]", "'2'; expected 2 or 3"),
+    "table that is true": ({"tables": {"show": [True]}}, "tables.show[0]", "True; expected 2 or 3"),
+    "all tables": ({"tables": {"show": "all"}}, "tables.show", "'all'; expected a list of: 2 or 3"),
+    "a single seed": ({"seeds": 3}, "seeds", "3; expected a list of: an integer"),
+    "seed in quotes": ({"seeds": ["0"]}, "seeds[0]", "'0'; expected an integer"),
+    "seed that numpy cannot take": ({"seeds": [2**31]}, "seeds[0]", "at most 2147483647"),
+    "study that is a number": ({"study": 3}, "study", "3; expected a name of lower-case letters"),
+    "study elsewhere": ({"study": "../other"}, "study", "'../other'; expected a name of lower-case letters"),
+    "one prompt": ({"probe": {"prompts": 1}}, "probe.prompts", "1; expected an integer, at least 2"),
+    "no shards": ({"probe": {"shards": 0}}, "probe.shards", "0; expected an integer, at least 1"),
+    "stop that is a text": ({"probe": {"stop": ";"}}, "probe.stop", "';'; expected a list of: a text"),
+    "stop at nothing": ({"probe": {"stop": [""]}}, "probe.stop[0]", "''; expected a text that is not empty"),
+    "endless temperature": ({"probe": {"temperature": float("inf")}}, "probe.temperature", "inf; expected a number"),
+    "unknown engine": ({"probe": {"engine": "vllm"}}, "probe.engine", "'vllm'; expected transformers"),
+    "section in another": ({"probe": {"training": {}}}, "probe.training", "unknown key; expected one of engine"),
+    "no learning": ({"training": {"learning_rate": 0}}, "training.learning_rate", "0; expected a number, more than 0"),
+    "all dropped out": ({"training": {"dropout": 1}}, "training.dropout", "1; expected a number, at least 0 and less"),
+    "no targets": ({"training": {"targets": []}}, "training.targets", "at least one"),
+    "dataset by name alone": ({"dataset": "wikiqa"}, "dataset", "'wikiqa'; expected a mapping"),
+    "no dataset": ({"dataset": None}, "dataset", "None; expected a mapping"),
+    "relation that is a text": (
+        {"dataset": WORLD | {"relations": "P17"}},
+        "dataset.relations",
+        "'P17'; expected a list",
+    ),
+    "train carved off train": (
+        {"dataset": WORLD | {"carve": {"train": 0.3, "test": 0.3, "dev": 0.1}}},
+        "dataset.carve.train",
+        "unknown key; expected one of test, dev, support",
+    ),
+    "single answers of no split": (
+        {"dataset": WORLD | {"single_answer": ["validation"]}},
+        "dataset.single_answer[0]",
+        "'validation'; expected train or dev",
+    ),
+    "more works than names": ({"world": {"works": 2000}}, "world.works", "at most 1840"),
+    "too few words": ({"corpus": {"words": 10}}, "corpus.words", "10; expected an integer, at least 1000"),
+    "vocabulary without all bytes": ({"pretraining": {"vocabulary": 100}}, "pretraining.vocabulary", "at least 258"),
+    "rows beyond the positions": ({"pretraining": {"row_tokens": 4096}}, "pretraining.row_tokens", "at most 1024"),
+    "evaluation without seed": ({"evaluation": {"seed": None}}, "evaluation.seed", "None; expected an integer"),
+    "choice on train": ({"choose_on": "train"}, "choose_on", "'train'; expected dev or test"),
 }
 
 
@@ -319,7 +515,8 @@ def test_malformed_configs_are_refused(overrides, key, hint):
         load(overrides)
     assert caught.value.key.startswith(key) if key.endswith(".") else caught.value.key == key
     assert hint in str(caught.value)
-    assert caught.value.file == overrides.get("study", "config")
+    name = overrides.get("study")
+    assert caught.value.file == (name if isinstance(name, str) else "config")
 
 
 def test_all_problems_are_reported_together():

@@ -163,6 +163,30 @@ def test_a_prompt_longer_than_the_batch_is_still_answered(handle):
     assert len(answers(engine, [[prompt]], Decoding(3, ("\n",)))) == 1
 
 
+def limited(handle, positions):
+    model = load_model(handle, [], "float32")
+    model.config.max_position_embeddings = positions
+    return TransformersEngine(model, load_tokenizer(handle), True)
+
+
+def test_a_prompt_that_the_models_positions_do_not_reach_is_refused(handle):
+    """A rotary model would answer beyond them, and the answer would be noise."""
+    short, long = Prompt("f1", 0, "Q: What?\nA:"), Prompt("f2", 3, "Q: What is r0 of train subject 1?\nA:" * 9)
+    length = len(load_tokenizer(handle)(long.text)["input_ids"])
+    message = (
+        f"fact f2, prompt 3: a prompt of {length} tokens and 5 for the answer; expected at most the model's {length}"
+    )
+    with pytest.raises(InputError) as caught:
+        answers(limited(handle, length), [[short], [long]], Decoding(5, ("\n",)))
+    assert str(caught.value) == f"{message} (fewer probe.shots or probe.max_new_tokens, or shorter facts)"
+
+
+def test_a_prompt_that_just_fits_is_answered(handle):
+    prompt = Prompt("f2", 3, "Q: What is r0 of train subject 1?\nA:" * 9)
+    length = len(load_tokenizer(handle)(prompt.text)["input_ids"])
+    assert len(answers(limited(handle, length + 5), [[prompt]], Decoding(5, ("\n",)))) == 1
+
+
 @pytest.mark.parametrize("change", [{"model_type": "gemma2"}, {"layer_types": ["full_attention", "sliding_attention"]}])
 def test_a_model_with_other_attention_is_refused(handle, change):
     config = load_model(handle, [], "float32").config

@@ -1,8 +1,12 @@
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
+from damage import cut, drop_column, halve, replace_by_text, scratch
 from gradual.engines.interface import GENERATION_COLUMNS, Answer, Answered, Decoding, Prompt, Usage
 from gradual.errors import InputError
+from gradual.files import write_atomically
 from gradual.probing import GenerationsFile, append_generations, read_generations, shard, unsolved
 from tiny import facts
 
@@ -28,7 +32,7 @@ def write(path, groups, *constants, **values):
     with GenerationsFile(path, *constants) as file:
         gold = pd.Series({f"f{i}": "said 3" for i in range(5)})
         append_generations(
-            Parrot(), iter(groups), len(groups), Decoding(4, (), samples=4), unsolved(gold), file, **values
+            Parrot(), iter(groups), len(GROUPS), Decoding(4, (), samples=4), unsolved(gold), file, **values
         )
 
 
@@ -52,12 +56,45 @@ def test_a_shard_without_facts_is_a_file_like_the_others(tmp_path):
     assert read_generations([tmp_path / "0.parquet", tmp_path / "1.parquet"]).equals(alone)
 
 
-def test_a_truncated_shard_is_a_clear_error(tmp_path):
+BROKEN = {
+    "missing": Path.unlink,
+    "empty": cut,
+    "truncated": halve,
+    "cut in its footer": lambda path: cut(path, path.stat().st_size - 4),
+    "corrupt": scratch,
+    "a pointer to it": replace_by_text,
+}
+
+
+@pytest.mark.parametrize("damage", BROKEN.values(), ids=BROKEN)
+def test_a_broken_shard_is_a_clear_error(damage, tmp_path):
+    for name in ("0.parquet", "1.parquet"):
+        write(tmp_path / name, GROUPS)
+    damage(tmp_path / "1.parquet")
+    with pytest.raises(InputError, match="expected generations, as a whole Parquet file") as caught:
+        read_generations([tmp_path / "0.parquet", tmp_path / "1.parquet"])
+    assert caught.value.file == str(tmp_path / "1.parquet")
+
+
+@pytest.mark.parametrize("column", GENERATION_COLUMNS)
+def test_a_shard_without_a_column_is_a_clear_error(column, tmp_path):
     write(tmp_path / "0.parquet", GROUPS)
-    whole = (tmp_path / "0.parquet").read_bytes()
-    (tmp_path / "0.parquet").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(InputError, match=r"0\.parquet: cannot be read"):
+    drop_column(tmp_path / "0.parquet", column)
+    with pytest.raises(InputError, match="expected generations") as caught:
         read_generations([tmp_path / "0.parquet"])
+    assert (caught.value.file, caught.value.key) == (str(tmp_path / "0.parquet"), column)
+
+
+def test_a_shard_that_is_stopped_midway_leaves_no_file(tmp_path):
+    """The engine's own error comes through, not one about the file."""
+
+    def stopped():
+        yield from GROUPS[:2]
+        raise InputError("fact f2", "a prompt of 9 tokens", "at most 8")
+
+    with pytest.raises(InputError, match="a prompt of 9 tokens"), write_atomically(tmp_path / "g.parquet") as temporary:
+        write(temporary, stopped())
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("count", [1, 3, 100])

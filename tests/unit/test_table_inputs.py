@@ -138,7 +138,7 @@ def test_needs_of_each_table(name, models, expected):
 
 def test_the_claims_need_what_a_model_has():
     found = tables.needs("claims", CONFIG)
-    both = {FACTS_NEED, AGAIN, TEST, *categories(*STAGES), *evaluated(*STAGES)}
+    both = {FACTS_NEED, AGAIN, TEST, Need(SELECTION, RUN1), *categories(*STAGES), *evaluated(*STAGES)}
     assert set(found["other"]) == both and tuple(found) == MODELS[:2]
     others = {*STRATEGIES, *LONGER, "round3", "random", "train_on"}
     assert set(found["qwen2"]) == both | evaluated(*others) | categories("train_on")

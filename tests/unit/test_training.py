@@ -136,6 +136,7 @@ def test_an_adapter_that_does_not_change_is_an_error(handle, tmp_path):
 
 
 def test_a_loss_that_is_not_finite_is_an_error(handle, tmp_path):
-    with pytest.raises(InputError, match=r"the (loss|grad_norm) is (nan|inf) at step \d of 9; expected a finite one") as caught:
+    message = r"the (loss|grad_norm) is (nan|inf) at step \d of 9; expected a finite one"
+    with pytest.raises(InputError, match=message) as caught:
         train(handle, tmp_path / "wild", learning_rate=1e30)
     assert (caught.value.file, caught.value.key) == ("training", "learning_rate")

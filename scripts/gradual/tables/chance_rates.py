@@ -24,13 +24,14 @@ def build(loaded: Results, study: Study) -> pd.DataFrame:
         for relation, group in groups:
             weighted = group.dropna(subset=["chance"])
             held = weighted["facts"].sum()
+            of = weighted if relation == ALL else group  # both rates of all are of the same facts
             rows.append(
                 {
                     **accuracy_rows.common(study, key),
                     "relation": relation,
-                    "facts": group["facts"].sum() / len(study.seeds),
-                    "count": group["weakly_known"].sum() / len(study.seeds),
-                    "share": group["weakly_known"].sum() / group["facts"].sum() if group["facts"].sum() else None,
+                    "facts": of["facts"].sum() / len(study.seeds),
+                    "count": of["weakly_known"].sum() / len(study.seeds),
+                    "share": of["weakly_known"].sum() / of["facts"].sum() if of["facts"].sum() else None,
                     "chance": (weighted["chance"] * weighted["facts"]).sum() / held if held else None,
                 }
             )
@@ -52,5 +53,6 @@ SPEC = TableSpec(
         Column("By chance: %", lambda row: percent(row["chance"])),
     ),
     note="The origin, its train facts. The chance rate holds each fact's answer against the sampled answers to up to 20 "
-    "other such facts of its relation whose answer is another one; over all relations it is weighted by facts.",
+    "other such facts of its relation whose answer is another one; "
+    "of all, those facts count whose relation has a chance rate, each once.",
 )

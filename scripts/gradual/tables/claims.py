@@ -13,7 +13,7 @@ from gradual.statistics import UNDEFINED, Estimate
 from gradual.tables import accuracy_rows, graph, longer, paper, results, strategies
 from gradual.tables.category_counts import OVER_GROWTH, growths
 from gradual.tables.markdown import interval, number
-from gradual.tables.spec import CATEGORIES, FACTS, ORIGIN, Column, Model, Need, Results, Study, TableSpec
+from gradual.tables.spec import CATEGORIES, FACTS, ORIGIN, SELECTION, Column, Model, Need, Results, Study, TableSpec
 
 SHOWS, NOT, UNDECIDED = "shows", "does not show", "undecided"
 RISES, FALLS, STAYS, NO_RISE = "rises", "falls", "does not fall", "does not rise"
@@ -60,17 +60,33 @@ def needs(study: Study, model: Model) -> list[Need]:
     """What the claims need of which the model has the runs."""
     if not model.has(study.one_stage, study.two_stage):
         return []
-    found = [Need(FACTS), *(Need(CATEGORIES, state) for state in study.stages.values())]
+    found = [
+        Need(FACTS),
+        Need(SELECTION, study.one_stage),
+        *(Need(CATEGORIES, state) for state in study.stages.values()),
+    ]
     found += [need for state in study.stages.values() for need in results.evaluated(state)]
     if study.retests:
         found.append(Need(CATEGORIES, ORIGIN, 1))
     others = [*study.one_stage_controls[:1], *study.two_stage_controls[:1], *study.rounds[:1]]
-    groups = [[run] for run in others] + [[*study.strategies], [*study.longer]]
+    groups = [(run,) for run in others]
+    groups += [tuple(study.longer)] * compares_lengths(study, model)
+    groups += [study.strategies] * compares_strategies(study, model)
     found += [n for group in groups if model.has(*group) for run in group for n in results.evaluated(run)]
     if study.strategies:
         found.append(Need(CATEGORIES, ORIGIN, 0, "test"))
     found += [Need(CATEGORIES, run) for run in study.two_stage_controls[:1] if model.has(run)]
     return list(dict.fromkeys(found))
+
+
+def compares_lengths(study: Study, model: Model) -> bool:
+    """Whether there are trainings of different lengths to compare."""
+    return len(study.longer) > 1 and model.has(*study.longer)
+
+
+def compares_strategies(study: Study, model: Model) -> bool:
+    """Whether there are other strategies to compare the two-stage run with."""
+    return study.two_stage in study.strategies and len(study.strategies) > 1 and model.has(*study.strategies)
 
 
 def _over_seeds(pairs: Sequence[tuple[pd.Series, pd.Series]]) -> Estimate:
@@ -94,6 +110,12 @@ class _Model:
     def categories(self, state: str, probe: int = 0, classes: tuple[str, ...] | None = None) -> list[pd.Series]:
         kinds = {} if classes is None else {"classes": classes}
         return [results.categories(self.loaded, seed, self.key, state, probe, **kinds) for seed in self.study.seeds]
+
+    def trained_on(self) -> list[list[str]]:
+        """The facts that the one-stage run trains on, by seed."""
+        need = Need(SELECTION, self.study.one_stage)
+        found = [results.get(self.loaded, seed, self.key, need) for seed in self.study.seeds]
+        return [list(selection.loc[selection["role"] == "train", "fact_id"]) for selection in found]
 
     def printed(self, number_: int, *cells: tuple[str, str]) -> list[float] | None:
         """The paper's numbers, or None where it has none for the model."""
@@ -121,10 +143,10 @@ def _stage_lifts(m: _Model, text: str, before: str, after: str, controls: Sequen
 
 
 def _untrained_improve(m: _Model) -> Claim:
-    """Of the facts that were neither Highly nor MaybeKnown, and so not trained on, more rise than in a re-probe."""
+    """Of the facts that were neither Highly nor MaybeKnown and were not trained on, more rise than in a re-probe."""
     rise = (HIGHLY, MAYBE)
     before, after, again = m.categories(ORIGIN, classes=FULL), m.categories(m.study.one_stage), m.categories(ORIGIN, 1)
-    low = [b.isin([WEAKLY, UNKNOWN]) for b in before]
+    low = [b.isin([WEAKLY, UNKNOWN]) & ~b.index.isin(facts) for b, facts in zip(before, m.trained_on(), strict=True)]
     trained = [a.isin(rise)[mask] for a, mask in zip(after, low, strict=True)]
     noise = [r.isin(rise)[mask] for r, mask in zip(again, low, strict=True)]
     cells = paper.values(3, m.model.paper)
@@ -146,13 +168,15 @@ def _highly_known_grows(m: _Model) -> Claim:
     """More train facts are HighlyKnown after stage 1 than before."""
     before, after = ([c == HIGHLY for c in m.categories(state)] for state in (ORIGIN, m.study.one_stage))
     again = [c == HIGHLY for c in m.categories(ORIGIN, 1)] if m.study.retests else []
-    cells = paper.values(10, m.model.paper)
-    total = sum(v for (_, stage), v in cells.items() if stage == "Origin")
+    cells = paper.values(3, m.model.paper)
+    total = sum(cells.values())
+    grown = sum(v for (_, new), v in cells.items() if new == HIGHLY)
+    grown -= sum(v for (old, _), v in cells.items() if old == HIGHLY)
     return Claim(
         "HighlyKnown grows in stage 1",
         RISES,
         _over_seeds(list(zip(before, after, strict=True))),
-        paper=(cells[HIGHLY, "One-Stage"] - cells[HIGHLY, "Origin"]) / total if cells else None,
+        paper=grown / total if cells else None,
         control="re-probe" if again else "",
         control_effect=_over_seeds(list(zip(before, again, strict=True))) if again else UNDEFINED,
         net=_over_seeds(list(zip(again, after, strict=True))) if again else UNDEFINED,
@@ -279,11 +303,11 @@ def claims(loaded: Results, study: Study, key: str) -> Iterator[Claim]:
     if study.retests:
         yield _untrained_improve(m)
     yield _highly_known_grows(m)
-    if len(study.longer) > 1 and m.model.has(*study.longer):
+    if compares_lengths(study, m.model):
         yield _longer_overfits(m)
     yield _graph_connected(m)
     yield _stage_lifts(m, "Stage 2 lifts test accuracy further", one, two, study.two_stage_controls, names[1:])
-    if two in study.strategies and len(study.strategies) > 1 and m.model.has(*study.strategies):
+    if compares_strategies(study, m.model):
         yield _strategy_is_best(m)
     if study.strategies:
         yield _keeps_highly_known(m)
@@ -360,10 +384,12 @@ SPEC = TableSpec(
         Column("Against the control", _text("verdict_against_control"), right=False),
     ),
     note="Effects in points (percent of facts; of what stage 1 added, for the 24%). A claim shows where the whole 95% "
-    "interval is on its side of zero, and does not show where the whole interval is short of the smallest effect worth the "
-    "name; else it is undecided. That smallest effect, set before any of these results, is half a point, 5 points for the "
-    "graph and the 24%; the best strategy needs none. Claims that nothing falls or rises show where the whole interval "
-    "stays within it. Claims about noise and chance are decided net of the control, the others on the effect itself, with "
-    "the control's verdict beside. For one seed intervals are for matched pairs over the facts, or bootstrapped over them "
-    "(24%); for several Student's t over the seeds. The paper's numbers are of one seed, without intervals.",
+    "interval is on its side of zero, however small the effect. Else it does not show where the whole interval is "
+    "short of the smallest effect worth the name, and is undecided where not. That smallest effect, set before any of"
+    " these results, is half a point, 5 points for the graph and the 24%; the best strategy needs none. A claim that "
+    "something does not fall or rise shows where the whole interval stays within that. Claims about noise and chance "
+    "are decided net of the control, the others on the effect itself, with the control's verdict beside. For one seed"
+    " intervals are for matched pairs over the facts, bootstrapped over them (24%), or the middle 95% of the random "
+    "draws (graph, net); for several Student's t over the seeds. The paper's numbers are of one seed, without "
+    "intervals.",
 )
