@@ -24,7 +24,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--categories", type=Path, required=True)
     parser.add_argument("--counts", type=Path, required=True)
     args = parser.parse_args(argv)
-    grades = read_parquet(args.grades, "grades of answers", ("fact_id", "kind", "n"))
+    grades = read_parquet(args.grades, "grades of answers", ("fact_id", "kind", "n", *RULES))
     by_rule = {rule: categorize(grades, rule, args.mode, str(args.grades)) for rule in RULES}
     counts = pd.DataFrame({rule: table["category"].value_counts() for rule, table in by_rule.items()}).fillna(0)
     counts = counts.astype(int).rename_axis("category").reset_index()

@@ -26,9 +26,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--grades", type=Path, required=True)
     parser.add_argument("--accuracy", type=Path, required=True)
     args = parser.parse_args(argv)
-    generations = read_generations([args.generations])
+    generations = read_generations([args.generations], "epoch")
     if args.parent:
-        check_adapter_effect(generations, read_generations([args.parent]), args.state)
+        check_adapter_effect(generations, read_generations([args.parent], "epoch"), args.state)
     grades = grade_epochs(generations, read_facts(args.facts))
     accuracy = accuracy_by_epoch(grades, args.scoring)
     log.info("accuracy:\n%s", pd.DataFrame(accuracy).to_string(index=False))

@@ -54,8 +54,11 @@ def check_model_folder(folder: Path, names: list[str]) -> None:
     for needed in ("config.json", "tokenizer.json"):
         if needed not in names:
             raise InputError(folder, f"has no {needed}", "a model folder as `save_pretrained` writes it")
-        read_json(folder / needed, "a model's file")
-    weights = [name for name in names if name.endswith(".safetensors")]
+    objects = ("config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors.index.json")
+    for name in sorted(set(objects) & set(names)):
+        if not isinstance(read_json(folder / name, "a model's file"), dict):
+            raise InputError(folder / name, "holds no object", "a model's file, as `save_pretrained` writes it")
+    weights = [name for name in names if name.startswith("model") and name.endswith(".safetensors")]
     if not weights:
         raise InputError(folder, "has no safetensors weights", "model.safetensors (pickled weights are not loaded)")
     for name in weights:
@@ -69,9 +72,11 @@ def check_model_folder(folder: Path, names: list[str]) -> None:
 def model_folder(handle: Path) -> Path:
     """The folder of a base model's files; InputError where one that the handle names is missing or cannot be read."""
     named = read_json(handle, "the handle of a base model")
-    for key in ("path", "sha256"):
-        if not isinstance(named, dict) or key not in named:
-            raise InputError(handle, "the key is missing", "a handle as fetch_base and pretrain_base write it", key=key)
+    for key, kind in (("path", str), ("sha256", dict)):
+        if not isinstance(named, dict) or not isinstance(named.get(key), kind):
+            raise InputError(
+                handle, "the key is missing or broken", "a handle as fetch_base and pretrain_base write it", key=key
+            )
     path = Path(named["path"])
     folder = path if path.is_absolute() else Path(handle).parent / path
     for name in named["sha256"]:
@@ -103,7 +108,12 @@ def load_tokenizer(handle: Path) -> Any:
     """The tokenizer of a base model."""
     from transformers import AutoTokenizer
 
-    return AutoTokenizer.from_pretrained(model_folder(handle), trust_remote_code=False)
+    folder = model_folder(handle)
+    try:
+        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    except (KeyError, ValueError, TypeError, OSError) as error:
+        cause = " ".join(str(error).split())
+        raise InputError(folder, f"has a tokenizer that cannot be loaded ({cause})", "that of the model") from error
 
 
 def load_model(handle: Path, adapters: list[Path], dtype: str) -> Any:
@@ -111,9 +121,18 @@ def load_model(handle: Path, adapters: list[Path], dtype: str) -> Any:
     import torch
     from transformers import AutoModelForCausalLM
 
-    model = AutoModelForCausalLM.from_pretrained(
-        model_folder(handle), dtype=dtype, use_safetensors=True, trust_remote_code=False
-    )
+    folder = model_folder(handle)
+    try:
+        model, found = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=dtype, use_safetensors=True, trust_remote_code=False, output_loading_info=True
+        )
+    except (KeyError, ValueError, TypeError, OSError, RuntimeError) as error:
+        if "out of memory" in str(error).lower():
+            raise
+        cause = " ".join(str(error).split())
+        raise InputError(folder, f"cannot be loaded ({cause})", "weights that fit config.json") from error
+    if missing := sorted(found["missing_keys"]):  # transformers fills them with random numbers, and only warns
+        raise InputError(folder, f"lacks {len(missing)} weights", "all weights of config.json's model", key=missing[0])
     for adapter in adapters:
         model = with_adapter(model, adapter).merge_and_unload(safe_merge=True)
     return model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
@@ -129,9 +148,9 @@ def with_adapter(model: Any, folder: Path, trainable: bool = False) -> Any:
     except (RuntimeError, ValueError, TypeError, KeyError) as error:
         cause = " ".join(str(error).split())
         raise InputError(folder, f"does not fit the model ({cause})", "an adapter trained on this model") from error
-    taken = sum("lora_" in name for name, _ in adapted.named_parameters())
-    if taken != len(names):  # peft leaves out what it does not find a place for
-        problem = f"has {len(names)} weights, of which the model has {taken}"
+    places = {name.replace(".default.", ".") for name, _ in adapted.named_parameters() if "lora_" in name}
+    if places != set(names):  # peft leaves out what it does not find a place for
+        problem = f"has {len(names)} weights, of which the model has {len(places)}, {len(places & set(names))} by name"
         raise InputError(folder, problem, "an adapter trained on this model")
     return adapted
 
@@ -240,6 +259,12 @@ def pretrain(documents: list[str], model: dict[str, Any], settings: dict[str, An
     set_seed(seed)
     tokenizer = train_tokenizer(documents, settings["vocabulary"], model["architecture"])
     rows = torch.from_numpy(pack(documents, tokenizer, settings["row_tokens"]))
+    if len(rows) < settings["batch_rows"]:  # the Trainer would do no step and save random weights
+        problem = f"the corpus has {len(rows)} rows of {settings['row_tokens']} tokens"
+        expected = (
+            f"at least a batch of {settings['batch_rows']} (more corpus.words, or fewer row_tokens or batch_rows)"
+        )
+        raise InputError("pretraining", problem, expected, key="batch_rows")
     network = new_model(model, tokenizer)
     arguments = TrainingArguments(
         output_dir=str(folder),
@@ -255,6 +280,7 @@ def pretrain(documents: list[str], model: dict[str, Any], settings: dict[str, An
         seed=seed,
         data_seed=seed,
         logging_steps=100,
+        logging_nan_inf_filter=False,
         save_steps=SAVE_STEPS,
         save_total_limit=1,
         report_to=[],
@@ -272,4 +298,7 @@ def pretrain(documents: list[str], model: dict[str, Any], settings: dict[str, An
     log_progress(trainer)
     stop_at_bad_loss(trainer, "pretraining")
     trainer.train(resume_from_checkpoint=last_checkpoint(folder))
+    if not all(parameter.isfinite().all() for parameter in network.parameters()):  # since the last line of the log
+        expected = "finite ones (try a lower rate)"
+        raise InputError("pretraining", "the model's weights are not finite", expected, key="learning_rate")
     return network, tokenizer, trainer.state.log_history

@@ -27,7 +27,8 @@ def remedy(error: Exception) -> str:
     """What a user can do about an error that no code of ours foresaw; what was finished is kept in every case."""
     if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
         return "free memory, run fewer jobs at once (--cores), or lower training.micro_batch; then run again"
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    full = ("no space left", "quota exceeded", "inline_container")  # of safetensors and torch, which have no errno
+    if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or any(w in str(error).lower() for w in full):
         return "free disk space and run again; nothing was half-written"
     if isinstance(error, PermissionError):
         return "make the file readable, and its folder writable, for the user that runs the study"

@@ -19,14 +19,16 @@ def read_parquet(path: Path | str, what: str, columns: tuple[str, ...] = ()) -> 
 
     Raises InputError for a file that is missing, cut short or of other columns.
     """
+    expected = f"{what}, as a whole Parquet file (remove a broken one: it is made again)"
+    if not Path(path).is_file():
+        raise InputError(path, "is missing or no file", expected)
     try:
         frame = pd.read_parquet(path)
     except (OSError, ValueError) as error:
-        expected = f"{what}, as a whole Parquet file (remove a broken one: it is made again)"
         raise InputError(path, f"cannot be read ({error})", expected) from error
     for column in columns:
         if column not in frame.columns:
-            raise InputError(path, f"has the columns {list(frame.columns)}", f"{what}", key=column)
+            raise InputError(path, f"has the columns {list(frame.columns)}", f"{what} with this column", key=column)
     return frame
 
 

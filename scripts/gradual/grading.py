@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 import pandas as pd
 
+from gradual.errors import InputError
+
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 
@@ -49,6 +51,10 @@ def grade(generations: pd.DataFrame, answers: pd.Series) -> pd.DataFrame:
     output and answer is graded once.
     """
     pairs = pd.DataFrame({"output": generations["text"], "answer": generations["fact_id"].map(answers)})
+    for fact_id in generations["fact_id"][pairs["answer"].isna()].unique()[:1]:
+        raise InputError(
+            "generations", f"fact {fact_id!r} is not in the facts table", "answers to its facts", key="fact_id"
+        )
     distinct = pairs.drop_duplicates()
     graded = {
         name: [rule(o, a) for o, a in zip(distinct["output"], distinct["answer"], strict=True)]

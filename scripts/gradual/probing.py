@@ -126,7 +126,7 @@ def append_generations(
     )  # fmt: skip
 
 
-def read_generations(paths: list[Path]) -> pd.DataFrame:
+def read_generations(paths: list[Path], *constants: str) -> pd.DataFrame:
     """The generations of all shards, InputError for a file that cannot be read."""
-    frames = [read_parquet(path, "generations", GENERATION_COLUMNS) for path in paths]
+    frames = [read_parquet(path, "generations", (*constants, *GENERATION_COLUMNS)) for path in paths]
     return pd.concat(frames, ignore_index=True)

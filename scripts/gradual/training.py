@@ -147,6 +147,9 @@ def train_adapter(
     from gradual.trainers import last_checkpoint, log_progress, stop_at_bad_loss
 
     rows = [tokenize(text, tokenizer, style, settings["loss_on"]) for text in texts]
+    longest, limit = max(len(row["input_ids"]) for row in rows), model.config.max_position_embeddings
+    if longest > limit:
+        raise InputError("training", f"a text of {longest} tokens", f"at most the model's {limit} (or shorter facts)")
     before = {n: p.detach().clone() for n, p in model.named_parameters() if p.requires_grad}
     gpu = torch.cuda.is_available()
     arguments = TrainingArguments(
@@ -166,6 +169,7 @@ def train_adapter(
         data_seed=seed,
         save_strategy="epoch",
         logging_steps=1,
+        logging_nan_inf_filter=False,
         report_to=[],
         use_cpu=not gpu,
         ddp_backend="gloo" if not gpu and "RANK" in os.environ else None,

@@ -92,6 +92,13 @@ BREAKAGES = {
     ),
     "empty config": (lambda f: cut(f / "config.json"), "config.json", "cannot be read"),
     "config cut short": (lambda f: halve(f / "config.json"), "config.json", "expected a model's file, in JSON"),
+    "config that is a list": (lambda f: (f / "config.json").write_text("[]"), "config.json", "holds no object"),
+    "broken settings of the tokenizer": (
+        lambda f: cut(f / "tokenizer_config.json", 1),
+        "tokenizer_config.json",
+        "in JSON",
+    ),
+    "weights of an adapter": (lambda f: (f / WEIGHTS).rename(f / ADAPTER), "", "has no safetensors weights"),
     "config in another encoding": (
         lambda f: (f / "config.json").write_bytes(b'{"model_type": "\xff"}'),
         "config.json",
@@ -136,6 +143,47 @@ def test_a_broken_model_folder_is_a_clear_error_and_leaves_no_handle(breakage, f
     assert not (tmp_path / "out").exists()
 
 
+# What is noticed when the model is loaded only.
+UNLOADABLE = {
+    "a weight too few": (
+        lambda f: edit_weights(f / WEIGHTS, lambda ts: dict(sorted(ts.items())[1:])),
+        "lacks 2 weights",
+    ),
+    "a layer too few": (lambda f: edit_json(f / "config.json", "layer_types", num_hidden_layers=3), "lacks 12 weights"),
+    "another width": (lambda f: edit_json(f / "config.json", hidden_size=128), "cannot be loaded"),
+    "unknown architecture": (lambda f: edit_json(f / "config.json", model_type="none"), "cannot be loaded"),
+    "a shard too few": (
+        lambda f: [
+            (f / WEIGHTS).rename(f / "model-00001-of-00002.safetensors"),
+            (f / "model.safetensors.index.json").write_text(
+                '{"metadata": {}, "weight_map": {"lm_head.weight": "model-00002-of-00002.safetensors"}}'
+            ),
+        ],
+        "cannot be loaded",
+    ),
+}
+
+
+@pytest.mark.parametrize(("breakage", "words"), UNLOADABLE.values(), ids=UNLOADABLE)
+def test_weights_that_do_not_fit_their_config_are_a_clear_error(breakage, words, handle, tmp_path):
+    """transformers alone would fill what is missing with random numbers, and only warn."""
+    folder = copy_of(handle.parent, tmp_path / "model")
+    breakage(folder)
+    fetch_base({"source": "folder", "path": str(folder)}, tmp_path / "base.json")
+    with pytest.raises(InputError, match=words) as caught:
+        load_model(tmp_path / "base.json", [], "float32")
+    assert caught.value.file == str(folder)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"), [({"learning_rate": 1e30}, "not finite"), ({"batch_rows": 10**6}, "rows of 16")]
+)
+def test_a_pretraining_that_cannot_work_is_a_clear_error(settings, words, tmp_path):
+    with pytest.raises(InputError, match=words) as caught:
+        pretrain(DOCUMENTS, MODEL, SETTINGS | settings, 3, tmp_path)
+    assert caught.value.file == "pretraining" and caught.value.key in settings
+
+
 def names(folder, *files):
     edit_json(folder / "base.json", sha256=dict.fromkeys(files, ""))
 
@@ -155,6 +203,8 @@ HANDLES = {
     "handle that is a list": (lambda f: (f / "base.json").write_text("[]"), "base.json", "path", "the key is missing"),
     "handle without path": (lambda f: edit_json(f / "base.json", "path"), "base.json", "path", "as fetch_base and"),
     "handle without digests": (lambda f: edit_json(f / "base.json", "sha256"), "base.json", "sha256", "is missing"),
+    "handle of a path in numbers": (lambda f: edit_json(f / "base.json", path=3), "base.json", "path", "or broken"),
+    "handle of a list of files": (lambda f: edit_json(f / "base.json", sha256=[]), "base.json", "sha256", "or broken"),
     "handle of no files": (lambda f: names(f), "", None, "has no config.json"),
     "handle of no weights": (
         lambda f: names(f, "config.json", "tokenizer.json"),
@@ -274,6 +324,12 @@ ADAPTERS = {
     "a value without end": (with_value(float("inf")), ADAPTER, FIRST, "has values that are not finite"),
     "a value without beginning": (with_value(float("-inf")), ADAPTER, FIRST, "whose training went well"),
     "a tensor too few": (edit_adapter(lambda _: None), "", None, "has 7 weights, of which the model has 8"),
+    "a tensor of another name": (
+        lambda f: edit_weights(f / ADAPTER, lambda ts: {n.replace("layers.0", "layers.7"): t for n, t in ts.items()}),
+        "",
+        None,
+        "has 8 weights, of which the model has 8, 4 by name",
+    ),
     "a tensor of another shape": (edit_adapter(lambda t: t[:, :32].clone()), "", None, "size mismatch"),
     "another rank": (configure(r=8), "", None, "does not fit the model"),
     "no rank": (configure(r=0), "", None, "`r` should be a positive integer"),

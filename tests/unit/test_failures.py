@@ -79,14 +79,14 @@ COMMANDS = {
 READS = [
     ("grade_generations", "generations", "generations", GENERATION_COLUMNS),
     ("grade_generations", "facts", "a facts table", ()),
-    ("categorize_facts", "grades", "grades of answers", ("fact_id", "kind", "n")),
+    ("categorize_facts", "grades", "grades of answers", ("fact_id", "kind", "n", *RULES)),
     ("select_facts", "categories", "categories of facts", ("fact_id", "category")),
     ("select_facts", "selection", "a selection", ("fact_id", "role")),
-    ("grade_epochs", "epochs", "generations", ("fact_id", "text")),
-    ("grade_epochs", "parent", "generations", ("fact_id", "text")),
+    ("grade_epochs", "epochs", "generations", ("epoch", "fact_id", "text")),
+    ("grade_epochs", "parent", "generations", ("epoch", "fact_id", "text")),
     ("estimate_chance", "generations", "generations", ("fact_id", "kind")),
     ("estimate_chance", "categories", "categories of facts", ("fact_id", "category")),
-    ("build_corpus", "communities", "the communities of subjects", ()),
+    ("build_corpus", "communities", "the communities of subjects", ("subject", "community")),
     ("pretrain_base", "corpus", "a corpus", ("text",)),
 ]
 BROKEN = {
@@ -359,6 +359,21 @@ def test_a_token_limit_that_a_prompt_exceeds_is_named_with_the_remedy(handle, in
     assert contents(out) == {}
 
 
+def test_a_token_limit_that_a_training_text_exceeds_is_named(handle, inputs, out):
+    edit_json(handle.parent / "config.json", max_position_embeddings=8)
+    with pytest.raises(InputError, match=r"^training: a text of \d+ tokens; expected at most the model's 8"):
+        train(handle, inputs, out)
+    assert contents(out) == {}
+
+
+def test_answers_to_facts_that_there_are_not_are_named(inputs, out):
+    table = pd.read_parquet(inputs / "generations.parquet").assign(fact_id="f" * 16)
+    files.write_parquet(table, inputs / "generations.parquet")
+    with pytest.raises(InputError, match="^generations, key 'fact_id': fact 'f{16}' is not in the facts table"):
+        call("grade_generations", inputs, out)
+    assert contents(out) == {}
+
+
 def test_a_loss_that_is_not_finite_is_named_and_no_adapter_is_left(handle, inputs, out):
     with pytest.raises(
         InputError, match=r"^training, key 'learning_rate': the (loss|grad_norm) is (nan|inf) at step \d"
@@ -433,6 +448,11 @@ REMEDIES = {
     "memory": (MemoryError(), "lower training.micro_batch"),
     "memory of a GPU": (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), "lower training.micro_batch"),
     "full disk": (OSError(errno.ENOSPC, "No space left on device"), "free disk space"),
+    "full disk of safetensors": (RuntimeError("I/O error: No space left on device (os error 28)"), "free disk space"),
+    "full disk of torch": (
+        RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos"),
+        "free disk space",
+    ),
     "full quota": (OSError(errno.EDQUOT, "Disk quota exceeded"), "free disk space"),
     "permissions": (PermissionError(errno.EACCES, "Permission denied"), "make the file readable"),
     "missing file": (FileNotFoundError(errno.ENOENT, "No such file", "a.parquet"), "restore the file"),
