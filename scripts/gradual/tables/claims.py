@@ -73,7 +73,7 @@ def needs(study: Study, model: Model) -> list[Need]:
     groups += [tuple(study.longer)] * compares_lengths(study, model)
     groups += [study.strategies] * compares_strategies(study, model)
     found += [n for group in groups if model.has(*group) for run in group for n in results.evaluated(run)]
-    if study.strategies:
+    if compares_strategies(study, model):
         found.append(Need(CATEGORIES, ORIGIN, 0, "test"))
     found += [Need(CATEGORIES, run) for run in study.two_stage_controls[:1] if model.has(run)]
     return list(dict.fromkeys(found))
@@ -309,7 +309,7 @@ def claims(loaded: Results, study: Study, key: str) -> Iterator[Claim]:
     yield _stage_lifts(m, "Stage 2 lifts test accuracy further", one, two, study.two_stage_controls, names[1:])
     if compares_strategies(study, m.model):
         yield _strategy_is_best(m)
-    if study.strategies:
+    if compares_strategies(study, m.model):
         yield _keeps_highly_known(m)
     yield _growth(m)
     if study.rounds and m.model.has(study.rounds[0]):
