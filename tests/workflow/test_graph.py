@@ -35,10 +35,10 @@ def planned(project):
 def test_the_default_study_probes_trains_and_evaluates_each_model(planned):
     graph = planned()
     assert graph["pretrain_base"] == 2
-    assert trained(graph) == 18 + 2  # the second model runs what the paper ran on it
-    assert graph["probe_facts"] == 6 + 5  # train twice and test at origin, both stages; the first model trained on, too
-    assert graph["evaluate_epochs"] == 19 + 3
-    assert graph["write_table"] == 16
+    assert trained(graph) == 10 + 2  # the second model runs what the paper ran on it
+    assert graph["probe_facts"] == 6 + 4  # train twice at origin, both stages; of the first model test and train_on, too
+    assert graph["evaluate_epochs"] == 11 + 3
+    assert graph["write_table"] == 15
 
 
 @pytest.mark.parametrize("study", STUDIES)
@@ -51,8 +51,8 @@ def test_the_papers_study_fetches_both_models_and_shards_its_probes(planned):
     graph = planned("--configfile", "studies/paper.yaml")
     assert graph["fetch_base"] == 2
     assert "pretrain_base" not in graph
-    assert graph["probe_facts"] == (6 + 5) * 32
-    assert trained(graph) == 18 + 2
+    assert graph["probe_facts"] == (6 + 4) * 32
+    assert trained(graph) == 10 + 2
 
 
 def test_a_strategy_is_a_line_of_config_and_a_word_in_a_table(planned, project):
