@@ -20,7 +20,7 @@ onstart:
 
 
 onerror:
-    explain_failures(log)
+    print(failures.explain(log), file=sys.stderr)
 
 
 rule all:

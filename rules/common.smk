@@ -2,7 +2,6 @@
 
 import fcntl
 import json
-import re
 import sys
 
 from snakemake.exceptions import WorkflowError
@@ -11,14 +10,14 @@ ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "scripts"))
 
 from gradual import config as study
-from gradual import costs, layout, tables
+from gradual import costs, failures, layout, tables
 from gradual.errors import InputError
 from gradual.fingerprint import code_fingerprint
 
 try:
     STUDY = study.load_config(config, ROOT / "config.yaml", ROOT / "schemas" / "config.schema.json")
     TABLES_SHOWN = [tables.name_of(shown) for shown in STUDY["tables"]["show"]]
-    WORKS = costs.works(tables.all_needs(TABLES_SHOWN, STUDY), STUDY["seeds"], STUDY["probe"]["shards"])
+    WORKS = costs.works(tables.all_needs(TABLES_SHOWN, STUDY), STUDY)
 except InputError as error:
     raise WorkflowError(str(error))
 
@@ -35,12 +34,21 @@ RESULTS = f"results/{STUDY['study']}"
 
 # Jobs of different models, seeds and runs go side by side; what cores remain is shared among them.
 PRETRAINING_THREADS = max(1, (workflow.cores or 1) // (len(MODELS) * len(SEEDS)))
-THREADS = max(1, PRETRAINING_THREADS // len(RUNS))
+THREADS = max(1, PRETRAINING_THREADS // max(1, len({work["state"] for work in WORKS} & set(RUNS))))
+
+# The scripts whose code the results come from.
+CODED = (
+    "build_facts build_corpus pretrain_base fetch_base probe_facts grade_generations categorize_facts estimate_chance"
+    " select_facts train_adapter evaluate_epochs grade_epochs choose_epoch write_table"
+).split()
+
+JOBS_LOCK = f"{RESULTS}/.jobs"  # held by every job at work
 
 # glibc gives big buffers back to the system after each use, which slows small models down several times. A job that is
 # killed cannot write why: its shell does, to the log that ends its command.
 shell.prefix(
-    "set -euo pipefail; export MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=4294967296;"
+    f"set -euo pipefail; exec 9>>{JOBS_LOCK}; flock -s 9 2>/dev/null || true;"
+    " export MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=4294967296;"
     " trap 's=$?; [ $s -le 128 ] || echo \"error: ended by signal $((s - 128)); 9 is often the system, short of memory:"
     ' run fewer jobs at once (--cores)" >> "${{BASH_COMMAND##*2> }}"\' EXIT; '
 )
@@ -60,8 +68,9 @@ wildcard_constraints:
 def lock_study():
     """Hold the study for this process; another one that would run it ends with an error.
 
-    The system releases the lock when the process ends, however it ends, so that a killed run can be started again at once
-    (Snakemake's own lock stays behind, and is off in the profiles).
+    The system releases the lock when the process ends, however it ends, so that a killed run can be started again
+    (Snakemake's own lock stays behind, and is off in the profiles). Jobs that outlive a killed Snakemake hold a lock of
+    their own, which they share.
     """
     global lock
     Path(RESULTS).mkdir(parents=True, exist_ok=True)
@@ -70,17 +79,13 @@ def lock_study():
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         raise WorkflowError(f"another Snakemake is at work on {RESULTS}")
-
-
-def explain_failures(logs):
-    """Say at the end which jobs failed, why, and where to read more, from Snakemake's own logs."""
-    text = "\n".join(Path(log).read_text() for log in logs)
-    failed = re.findall(r"^Error in rule (\w+):.*?^    log: (\S+)", text, re.DOTALL | re.MULTILINE)
-    for rule, path in dict.fromkeys(failed):
-        lines = Path(path).read_text().strip().splitlines() if Path(path).exists() else []
-        causes = [line for line in lines if line.startswith(("error: ", "remedy: "))] or lines[-1:]
-        print("\n  ".join([f"{rule} failed; its log is {path}", *causes]), file=sys.stderr)
-    print("What does not depend on it has gone on. Start again to continue from here.", file=sys.stderr)
+    with open(JOBS_LOCK, "w") as jobs:
+        try:
+            fcntl.flock(jobs, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise WorkflowError(
+                f"jobs of a Snakemake that was killed are still at work on {RESULTS}: wait, or end them"
+            )
 
 
 def of_study(file):

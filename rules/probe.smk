@@ -82,7 +82,8 @@ rule estimate_chance:
         chance=of_study(layout.chance("{seed}", "{model}")),
     log:
         log_file("estimate_chance/{model}-seed{seed}.log"),
-    localrule: True
+    benchmark:
+        benchmark_file("estimate_chance/{model}-seed{seed}.tsv")
     conda:
         "../envs/study.yaml"
     params:

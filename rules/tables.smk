@@ -77,8 +77,11 @@ rule write_provenance:
         "../envs/study.yaml"
     params:
         config=as_json(STUDY),
+        codes=as_json({script: code(script) for script in CODED}),
+        works=as_json(WORKS),
         benchmarks=lambda wildcards, output: str(Path(output[0]).parent / "benchmarks"),
         code=code("write_provenance"),
     shell:
-        "python scripts/write_provenance.py --config {params.config:q} --benchmarks {params.benchmarks}"
+        "python scripts/write_provenance.py --config {params.config:q} --codes {params.codes:q} --works {params.works:q}"
+        " --benchmarks {params.benchmarks}"
         " --facts {input.facts} --bases {input.bases} --output {output} 2> {log}"

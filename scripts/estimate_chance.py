@@ -4,7 +4,6 @@ import argparse
 from pathlib import Path
 
 from gradual.chance import chance_rates
-from gradual.engines.interface import SAMPLED
 from gradual.errors import report
 from gradual.facts import read_facts
 from gradual.files import read_parquet, write_csv
@@ -20,9 +19,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--scoring", choices=list(RULES), required=True)
     parser.add_argument("--chance", type=Path, required=True)
     args = parser.parse_args(argv)
-    said = read_generations(args.generations)
     categories = read_parquet(args.categories, "categories of facts", ("fact_id", "category"))
-    rates = chance_rates(said[said["kind"] == SAMPLED], read_facts(args.facts), categories, args.scoring)
+    rates = chance_rates(read_generations(args.generations), read_facts(args.facts), categories, args.scoring)
     write_csv(rates, args.chance)
 
 

@@ -7,8 +7,10 @@ from pathlib import Path
 
 from gradual import layout
 from gradual.errors import InputError, report
-from gradual.files import write_atomically, write_text
+from gradual.files import read_json, write_atomically, write_text
+from gradual.tables import name_of
 
+TABLE_FILES = (layout.table_csv, layout.table_markdown)
 BLOCK = re.compile(r"(?s)<!-- (\w+): (\w+) -->\n.*?<!-- end -->")
 
 
@@ -39,11 +41,16 @@ def main(argv: list[str] | None = None) -> None:
     for file in files:
         if not file.exists():
             raise InputError(file, "is missing", "a finished study (make tables)")
-    tables = sorted((args.results / "tables").iterdir())
+    shows = read_json(files[1], "a study's provenance")["config"]["tables"]["show"]
+    tables = [args.results / layout_of(name_of(shown)) for shown in shows for layout_of in TABLE_FILES]
+    for stale in {*(args.reference / "tables").glob("*")} - {
+        args.reference / t.relative_to(args.results) for t in tables
+    }:
+        stale.unlink()
     for file in [*files, *tables]:
         with write_atomically(args.reference / file.relative_to(args.results)) as temporary:
             shutil.copyfile(file, temporary)
-    shown = {t.stem: t.read_text(encoding="utf-8") for t in [*tables, files[-1]] if t.suffix == ".md"}
+    shown = {t.stem: t.read_text(encoding="utf-8") for t in tables if t.suffix == ".md"}
     write_text(with_tables(args.readme.read_text(encoding="utf-8"), args.results.name, shown), args.readme)
 
 

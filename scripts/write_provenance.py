@@ -13,6 +13,8 @@ from gradual.provenance import git_state, hardware, packages, timings
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", type=json.loads, required=True, help="the whole study, as JSON")
+    parser.add_argument("--codes", type=json.loads, required=True, help="fingerprint by script, as JSON")
+    parser.add_argument("--works", type=json.loads, required=True, help="the study's work, as JSON (costs.works)")
     parser.add_argument("--facts", type=Path, nargs="+", required=True)
     parser.add_argument("--bases", type=Path, nargs="+", required=True, help="handles of the base models")
     parser.add_argument("--benchmarks", type=Path, required=True, help="folder of the jobs' benchmark files")
@@ -21,12 +23,13 @@ def main(argv: list[str] | None = None) -> None:
     write_json(
         {
             "config": args.config,
+            "code": args.codes,
             "git": git_state(Path(__file__).parent),
             "data_sha256": {str(path): digest(path) for path in args.facts},
             "base_models": {str(path): json.loads(path.read_text(encoding="utf-8"))["sha256"] for path in args.bases},
             "packages": packages(),
             "hardware": hardware(),
-            "jobs": timings(args.benchmarks),
+            "jobs": timings(args.benchmarks, {path for work in args.works for path in work["benchmarks"]}),
         },
         args.output,
     )

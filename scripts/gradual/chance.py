@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from gradual.engines.interface import GREEDY, SAMPLED
 from gradual.grading import RULES
 from gradual.knowledge import UNKNOWN, WEAKLY
 from gradual.prompts import seeded
@@ -9,18 +10,23 @@ from gradual.prompts import seeded
 PARTNERS = 20  # other facts that a fact's answer is held against
 
 
-def chance_rates(sampled: pd.DataFrame, facts: pd.DataFrame, categories: pd.DataFrame, rule: str) -> pd.DataFrame:
+def chance_rates(generations: pd.DataFrame, facts: pd.DataFrame, categories: pd.DataFrame, rule: str) -> pd.DataFrame:
     """By relation: facts without a right greedy answer, how many of them are WeaklyKnown, and the chance rate.
 
-    `sampled` has the columns fact_id and text (sampled answers); `categories` fact_id and category. The chance rate is the
-    probability that the sampled answers to another such fact of the relation, one with another answer, hold the fact's
-    answer: what WeaklyKnown would be of facts of which the model knows no more than the type of the answer. Each fact is
-    held against up to PARTNERS others. Columns: relation, facts, weakly_known, chance (0..1, NaN without a partner).
+    `generations` has the columns fact_id, kind and text; `categories` fact_id and category. The chance rate is the
+    probability that the sampled answers to another such fact of the relation hold the fact's answer, where that one's own
+    answer is another and its greedy answers do not hold it (a fact so answered would be MaybeKnown): what WeaklyKnown would
+    be of facts of which the model knows no more than of each other. Each fact is held against up to PARTNERS others.
+    Columns: relation, facts, weakly_known, chance (0..1, NaN without a partner).
     """
     unsolved = categories[categories["category"].isin([WEAKLY, UNKNOWN])]
     known = facts.set_index("fact_id")
-    texts = sampled.groupby("fact_id")["text"].unique()
-    right = RULES[rule]
+    said = {kind: rows.groupby("fact_id")["text"].unique() for kind, rows in generations.groupby("kind")}
+    greedy, sampled = (said.get(kind, pd.Series(dtype=object)) for kind in (GREEDY, SAMPLED))
+
+    def holds(texts: pd.Series, fact_id: str, answer: str) -> bool:
+        return any(RULES[rule](text, answer) for text in texts.get(fact_id, ()))
+
     rows = []
     table = unsolved.assign(relation=unsolved["fact_id"].map(known["relation"]))
     for relation, group in table.groupby("relation"):
@@ -29,10 +35,10 @@ def chance_rates(sampled: pd.DataFrame, facts: pd.DataFrame, categories: pd.Data
         rates = []
         for i, fact_id in enumerate(ids):
             others = [*ids[i + 1 :], *ids[:i]][: 2 * PARTNERS]
-            partners = [other for other in others if answers[other] != answers[fact_id]][:PARTNERS]
+            answer = answers[fact_id]
+            partners = [o for o in others if answers[o] != answer and not holds(greedy, o, answer)][:PARTNERS]
             if partners:
-                hits = [any(right(text, answers[fact_id]) for text in texts.get(other, ())) for other in partners]
-                rates.append(sum(hits) / len(hits))
+                rates.append(sum(holds(sampled, other, answer) for other in partners) / len(partners))
         rows.append(
             {
                 "relation": relation,

@@ -1,6 +1,5 @@
 """What each state of a study took: prompts, tokens and seconds, from the usage files and Snakemake's benchmarks."""
 
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -9,10 +8,11 @@ import pandas as pd
 from tabulate import tabulate
 
 from gradual import layout
+from gradual.config import Config, Run, runs, states_needed
 from gradual.errors import InputError
 from gradual.files import read_json
 from gradual.tables.markdown import count, number
-from gradual.tables.spec import ACCURACY, CATEGORIES, ORIGIN, Need
+from gradual.tables.spec import ACCURACY, CATEGORIES, ORIGIN, SELECTION, Need
 
 COUNTED = ("prompts", "prompt_tokens", "answer_tokens", "computed_tokens")
 
@@ -29,26 +29,54 @@ class Work:
     benchmarks: list[str]
 
 
-def works(needs: dict[str, list[Need]], seeds: Iterable[int], shards: int) -> list[dict[str, Any]]:
-    """The work behind the results that a study's tables need, of every seed, as JSON takes it."""
-    found = []
+def works(needs: dict[str, list[Need]], config: Config) -> list[dict[str, Any]]:
+    """The work behind the results that a study's tables need, of every seed, as JSON takes it.
+
+    A state that is probed, evaluated or trained from has been trained, and evaluated to choose its epoch; what it selects
+    by has been probed. Base models that are pretrained here come first.
+    """
+    found: dict[tuple[str, str, int], Work] = {}
+
+    def add(work: Work) -> None:
+        found.setdefault((work.model, f"{work.state}/{work.work}", work.seed), work)
+
+    table, shards = runs(config), config["probe"]["shards"]
     for model, wanted in needs.items():
-        for need in wanted:
-            for seed in seeds:
+        for seed in config["seeds"]:
+            if config["models"][model]["source"] == "pretrain":
+                add(Work(model, "base", "pretraining", seed, [], [layout.pretraining_benchmark(seed, model)]))
+            for need in with_what_they_stand_on(wanted, table):
                 place = (seed, model, need.state)
                 if need.kind == CATEGORIES:
                     parts = [(*place, need.split, need.probe, shard) for shard in range(shards)]
                     kind = f"probe of {need.split}" + (" again" if need.probe else "")
                     usage = [layout.probe_usage(*part) for part in parts]
-                    found.append(
-                        Work(model, need.state, kind, seed, usage, [layout.probe_benchmark(*p) for p in parts])
-                    )
+                    add(Work(model, need.state, kind, seed, usage, [layout.probe_benchmark(*part) for part in parts]))
                 elif need.kind == ACCURACY:
                     if need.state != ORIGIN:
-                        found.append(Work(model, need.state, "training", seed, [], [layout.training_benchmark(*place)]))
+                        add(Work(model, need.state, "training", seed, [], [layout.training_benchmark(*place)]))
                     usage, measured = [layout.evaluation_usage(*place)], [layout.evaluation_benchmark(*place)]
-                    found.append(Work(model, need.state, "evaluation", seed, usage, measured))
-    return [asdict(work) for work in found]
+                    add(Work(model, need.state, "evaluation", seed, usage, measured))
+    return [asdict(work) for work in found.values()]
+
+
+def with_what_they_stand_on(needs: list[Need], table: dict[str, Run]) -> list[Need]:
+    """The needs, and the probes and evaluations that were made on the way to them."""
+    found: dict[Need, None] = {}
+    waiting = [*needs]
+    while waiting:
+        need = waiting.pop(0)
+        if need in found:
+            continue
+        found[need] = None
+        if need.state not in table:
+            continue
+        run = table[need.state]
+        waiting += [Need(CATEGORIES, state) for state in sorted(states_needed(run))]
+        waiting += [Need(SELECTION, run.size_of)] if run.size_of else []
+        if need.kind != SELECTION:
+            waiting += [Need(ACCURACY, state) for state in (run.name, run.parent) if state != ORIGIN]
+    return list(found)
 
 
 def table(found: list[dict[str, Any]], root: Path, labels: dict[str, str]) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Where the result files are, relative to results/<study>/: the one place that knows.
+"""Where the result files are that tables, costs and provenance read, relative to results/<study>/.
 
 Every function takes concrete values or Snakemake wildcards ("{seed}") alike and returns a path with forward slashes.
 States are `origin` and the names of the runs. Probe 0 is the probe, 1 and above are retests with other prompts.
@@ -103,6 +103,11 @@ def probe_benchmark(seed: object, model: str, state: str, split: str, probe: obj
 def evaluation_benchmark(seed: object, model: str, state: str) -> str:
     """Snakemake's measurement of a state's evaluation."""
     return f"benchmarks/evaluate_epochs/{model}-seed{seed}-{state}.tsv"
+
+
+def pretraining_benchmark(seed: object, model: str) -> str:
+    """Snakemake's measurement of a base model's pretraining."""
+    return f"benchmarks/pretrain_base/{model}-seed{seed}.tsv"
 
 
 def training_benchmark(seed: object, model: str, run: str) -> str:

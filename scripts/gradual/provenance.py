@@ -45,10 +45,16 @@ def packages() -> dict[str, str]:
     return {"python": platform.python_version()} | {name: metadata.version(name) for name in PACKAGES}
 
 
-def timings(benchmarks: Path) -> list[dict[str, Any]]:
-    """Jobs, seconds and peak memory (MiB) by rule, from Snakemake's benchmark files; a job's last run counts."""
+def timings(benchmarks: Path, counted: set[str]) -> list[dict[str, Any]]:
+    """Jobs, seconds and peak memory (MiB) by rule, from Snakemake's benchmark files; a job's last run counts.
+
+    `counted` are files relative to the study: of their rules no others count, which may be of runs that it once had.
+    """
     rows = []
+    rules = {Path(path).parent.name for path in counted}
     for file in sorted(benchmarks.rglob("*.tsv")):
+        if file.parent.name in rules and str(file.relative_to(benchmarks.parent)) not in counted:
+            continue
         run = pd.read_csv(file, sep="\t", na_values="-").iloc[-1]
         rows.append({"rule": file.parent.name, "seconds": float(run["s"]), "max_rss_mib": float(run["max_rss"])})
     if not rows:

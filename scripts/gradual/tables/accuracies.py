@@ -7,7 +7,7 @@ from gradual.errors import InputError
 from gradual.grading import RULES
 from gradual.tables import accuracy_rows, paper, results
 from gradual.tables.accuracy_rows import Line
-from gradual.tables.spec import FACTS, Column, Model, Need, Results, Study, TableSpec
+from gradual.tables.spec import FACTS, ORIGIN, Column, Model, Need, Results, Study, TableSpec
 
 STAGES, ROUNDS = 7, 11
 MAX_ACCURACY, ACCURACY = "Max Accuracy", "Accuracy"  # the paper's names of its cells
@@ -15,9 +15,25 @@ MAJORITY = "Majority answer"
 
 
 def needs_stages(study: Study, model: Model) -> list[Need]:
-    """The facts and the evaluations of the three stages."""
-    stages = study.stages.values()
-    return [Need(FACTS), *(n for s in stages for n in results.evaluated(s))] if model.has(*stages) else []
+    """The facts and the evaluations of the three stages and of their controls."""
+    if not model.has(*study.stages.values()):
+        return []
+    states = [*study.stages.values(), *controls(study, model)]
+    return [Need(FACTS), *(n for state in states for n in results.evaluated(state))]
+
+
+def controls(study: Study, model: Model) -> dict[str, tuple[str, str]]:
+    """The first control of each stage that the model has: its name in the table and the state that it starts from."""
+    first = {
+        "One-Stage": (study.one_stage_controls[:1], ORIGIN),
+        "Two-Stage": (study.two_stage_controls[:1], study.one_stage),
+    }
+    return {
+        run: (f"Control of {stage}: {run}", before)
+        for stage, (runs, before) in first.items()
+        for run in runs
+        if model.has(run)
+    }
 
 
 def needs_rounds(study: Study, model: Model) -> list[Need]:
@@ -41,7 +57,7 @@ def majority_answers(facts: pd.DataFrame, rule: str) -> pd.Series:
 
 
 def build_stages(loaded: Results, study: Study) -> pd.DataFrame:
-    """A row per model and stage, and one of the majority answers.
+    """A row per model and stage, one of the majority answers, and one of the first control of each stage.
 
     `percent` is the accuracy at the chosen epoch; `max_over_epochs_percent` chooses on test itself, as GL does. `gain`
     is over the stage above on the same facts. Epochs are listed by seed.
@@ -57,6 +73,7 @@ def build_stages(loaded: Results, study: Study) -> pd.DataFrame:
                 states, [None, *(s for _, s in states)], printed, [None, *printed], strict=False
             )
         ]
+        lines += [Line(name, run, before) for run, (name, before) in controls(study, model).items()]
         rows += [_majority(loaded, study, key), *accuracy_rows.rows(loaded, study, key, lines)]
     return pd.DataFrame(rows)
 
@@ -115,7 +132,7 @@ _COLUMNS = (
 STAGES_SPEC = TableSpec(
     name="table_07",
     number=STAGES,
-    uses=("one_stage", "two_stage", "choose_on"),
+    uses=("one_stage", "two_stage", "one_stage_controls", "two_stage_controls", "choose_on"),
     caption="Accuracy results obtained using two-stage fine-tuning, one-stage fine-tuning, and without fine-tuning.",
     needs=needs_stages,
     build=build_stages,
@@ -124,8 +141,8 @@ STAGES_SPEC = TableSpec(
         Column("Stage", lambda row: row["name"], right=False),
         *_COLUMNS,
     ),
-    note=f"Gains are over the stage above. Majority answer is each relation's most frequent train answer. "
-    f"{accuracy_rows.NOTE}",
+    note="Gains are over the stage before, those of a control over the state that its stage starts from. Majority answer "
+    f"is each relation's most frequent train answer. {accuracy_rows.NOTE}",
 )
 ROUNDS_SPEC = TableSpec(
     name="table_11",

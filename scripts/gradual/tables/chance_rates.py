@@ -53,6 +53,6 @@ SPEC = TableSpec(
         Column("By chance: %", lambda row: percent(row["chance"])),
     ),
     note="The origin, its train facts. The chance rate holds each fact's answer against the sampled answers to up to 20 "
-    "other such facts of its relation whose answer is another one; "
+    "other such facts of its relation whose answer is another and whose greedy answers do not hold it; "
     "of all, those facts count whose relation has a chance rate, each once.",
 )

@@ -85,5 +85,7 @@ SPEC = TableSpec(
         accuracy_rows.EPOCH,
         accuracy_rows.N,
     ),
-    note=f"Max is over epochs, chosen on the test set itself, as in the paper. {accuracy_rows.NOTE}",
+    note="Accuracies on test in percent, their change in points. Max is over epochs, chosen on the test set itself, as in "
+    "the paper. For one seed the interval is Wilson's, that of the change is for matched pairs (Agresti and Min); for "
+    "several seeds intervals are Student's t over the seeds.",
 )
