@@ -36,7 +36,9 @@ def test_the_default_study_probes_trains_and_evaluates_each_model(planned):
     graph = planned()
     assert graph["pretrain_base"] == 2
     assert trained(graph) == 10 + 2  # the second model runs what the paper ran on it
-    assert graph["probe_facts"] == 6 + 4  # train twice at origin, both stages; of the first model test and train_on, too
+    assert (
+        graph["probe_facts"] == 6 + 4
+    )  # train twice at origin, both stages; of the first model test and train_on, too
     assert graph["evaluate_epochs"] == 11 + 3
     assert graph["write_table"] == 15
 

@@ -37,13 +37,14 @@ def start(folder: Path, log: Path) -> subprocess.Popen:
 
 
 def kill_after_its_first_job_began(run: subprocess.Popen, log: Path, seconds: float) -> None:
+    """Kill a run, its jobs with it, so many seconds after it started its first job; it must not have ended before."""
     deadline = time.monotonic() + 120
     while "Select jobs to execute" not in log.read_text() and run.poll() is None:
         assert time.monotonic() < deadline, log.read_text()[-3000:]
         time.sleep(0.05)
     time.sleep(seconds)
-    if run.poll() is None:
-        os.killpg(run.pid, signal.SIGKILL)
+    assert run.poll() is None, log.read_text()[-3000:]
+    os.killpg(run.pid, signal.SIGKILL)
     run.wait()
 
 
@@ -56,7 +57,7 @@ def test_killed_at_ten_random_moments_it_comes_to_the_same_tables_and_finishes_n
         (folder / "results/tiny/seed0").mkdir(parents=True, exist_ok=True)
         shutil.copy2(finished / "results/tiny/seed0" / name, folder / "results/tiny/seed0" / name)
     shutil.copytree(finished / "results/tiny/seed0/small/base", folder / "results/tiny/seed0/small/base")
-    moments = random.Random(int(os.environ.get("GRADUAL_KILLS", "0"))).sample(range(10, 200), KILLS)
+    moments = random.Random(0).sample(range(10, 150), KILLS)  # tenths of a second
     done: list[set[str]] = []
     for i, tenths in enumerate(moments):
         log = tmp_path / f"killed-{i}.log"
@@ -65,7 +66,7 @@ def test_killed_at_ten_random_moments_it_comes_to_the_same_tables_and_finishes_n
     again = snakemake_in(folder)("--cores", "2", *TINY)
     assert again.returncode == 0, again.stdout[-3000:]
     done.append(finished_outputs(again.stdout))
-    assert sum(map(len, done[:-1])) > 20  # the kills left something to continue from
+    assert sum(map(len, done[:-1])) > 10  # the kills left something to continue from
     for i, outputs in enumerate(done):
         for later in done[i + 1 :]:
             assert not outputs & later

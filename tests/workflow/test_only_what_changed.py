@@ -99,7 +99,7 @@ def test_grading_logic_runs_grading_and_what_follows_and_no_probe_of_the_origin(
     }
 
 
-def test_a_graph_table_alone_is_made_again_when_its_logic_changes(finished):
+def test_the_logic_of_a_table_runs_tables_and_nothing_before_them(finished):
     module = finished / "scripts/gradual/entity_graph.py"
     with edited(module, module.read_text().replace("(1 + len(known))", "(1.0 + len(known))")):
         assert rules(planned(finished)) == TOLD

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from gradual import tables
-from gradual.config import load_config
+from gradual import costs, tables
+from gradual.config import load_config, runs
 from project_copy import ROOT, copy_project, snakemake_in
 from tiny import base_model
 
@@ -59,6 +59,12 @@ def test_add_a_run(user):
     assert "run=round4" in done.stdout
 
 
+def test_the_run_that_is_added_trains_as_the_round_before_it():
+    config = load_config(yaml.safe_load(EXAMPLES["run"]), ROOT / "config.yaml", ROOT / "schemas/config.schema.json")
+    table = runs(config)
+    assert table["round4"].settings == table["round3"].settings
+
+
 def test_the_rule_graph_is_that_of_the_default_study(user):
     drawn = re.search(r"```mermaid\n(.*?)```", README, re.DOTALL)[1]
     edges = set(re.findall(r"(\w+) --> (\w+)", drawn))
@@ -78,6 +84,20 @@ def test_published_tables_are_of_the_config_as_it_is(name):
     file = ROOT / "studies" / f"{name}.yaml"
     overrides = yaml.safe_load(file.read_text()) if file.exists() else {}
     assert published == load_config(overrides, ROOT / "config.yaml", ROOT / "schemas/config.schema.json")
+
+
+@pytest.mark.parametrize("name", REFERENCES)
+def test_published_results_were_made_from_a_commit_as_it_was(name):
+    provenance = json.loads((ROOT / "results/reference" / name / "provenance.json").read_text())
+    assert provenance["git"]["changed"] is False
+    assert set(provenance["code"]) >= {"probe_facts", "train_adapter", "evaluate_epochs", "write_table"}
+
+
+@pytest.mark.parametrize("name", REFERENCES)
+def test_published_costs_are_as_their_numbers_say(name):
+    folder = ROOT / "results/reference" / name
+    seeds = json.loads((folder / "provenance.json").read_text())["config"]["seeds"]
+    assert (folder / "costs.md").read_text() == costs.render(pd.read_csv(folder / "costs.csv"), len(seeds))
 
 
 @pytest.mark.parametrize("name", REFERENCES)

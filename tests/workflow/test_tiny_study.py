@@ -132,3 +132,23 @@ def test_two_runs_of_a_study_at_once_are_refused(finished):
         (finished / "tables.md").rename(finished / RESULTS / "tables.md")
     assert done.returncode != 0
     assert "another Snakemake is at work on results/tiny" in done.stdout
+
+
+def test_while_jobs_of_a_killed_run_are_at_work_no_other_starts(finished):
+    with (finished / RESULTS / ".jobs").open("a") as held:
+        fcntl.flock(held, fcntl.LOCK_SH)  # as every job does
+        (finished / RESULTS / "tables.md").rename(finished / "tables.md")
+        done = snakemake_in(finished)("--cores", "1", *TINY)
+        (finished / "tables.md").rename(finished / RESULTS / "tables.md")
+    assert done.returncode != 0
+    assert "jobs of a Snakemake that was killed are still at work on results/tiny" in done.stdout
+
+
+def test_a_job_holds_its_lock_until_it_ends(finished):
+    """The shell of every job takes it; what the job starts inherits it."""
+    done = snakemake_in(finished)(
+        "results/tiny/tables/table_02.md", "--force", "--printshellcmds", "--cores", "1", *TINY
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
+    with (finished / RESULTS / ".jobs").open("a") as free:
+        fcntl.flock(free, fcntl.LOCK_EX | fcntl.LOCK_NB)
