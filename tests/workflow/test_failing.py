@@ -79,3 +79,18 @@ def test_a_truncated_adapter_is_named_by_the_job_that_reads_it(broken):
     said = run(broken)
     assert "adapter_model.safetensors: cannot be read" in said
     assert "what does not depend on it has gone on." in said
+
+
+def test_a_job_holds_its_lock_while_it_works(broken):
+    (broken / "scripts/collect_tables.py").write_text(
+        "import fcntl, pathlib\n"
+        "try:\n"
+        "    fcntl.flock(open('results/tiny/.jobs', 'a'), fcntl.LOCK_EX | fcntl.LOCK_NB)\n"
+        "    said = 'free'\n"
+        "except OSError:\n"
+        "    said = 'held'\n"
+        "pathlib.Path('results/tiny/tables.md').write_text(said)\n"
+    )
+    done = snakemake_in(broken)("results/tiny/tables.md", *TINY)
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert (broken / "results/tiny/tables.md").read_text() == "held"

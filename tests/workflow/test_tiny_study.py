@@ -142,13 +142,3 @@ def test_while_jobs_of_a_killed_run_are_at_work_no_other_starts(finished):
         (finished / "tables.md").rename(finished / RESULTS / "tables.md")
     assert done.returncode != 0
     assert "jobs of a Snakemake that was killed are still at work on results/tiny" in done.stdout
-
-
-def test_a_job_holds_its_lock_until_it_ends(finished):
-    """The shell of every job takes it; what the job starts inherits it."""
-    done = snakemake_in(finished)(
-        "results/tiny/tables/table_02.md", "--force", "--printshellcmds", "--cores", "1", *TINY
-    )
-    assert done.returncode == 0, done.stdout[-3000:]
-    with (finished / RESULTS / ".jobs").open("a") as free:
-        fcntl.flock(free, fcntl.LOCK_EX | fcntl.LOCK_NB)
