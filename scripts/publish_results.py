@@ -38,20 +38,26 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     names = (layout.tables(), layout.provenance(), layout.costs_csv(), layout.costs_markdown())
     files = [args.results / name for name in names]
-    for file in files:
-        if not file.exists():
-            raise InputError(file, "is missing", "a finished study (make tables)")
+    _require(files)
     shows = read_json(files[1], "a study's provenance")["config"]["tables"]["show"]
     tables = [args.results / layout_of(name_of(shown)) for shown in shows for layout_of in TABLE_FILES]
+    _require(tables)
+    shown = {t.stem: t.read_text(encoding="utf-8") for t in tables if t.suffix == ".md"}
+    readme = with_tables(args.readme.read_text(encoding="utf-8"), args.results.name, shown)
+    for file in [*files, *tables]:
+        with write_atomically(args.reference / file.relative_to(args.results)) as temporary:
+            shutil.copyfile(file, temporary)
     for stale in {*(args.reference / "tables").glob("*")} - {
         args.reference / t.relative_to(args.results) for t in tables
     }:
         stale.unlink()
-    for file in [*files, *tables]:
-        with write_atomically(args.reference / file.relative_to(args.results)) as temporary:
-            shutil.copyfile(file, temporary)
-    shown = {t.stem: t.read_text(encoding="utf-8") for t in tables if t.suffix == ".md"}
-    write_text(with_tables(args.readme.read_text(encoding="utf-8"), args.results.name, shown), args.readme)
+    write_text(readme, args.readme)
+
+
+def _require(files: list[Path]) -> None:
+    for file in files:
+        if not file.exists():
+            raise InputError(file, "is missing", "a finished study (make tables)")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from gradual.config import Config, Run, runs, states_needed
 from gradual.errors import InputError
 from gradual.files import read_json
 from gradual.tables.markdown import count, number
-from gradual.tables.spec import ACCURACY, CATEGORIES, ORIGIN, SELECTION, Need
+from gradual.tables.spec import ACCURACY, CATEGORIES, CHANCE, ORIGIN, PROBE_GRADES, SELECTION, Need
 
 COUNTED = ("prompts", "prompt_tokens", "answer_tokens", "computed_tokens")
 
@@ -69,6 +69,8 @@ def with_what_they_stand_on(needs: list[Need], table: dict[str, Run]) -> list[Ne
         if need in found:
             continue
         found[need] = None
+        if need.kind in (CHANCE, PROBE_GRADES):
+            waiting.append(Need(CATEGORIES, need.state, need.probe, need.split))
         if need.state not in table:
             continue
         run = table[need.state]

@@ -151,7 +151,26 @@ def test_longer_training_overfits():
     assert claim.paper == pytest.approx(-0.0224)
     assert "at the end of 25 epochs against 10" in claim.text
     turned = claimed(study=whole_study(longer={"stage1_25": 25, RUN1: 10}))["longer"]
-    assert turned.effect == claim.effect
+    assert turned.effect == claim.effect and turned.paper == claim.paper
+
+
+@pytest.mark.parametrize(
+    ("lengths", "printed"),
+    [
+        ({RUN1: 10, "stage1_25": 25}, 30.50 - 32.74),
+        ({RUN1: 10, "stage1_25": 20}, 30.73 - 32.74),
+        ({RUN1: 15, "stage1_25": 25}, 30.50 - 31.21),
+        ({"stage1_25": 20, "random": 10, RUN1: 15}, 30.73 - 32.74),  # in any order
+        ({RUN1: 10, "stage1_25": 40}, None),
+        ({RUN1: 3, "stage1_25": 25}, None),
+        ({RUN1: 3, "random": 10, "stage1_25": 40}, None),  # the paper has a length between them only
+    ],
+)
+def test_beside_longer_training_stand_the_papers_numbers_of_the_same_lengths(lengths, printed):
+    claim = claimed(study=whole_study(longer=lengths))["longer"]
+    order = sorted(lengths.values())
+    assert f"at the end of {order[-1]} epochs against {order[0]}" in claim.text
+    assert claim.paper == (None if printed is None else pytest.approx(printed / 100))
 
 
 def test_the_best_strategy_is_held_against_the_best_other():
@@ -176,6 +195,7 @@ def test_stage_2_adds_a_share_of_what_stage_1_added():
     # HighlyKnown at origin 2, stage1 4, strategy5 5, train_on 3.
     assert claim.effect.value == (5 - 4) / (4 - 2)
     assert claim.control_effect.value == (3 - 4) / (4 - 2)
+    assert claim.text == "Stage 2 adds to HighlyKnown (share of what stage 1 added; 24% in the paper)"
     assert claim.net.value == 1
     assert claim.paper == pytest.approx(0.2403, abs=1e-4)
     # Ten facts drawn from ten: some draws have no growth in stage 1, so there is no interval.
@@ -314,7 +334,7 @@ def test_effects_over_seeds_have_students_interval():
     ("missing", "dropped"),
     [
         ("stage1_25", {"longer"}),
-        ("strategy4", {"best"}),
+        ("strategy4", {"best", "keeps"}),
         ("round3", {"round"}),
         ("replay10", set()),
         ("train_on", set()),
@@ -341,8 +361,8 @@ def test_a_run_that_the_model_lacks_takes_its_claims_along(missing, dropped):
         ({"longer": {}}, {"longer"}),
         ({"longer": {RUN1: 10}}, {"longer"}),
         ({"strategies": ()}, {"best", "keeps"}),
-        ({"strategies": (RUN2,)}, {"best"}),
-        ({"strategies": ("strategy4",)}, {"best"}),
+        ({"strategies": (RUN2,)}, {"best", "keeps"}),
+        ({"strategies": ("strategy4",)}, {"best", "keeps"}),
         ({"rounds": ()}, {"round"}),
     ],
 )
@@ -351,6 +371,8 @@ def test_what_the_study_does_not_have_takes_its_claims_along(other, dropped):
     needs = tables.TABLES["claims"].needs(study, study.models["m"])
     made = {key: value for key, value in whole_results().items() if key[2] in needs}
     assert set(claimed(made, study)) == set(KEYS) - dropped
+    # How the origin knows the test facts is asked for strategies alone: for "keeps".
+    assert (Need(CATEGORIES, ORIGIN, 0, "test") in needs) == ("keeps" not in dropped)
 
 
 def test_without_controls_claims_stand_alone():

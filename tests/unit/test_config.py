@@ -116,6 +116,19 @@ def test_studies_are_well_formed(path):
     assert study["study"] == path.stem
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "studies").glob("*.yaml")), ids=lambda path: path.stem)
+def test_studies_have_what_the_tables_that_they_show_are_about(path):
+    study = load(yaml.safe_load(path.read_text(encoding="utf-8")))
+    for shown in study["tables"]["show"]:
+        assert tables.needs(tables.name_of(shown), study)
+
+
+def test_the_symbol_of_an_element_is_not_right_within_another_word():
+    study = load(yaml.safe_load((ROOT / "studies" / "elements.yaml").read_text(encoding="utf-8")))
+    right = grading.RULES[study["scoring"]]
+    assert right("H", "H") and right("it is H.", "H") and not right("He", "H")
+
+
 def test_the_default_study_is_config_yaml_which_names_every_key():
     default = yaml.safe_load(DEFAULT.read_text(encoding="utf-8"))
     for model in default["models"].values():  # the two keys that it leaves out where they are null
@@ -200,6 +213,7 @@ MALFORMED = {
     "temperature of zero": ({"probe": {"temperature": 0}}, "probe.temperature", "0; expected a number, more than 0"),
     "top_k of zero": ({"probe": {"top_k": 0}}, "probe.top_k", "an integer, at least 1"),
     "share above one": ({"corpus": {"contested": 1.5}}, "corpus.contested", "at most 1"),
+    "two retests": ({"probe": {"retests": 2}}, "probe.retests", "2; expected an integer, at least 0 and at most 1"),
     "batch of zero": ({"training": {"batch": 0}}, "training.batch", "at least 1"),
     "unknown scoring": ({"scoring": "f1"}, "scoring", "substring or case_sensitive or word_boundary or exact"),
     "unknown table": ({"tables": {"show": [2, 13]}}, "tables.show[1]", "13; expected 2 or 3 or 4 or 5"),

@@ -89,6 +89,44 @@ def test_table_7_over_seeds():
     assert frame.loc["One-Stage", "max_over_epochs_percent"] == pytest.approx(35)
 
 
+def test_below_the_stages_of_table_7_stand_their_controls():
+    frame = whole("table_07").set_index("name")
+    controls = ["Control of One-Stage: random", "Control of Two-Stage: train_on"]
+    assert list(frame.index) == ["Majority answer", "Origin", "One-Stage", "Two-Stage", *controls]
+    assert list(frame.loc[controls, "percent"]) == pytest.approx([30, 60])
+    # The first over the origin, the second over stage 1.
+    assert of(frame.loc[controls[0]], "gain_points") == pytest.approx(paired("1110000000", "1100100000"))
+    assert of(frame.loc[controls[1]], "gain_points") == pytest.approx(paired("1101100000", "1111100100"))
+    assert frame.loc[controls, ["paper_percent", "paper_gain_points"]].isna().all(axis=None)
+    stages_alone = whole("table_07", one_stage_controls=(), two_stage_controls=()).set_index("name")
+    assert frame.iloc[:4].equals(stages_alone[frame.columns])  # whose own rows stay as they were
+
+
+def test_the_controls_of_table_7_over_seeds():
+    made = evaluation({"random": {1: "1111110000"}, "train_on": {1: "1101100000"}}, seed=1)
+    frame = whole("table_07", (0, 1), made).set_index("name")
+    for control, gains in (("One-Stage: random", [0, 30]), ("Two-Stage: train_on", [20, 0])):
+        expected = statistics.mean_interval(gains)
+        row = frame.loc[f"Control of {control}"]
+        limited = [expected.value, max(expected.low, -100), min(expected.high, 100)]
+        assert of(row, "gain_points") == pytest.approx(limited) and pd.isna(row["mcnemar_p"])
+
+
+@pytest.mark.parametrize(
+    ("other", "controls"),
+    [
+        ({"runs": (RUN1, RUN2, "train_on")}, ["Two-Stage: train_on"]),
+        ({"runs": (RUN1, RUN2, "random")}, ["One-Stage: random"]),
+        ({"runs": (RUN1, RUN2)}, []),
+        ({"one_stage_controls": ("strategy1", "random")}, ["One-Stage: strategy1", "Two-Stage: train_on"]),  # the first
+        ({"one_stage_controls": ("absent", "random")}, ["Two-Stage: train_on"]),  # the second does not stand in for it
+        ({"one_stage_controls": (), "two_stage_controls": ()}, []),
+    ],
+)
+def test_a_control_that_is_not_there_has_no_row_in_table_7(other, controls):
+    assert list(whole("table_07", **other)["name"][4:]) == [f"Control of {control}" for control in controls]
+
+
 def test_table_7_refuses_results_that_disagree():
     made = evaluation(STAGES)
     with pytest.raises(InputError, match=r"chosen\.json, key 'chosen_on'.*'dev'; expected 'test'"):

@@ -113,7 +113,7 @@ STAGES = (ORIGIN, RUN1, RUN2)
         ("table_04", MODELS, {FACTS_NEED, AGAIN, *categories(ORIGIN)}),
         ("table_05", MODELS[:2], {FACTS_NEED, *categories(ORIGIN, RUN1)}),
         ("table_06", MODELS[:1], evaluated(*LONGER)),
-        ("table_07", MODELS[:2], {FACTS_NEED, *evaluated(*STAGES)}),
+        ("table_07", MODELS[:2], {FACTS_NEED, *evaluated(*STAGES, "random", "train_on")}),
         ("table_08", MODELS[:1], evaluated(RUN1, *STRATEGIES)),
         ("table_09", MODELS[:1], {FACTS_NEED, TEST, *evaluated(RUN1, *STRATEGIES)}),
         ("table_10", MODELS[:2], {FACTS_NEED, *categories(*STAGES)}),
@@ -138,10 +138,18 @@ def test_needs_of_each_table(name, models, expected):
 
 def test_the_claims_need_what_a_model_has():
     found = tables.needs("claims", CONFIG)
-    both = {FACTS_NEED, AGAIN, TEST, Need(SELECTION, RUN1), *categories(*STAGES), *evaluated(*STAGES)}
+    both = {FACTS_NEED, AGAIN, Need(SELECTION, RUN1), *categories(*STAGES), *evaluated(*STAGES)}
     assert set(found["other"]) == both and tuple(found) == MODELS[:2]
     others = {*STRATEGIES, *LONGER, "round3", "random", "train_on"}
-    assert set(found["qwen2"]) == both | evaluated(*others) | categories("train_on")
+    assert set(found["qwen2"]) == both | {TEST} | evaluated(*others) | categories("train_on")
+
+
+def test_table_7_needs_the_first_control_of_each_stage_where_the_model_has_it():
+    assert set(tables.needs("table_07", CONFIG)["other"]) == {FACTS_NEED, *evaluated(*STAGES)}
+    controls = {"one_stage": ["strategy1", "random"], "two_stage": []}
+    found = tables.needs("table_07", changed("tables", "controls", value=controls))
+    assert set(found["qwen2"]) == {FACTS_NEED, *evaluated(*STAGES, "strategy1")}
+    assert set(found["other"]) == {FACTS_NEED, *evaluated(*STAGES)}
 
 
 def test_every_table_reads_no_more_than_it_needs():
@@ -270,7 +278,10 @@ def test_the_study_is_read_from_the_config():
         (changed("tables", "replay", value=[RUN2]), {"replay"}),
         (changed("tables", "longer", value=[RUN1]), {"table_06", "claims"}),
         (changed("tables", "strategies", value=[RUN2]), {"table_08", "table_09", "claims"}),
-        (changed("tables", "controls", value={"one_stage": [], "two_stage": ["train_on"]}), {"controls", "claims"}),
+        (
+            changed("tables", "controls", value={"one_stage": [], "two_stage": ["train_on"]}),
+            {"table_07", "controls", "claims"},
+        ),
         (changed("probe", "retests", value=0), {"table_03", "claims"}),
         (changed("choose_on", value="test"), set(tables.TABLES) - {"table_02", "table_04", "chance"}),
         (
@@ -357,7 +368,14 @@ def test_cells_of_one_seed_read_back_from_the_csv(tmp_path):
         write_table.main(arguments(tmp_path, name, whole_study()))
     header, _, *body = cells((tmp_path / layout.table_markdown("table_07")).read_text())
     epoch = header.index("Ours: chosen epoch")
-    assert [row[epoch] for row in body] == ["–", "0", "1", "1"]
+    assert [(row[1], row[epoch]) for row in body] == [
+        ("Majority answer", "–"),
+        ("Origin", "0"),
+        ("One-Stage", "1"),
+        ("Two-Stage", "1"),
+        ("Control of One-Stage: random", "1"),
+        ("Control of Two-Stage: train_on", "1"),
+    ]
     header, _, row = cells((tmp_path / layout.table_markdown("table_05")).read_text())
     assert [row[i] for i, name in enumerate(header) if name == "p"] == ["1.000", "1.000"]
 
