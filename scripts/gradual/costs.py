@@ -112,6 +112,7 @@ def table(found: list[dict[str, Any]], root: Path, labels: dict[str, str]) -> pd
 
 def render(frame: pd.DataFrame, seeds: int) -> str:
     """The table as Markdown."""
+    frame = frame.fillna({"work": ""})  # as the CSV has it that the frame may come from
     headers = ["Model", "State", "Work", "Jobs", "Prompts", "Prompt tokens", "Answer tokens", "Computed", "Seconds"]
     body = [
         [row["label"], row["state"], row["work"], count(row["jobs"])]
