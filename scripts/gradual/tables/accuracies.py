@@ -116,19 +116,6 @@ def build_rounds(loaded: Results, study: Study) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-_COLUMNS = (
-    accuracy_rows.PAPER,
-    accuracy_rows.PAPER_GAIN,
-    accuracy_rows.MAX,
-    accuracy_rows.CHOSEN,
-    accuracy_rows.INTERVAL,
-    accuracy_rows.GAIN,
-    accuracy_rows.GAIN_INTERVAL,
-    accuracy_rows.MCNEMAR,
-    accuracy_rows.EPOCH,
-    accuracy_rows.N,
-)
-
 STAGES_SPEC = TableSpec(
     name="table_07",
     number=STAGES,
@@ -139,7 +126,7 @@ STAGES_SPEC = TableSpec(
     columns=(
         accuracy_rows.MODEL,
         Column("Stage", lambda row: row["name"], right=False),
-        *_COLUMNS,
+        *accuracy_rows.BESIDE_THE_PAPER,
     ),
     note="Gains are over the stage before, those of a control over the state that its stage starts from. Majority answer "
     f"is each relation's most frequent train answer. {accuracy_rows.NOTE}",
@@ -151,6 +138,10 @@ ROUNDS_SPEC = TableSpec(
     caption="Accuracy results for one-stage, two-stage, and multi-round fine-tuning.",
     needs=needs_rounds,
     build=build_rounds,
-    columns=(accuracy_rows.MODEL, Column("Round", lambda row: row["name"], right=False), *_COLUMNS),
+    columns=(
+        accuracy_rows.MODEL,
+        Column("Round", lambda row: row["name"], right=False),
+        *accuracy_rows.BESIDE_THE_PAPER,
+    ),
     note=f"Gains are over the round above. {accuracy_rows.NOTE}",
 )

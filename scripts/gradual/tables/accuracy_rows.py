@@ -112,6 +112,9 @@ GAIN_INTERVAL = Column("Ours: 95% interval of the gain", lambda row: points(row,
 MCNEMAR = Column("Ours: McNemar p", lambda row: probability(row["mcnemar_p"]))
 EPOCH = Column("Ours: chosen epoch", lambda row: _epochs(row["epoch"]))
 N = Column("Ours: n", lambda row: count(row["n"]))
+# Our columns of a row, and those with the paper's before them.
+OURS = (CHOSEN, INTERVAL, GAIN, GAIN_INTERVAL, MCNEMAR, EPOCH, N)
+BESIDE_THE_PAPER = (PAPER, PAPER_GAIN, MAX, *OURS)
 
 NOTE = (
     "Accuracies on test in percent, gains in points. Max over epochs is the paper's way: the epoch is chosen on the test "

@@ -78,15 +78,6 @@ def build_replay(loaded: Results, study: Study) -> pd.DataFrame:
 
 
 _TRAINED = Column("Facts trained on", lambda row: count(row["trained_on"]))
-_ACCURACY = (
-    accuracy_rows.CHOSEN,
-    accuracy_rows.INTERVAL,
-    accuracy_rows.GAIN,
-    accuracy_rows.GAIN_INTERVAL,
-    accuracy_rows.MCNEMAR,
-    accuracy_rows.EPOCH,
-    accuracy_rows.N,
-)
 
 CONTROLS_SPEC = TableSpec(
     name="controls",
@@ -100,7 +91,7 @@ CONTROLS_SPEC = TableSpec(
         Column("Stage", lambda row: row["stage"], right=False),
         Column("Run", lambda row: row["name"], right=False),
         _TRAINED,
-        *_ACCURACY,
+        *accuracy_rows.OURS,
         Column("The stage over this control", lambda row: number(row["stage_over_control_points"], "+.2f")),
         Column("95% interval of that", lambda row: accuracy_rows.points(row, "stage_over_control_points")),
     ),
@@ -118,7 +109,7 @@ REPLAY_SPEC = TableSpec(
         Column("Run", lambda row: row["name"], right=False),
         Column("Replay ratio", lambda row: f"{row['ratio']:g}"),
         _TRAINED,
-        *_ACCURACY,
+        *accuracy_rows.OURS,
     ),
     note=f"Gains are over One-Stage. {accuracy_rows.NOTE}",
 )

@@ -115,16 +115,7 @@ OVERALL_SPEC = TableSpec(
     columns=(
         accuracy_rows.MODEL,
         Column("Strategy", lambda row: row["name"], right=False),
-        accuracy_rows.PAPER,
-        accuracy_rows.PAPER_GAIN,
-        accuracy_rows.MAX,
-        accuracy_rows.CHOSEN,
-        accuracy_rows.INTERVAL,
-        accuracy_rows.GAIN,
-        accuracy_rows.GAIN_INTERVAL,
-        accuracy_rows.MCNEMAR,
-        accuracy_rows.EPOCH,
-        accuracy_rows.N,
+        *accuracy_rows.BESIDE_THE_PAPER,
     ),
     note=f"Gains are over One-Stage. {accuracy_rows.NOTE}",
 )
