@@ -10,7 +10,7 @@ ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "scripts"))
 
 from gradual import config as study
-from gradual import costs, failures, layout, tables
+from gradual import costs, failures, gpus, layout, tables
 from gradual.errors import InputError
 from gradual.fingerprint import code_fingerprint
 
@@ -22,10 +22,6 @@ except InputError as error:
     raise WorkflowError(str(error))
 
 RUNS = study.runs(STUDY)
-RUNS_BY_EPOCHS = {
-    epochs: [name for name, run in RUNS.items() if run.settings["epochs"] == epochs]
-    for epochs in sorted({run.settings["epochs"] for run in RUNS.values()})
-}
 SEEDS = STUDY["seeds"]
 MODELS = STUDY["models"]
 PROBE = STUDY["probe"]
@@ -35,6 +31,15 @@ RESULTS = f"results/{STUDY['study']}"
 # Jobs of different models, seeds and runs go side by side; what cores remain is shared among them.
 PRETRAINING_THREADS = max(1, (workflow.cores or 1) // (len(MODELS) * len(SEEDS)))
 THREADS = max(1, PRETRAINING_THREADS // max(1, len({work["state"] for work in WORKS} & set(RUNS))))
+
+# Where jobs run, for a machine without a scheduler; a profile says otherwise by set-resources. No result depends on it.
+GPU = min(1, len(gpus.here()))
+ENGINE_RESOURCES = {
+    "python": {"transformers": "python", "vllm": ".venv-probe/bin/python"}[PROBE["engine"]],
+    "gpu": GPU,
+    "gpu_memory_percent": 90,
+    "max_model_length": 0,
+}
 
 # The scripts whose code the results come from.
 CODED = (
@@ -154,14 +159,6 @@ def adapter_files(folders):
     return [f"{folder}/{name}" for folder in folders for name in ("adapter_model.safetensors", "adapter_config.json")]
 
 
-def epoch_folders(run, epochs):
-    return [of_model(f"{run}/epochs/epoch-{epoch:02}") for epoch in range(1, epochs + 1)]
-
-
-def epochs_of(run):
-    return epoch_folders(run, RUNS[run].settings["epochs"])
-
-
 def beneath(run):
     """The states whose adapters are merged into the weights beneath a run's own adapter."""
     return study.adapter_chain(RUNS, run)[:-1]
@@ -226,7 +223,9 @@ def state_adapters(wildcards):
 
 
 def evaluated_epochs(wildcards):
-    return [] if wildcards.state == "origin" else epochs_of(wildcards.state)
+    """The handle of the epochs that are evaluated, in a list; empty for the origin."""
+    handle = of_run("epochs/epochs.json")
+    return [] if wildcards.state == "origin" else expand(handle, run=wildcards.state, allow_missing=True)
 
 
 def evaluated_beneath(wildcards):

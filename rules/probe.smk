@@ -16,6 +16,8 @@ rule probe_facts:
     conda:
         "../envs/study.yaml"
     threads: THREADS
+    resources:
+        **ENGINE_RESOURCES,
     params:
         adapters=lambda wildcards: expand(state_adapters(wildcards), **wildcards),
         settings=as_json({k: PROBE[k] for k in ("prompts", "exemplar_split", "shards", *ANSWERING)}),
@@ -23,9 +25,11 @@ rule probe_facts:
         dtype=dtype,
         code=code("probe_facts"),
     shell:
-        "python scripts/probe_facts.py --base {input.base} --adapters {params.adapters} --facts {input.facts}"
+        "{resources.python} scripts/probe_facts.py --base {input.base} --adapters {params.adapters} --facts {input.facts}"
         " --settings {params.settings:q} {params.sampling:q} --dtype {params.dtype} --seed {wildcards.seed}"
         " --state {wildcards.state} --split {wildcards.split} --probe {wildcards.probe} --shard {wildcards.shard}"
+        " --gpus {resources.gpu} --memory-percent {resources.gpu_memory_percent}"
+        " --max-model-length {resources.max_model_length}"
         " --generations {output.generations} --usage {output.usage} 2> {log}"
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from gradual.base_model import digest, pretrain, write_handle
+from gradual.base_model import pretrain, write_handle
 from gradual.errors import report
-from gradual.files import read_parquet, write_csv
+from gradual.files import digest, read_parquet, write_csv
 
 log = logging.getLogger("gradual")
 

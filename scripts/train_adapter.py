@@ -13,12 +13,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from gradual.base_model import digest, load_model, load_tokenizer
+from gradual.adapters import ADAPTER_FILES, write_epochs
+from gradual.base_model import load_model, load_tokenizer
 from gradual.errors import report
 from gradual.facts import read_facts
-from gradual.files import read_parquet, write_csv
+from gradual.files import digest, read_parquet, write_csv
 from gradual.prompts import seeded
-from gradual.training import ADAPTER_FILES, attach_adapter, copy_adapter, examples, train_adapter
+from gradual.training import attach_adapter, examples, train_adapter
 
 log = logging.getLogger("gradual")
 
@@ -38,13 +39,13 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--code", required=True, help="fingerprint of the code: other code resumes no checkpoint")
     parser.add_argument("--loss", type=Path, required=True)
-    parser.add_argument("--epochs", type=Path, nargs="+", required=True, help="the adapter folder of each epoch")
+    parser.add_argument("--epochs", type=Path, required=True, help="handle of the epochs; their adapters go beside it")
     args = parser.parse_args(argv)
     parents = [*args.merge, *([args.parent] if args.parent else [])]
     inputs = [args.base, args.selection, *(folder / name for folder in parents for name in ADAPTER_FILES)]
     settings = (args.settings, args.replay_ratio, args.format, args.dtype, args.seed, args.code)
     key = sha256(repr((settings, [*map(digest, inputs)])).encode())
-    folder = args.epochs[0].parent / f"checkpoints-{key.hexdigest()[:16]}"
+    folder = args.epochs.parent / f"checkpoints-{key.hexdigest()[:16]}"
     texts, trained, pool = examples(
         read_parquet(args.selection, "a selection of facts", ("fact_id", "role")), read_facts(args.facts)
     )
@@ -66,10 +67,9 @@ def main(argv: list[str] | None = None) -> None:
         folder,
     )
     if int(os.environ.get("RANK", "0")) == 0:
-        for checkpoint, target in zip(checkpoints, args.epochs, strict=True):
-            copy_adapter(checkpoint, target)
         columns = ["step", "epoch", "loss", "learning_rate", "grad_norm"]
         write_csv(pd.DataFrame(losses)[columns], args.loss)
+        write_epochs(args.epochs, checkpoints)
         shutil.rmtree(folder)
 
 

@@ -4,9 +4,8 @@ import argparse
 import json
 from pathlib import Path
 
-from gradual.base_model import digest
 from gradual.errors import report
-from gradual.files import write_json
+from gradual.files import digest, write_json
 from gradual.provenance import git_state, hardware, packages, timings
 
 

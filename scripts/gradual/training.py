@@ -1,7 +1,6 @@
 """LoRA fine-tuning of a state on selected facts, through peft and the transformers Trainer."""
 
 import os
-import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,12 +9,11 @@ from typing import Any
 
 import pandas as pd
 
-from gradual.base_model import with_adapter
+from gradual.adapters import with_adapter
 from gradual.errors import InputError
 from gradual.selection import REPLAY, TRAIN, epoch_order, replay_size
 
 IGNORED = -100  # label of tokens without loss
-ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 
 
 @dataclass(frozen=True)
@@ -201,12 +199,3 @@ def train_adapter(
     if len(checkpoints) != settings["epochs"]:
         raise InputError(folder, f"{len(checkpoints)} checkpoints", f"one per epoch ({settings['epochs']})")
     return checkpoints, [entry for entry in trainer.state.log_history if "loss" in entry]
-
-
-def copy_adapter(source: Path, target: Path) -> None:
-    """Copy an adapter's files, each whole or not at all."""
-    from gradual.files import write_atomically
-
-    for name in ADAPTER_FILES:
-        with write_atomically(target / name) as temporary:
-            shutil.copyfile(source / name, temporary)

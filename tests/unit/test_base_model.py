@@ -4,6 +4,7 @@ import shutil
 import pytest
 
 from damage import contents, copy_of, cut, edit_json, edit_weights, halve, replace_by_text
+from gradual.adapters import with_adapter
 from gradual.base_model import (
     fetch_base,
     load_model,
@@ -11,7 +12,6 @@ from gradual.base_model import (
     model_folder,
     pack,
     pretrain,
-    with_adapter,
 )
 from gradual.errors import InputError
 from gradual.training import attach_adapter

@@ -15,6 +15,7 @@ import yaml
 
 from damage import contents, copy_of, cut, drop_column, edit_json, edit_weights, halve, replace_by_text, scratch
 from gradual import errors, files
+from gradual.adapters import epoch_folder
 from gradual.base_model import load_model
 from gradual.engines.interface import GENERATION_COLUMNS
 from gradual.errors import InputError, remedy, report
@@ -248,10 +249,20 @@ def probe(handle, inputs, out, *adapters, **settings):
 
 def evaluate(handle, inputs, out, *adapters):
     importlib.import_module("evaluate_epochs").main(
-        ["--base", str(handle), "--epochs", *map(str, adapters), "--facts", str(inputs / "facts.parquet")]
+        ["--base", str(handle), "--epochs", str(epochs(out, *adapters)), "--facts", str(inputs / "facts.parquet")]
         + ["--probe", json.dumps(PROBE), "--settings", json.dumps(CONFIG["evaluation"]), "--dtype", "float32"]
         + ["--generations", str(out / "generations.parquet"), "--usage", str(out / "usage.json")]
     )
+
+
+def epochs(out, *adapters):
+    """The handle of epochs whose adapters are these, broken or not."""
+    handle = out.parent / f"{out.name}-epochs" / "epochs.json"
+    for epoch, adapter in enumerate(adapters, 1):
+        shutil.copytree(adapter, epoch_folder(handle, epoch), dirs_exist_ok=True)
+    handle.parent.mkdir(parents=True, exist_ok=True)
+    handle.write_text(json.dumps({str(epoch): {} for epoch in range(1, len(adapters) + 1)}))
+    return handle
 
 
 def train(handle, inputs, out, *parents, **settings):
@@ -260,13 +271,13 @@ def train(handle, inputs, out, *parents, **settings):
         + ["--facts", str(inputs / "facts.parquet"), "--selection", str(inputs / "selection.parquet")]
         + ["--settings", json.dumps(TRAINING | settings), "--replay-ratio", "0", "--format", "plain"]
         + ["--dtype", "float32", "--run", "stage1", "--seed", "0", "--code", "x"]
-        + ["--loss", str(out / "loss.csv"), "--epochs", str(out / "epoch1")]
+        + ["--loss", str(out / "loss.csv"), "--epochs", str(out / "epochs.json")]
     )
 
 
 def choose(adapter, inputs, out):
     importlib.import_module("choose_epoch").main(
-        ["--accuracy", str(inputs / "accuracy.csv"), "--split", "dev", "--epochs", str(adapter)]
+        ["--accuracy", str(inputs / "accuracy.csv"), "--split", "dev", "--epochs", str(epochs(out, adapter))]
         + ["--adapter", str(out / "adapter"), "--chosen", str(out / "chosen.json")]
     )
 
@@ -276,7 +287,7 @@ def test_models_and_adapters_that_are_whole_are_used(handle, adapter, inputs, ou
     probe(handle, inputs, out, adapter)
     evaluate(handle, inputs, out / "evaluation", adapter)
     train(handle, inputs, out, adapter)
-    choose(out / "epoch1", inputs, out)
+    choose(out / "epoch-01", inputs, out)
     assert {"generations.parquet", "usage.json", "loss.csv", "chosen.json", "adapter/adapter_model.safetensors"} <= set(
         contents(out)
     )
@@ -380,7 +391,7 @@ def test_a_loss_that_is_not_finite_is_named_and_no_adapter_is_left(handle, input
     ):
         train(handle, inputs, out, learning_rate=1e30, epochs=3)
     assert not [name for name in contents(out) if not name.startswith("checkpoints-")]  # for a training that resumes
-    assert not any(path.name == "epoch1" for path in out.iterdir())
+    assert not any(path.name in ("epochs.json", "epoch-01") for path in out.iterdir())
 
 
 # --- impossible selections -----------------------------------------------------------------------------------------

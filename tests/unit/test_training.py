@@ -3,6 +3,7 @@ import shutil
 import pandas as pd
 import pytest
 
+from gradual.adapters import copy_adapter
 from gradual.base_model import load_model, load_tokenizer
 from gradual.errors import InputError
 from gradual.training import (
@@ -11,7 +12,6 @@ from gradual.training import (
     Example,
     accumulation,
     attach_adapter,
-    copy_adapter,
     examples,
     pad,
     tokenize,

@@ -111,7 +111,7 @@ def test_the_learning_rate_of_stage_2_runs_what_is_below_it(finished):
         "WeaklyKnown]}, replay: {category: WeaklyKnown & Unknown, ratio: 0.2}, adapter: merge, learning_rate: 1.0e-4}}"
     )
     jobs = planned(finished, config=second)
-    assert {"train_adapter_2_epochs", "evaluate_epochs", "probe_facts"} <= rules(jobs)
+    assert {"train_adapter", "evaluate_epochs", "probe_facts"} <= rules(jobs)
     assert wildcard(jobs, "run") | wildcard(jobs, "state") == {"strategy5", "round3"}
 
 

@@ -9,10 +9,12 @@ seeded by (fact, prompt, sample): the tree gives exactly the answers that sampli
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from gradual.adapters import merge_adapter
 from gradual.engines.interface import Answer, Answered, Decoding, Prompt, Usage
 from gradual.errors import InputError
 from gradual.prompts import seeded
@@ -126,7 +128,12 @@ class TransformersEngine:
         self.model, self.tokenizer, self.special_tokens = model.eval(), tokenizer, special_tokens
         self.batch_tokens, self.wave_tokens = batch_tokens, wave_tokens
         self.usage = Usage()
-        self._texts: dict[tuple[int, ...], str] = {}
+        self._weights = {name: parameter.data for name, parameter in model.named_parameters()}
+
+    def use(self, adapter: Path) -> None:
+        for name, parameter in self.model.named_parameters():  # merging replaces the data, and changes none in place
+            parameter.data = self._weights[name]
+        self.model = merge_adapter(self.model, adapter).eval()
 
     def answer(
         self,
