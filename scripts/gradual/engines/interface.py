@@ -20,6 +20,7 @@ class Decoding:
     temperature: float = 1.0
     top_k: int = 0
     seed: int = 0
+    repetition_penalty: float = 1.0  # of tokens in the prompt or the answer so far; 1 for none
 
 
 @dataclass(frozen=True)
