@@ -2,6 +2,8 @@
 # make changed  what would run now, and why, in words
 # make test     the tests
 # All set up .venv first, once. Other studies: make tables STUDY=entity_questions_small
+# make setup-controller   an environment without torch, for where jobs are only submitted, as .venv-controller
+# make envs     the conda files in envs/, after a change of a lock
 
 PYTHON ?= python3
 STUDY ?= default
@@ -9,7 +11,7 @@ BIN := .venv/bin
 CONFIG := $(if $(filter default,$(STUDY)),,--configfile studies/$(STUDY).yaml)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: tables changed test setup lint publish clean
+.PHONY: tables changed test setup setup-controller envs lint publish clean
 
 tables: setup
 	snakemake --cores all $(CONFIG)
@@ -27,12 +29,19 @@ lint: setup
 	snakefmt --check Snakefile rules
 
 setup: .venv/ready
+setup-controller: .venv-controller/ready
 
-.venv/ready: envs/requirements.lock
+.venv/ready: envs/controller.lock envs/train.lock
+.venv-controller/ready: envs/controller.lock
+
+%/ready:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
-	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --requirement envs/requirements.lock
+	$(PYTHON) -m venv $*
+	$*/bin/pip install --quiet $(addprefix --requirement=,$^)
 	@touch $@
+
+envs: setup
+	python scripts/write_conda_files.py
 
 # Copy a finished study's tables to where the repository keeps them.
 publish: setup

@@ -5,6 +5,7 @@ import json
 import sys
 
 from snakemake.exceptions import WorkflowError
+from snakemake.settings.types import DeploymentMethod
 
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "scripts"))
@@ -33,9 +34,15 @@ PRETRAINING_THREADS = max(1, (workflow.cores or 1) // (len(MODELS) * len(SEEDS))
 THREADS = max(1, PRETRAINING_THREADS // max(1, len({work["state"] for work in WORKS} & set(RUNS))))
 
 # Where jobs run, for a machine without a scheduler; a profile says otherwise by set-resources. No result depends on it.
-GPU = min(1, len(gpus.here()))
+# Snakemake by itself counts no GPUs: here, jobs side by side ask for no more than there are, and one job is given no more.
+GPUS = len(gpus.here())
+if GPUS and workflow.is_main_process and workflow.nodes is None and "gpu" not in workflow.global_resources:
+    workflow.register_resource("gpu", GPUS)
+GPU = min(1, GPUS)
+CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method  # a job's `python` is then its own
+ENGINE_ENVIRONMENT = {"transformers": "../envs/train.yaml", "vllm": "../envs/probe.yaml"}[PROBE["engine"]]
 ENGINE_RESOURCES = {
-    "python": {"transformers": "python", "vllm": ".venv-probe/bin/python"}[PROBE["engine"]],
+    "python": ".venv-probe/bin/python" if PROBE["engine"] == "vllm" and not CONDA else "python",
     "gpu": GPU,
     "gpu_memory_percent": 90,
     "max_model_length": 0,

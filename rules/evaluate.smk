@@ -15,7 +15,7 @@ rule evaluate_epochs:
     benchmark:
         of_study(layout.evaluation_benchmark("{seed}", "{model}", "{state}"))
     conda:
-        "../envs/study.yaml"
+        ENGINE_ENVIRONMENT
     threads: THREADS
     resources:
         **ENGINE_RESOURCES,
@@ -46,7 +46,7 @@ rule grade_epochs:
         log_file("grade_epochs/{model}-seed{seed}-{state}.log"),
     localrule: True
     conda:
-        "../envs/study.yaml"
+        "../envs/controller.yaml"
     params:
         parent=lambda wildcards: (
             ["--parent", *expand(parent_generations(wildcards), **wildcards)] if parent_generations(wildcards) else []

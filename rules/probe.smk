@@ -14,7 +14,7 @@ rule probe_facts:
     benchmark:
         of_study(layout.probe_benchmark("{seed}", "{model}", "{state}", "{split}", "{probe}", "{shard}"))
     conda:
-        "../envs/study.yaml"
+        ENGINE_ENVIRONMENT
     threads: THREADS
     resources:
         **ENGINE_RESOURCES,
@@ -44,7 +44,7 @@ rule grade_generations:
     benchmark:
         benchmark_file("grade_generations/{model}-seed{seed}-{state}-{split}-{probe}.tsv")
     conda:
-        "../envs/study.yaml"
+        "../envs/controller.yaml"
     params:
         code=code("grade_generations"),
     shell:
@@ -63,7 +63,7 @@ rule categorize_facts:
         log_file("categorize_facts/{model}-seed{seed}-{state}-{split}-{probe}.log"),
     localrule: True
     conda:
-        "../envs/study.yaml"
+        "../envs/controller.yaml"
     params:
         scoring=STUDY["scoring"],
         mode=mode,
@@ -89,7 +89,7 @@ rule estimate_chance:
     benchmark:
         benchmark_file("estimate_chance/{model}-seed{seed}.tsv")
     conda:
-        "../envs/study.yaml"
+        "../envs/controller.yaml"
     params:
         scoring=STUDY["scoring"],
         code=code("estimate_chance"),

@@ -14,7 +14,7 @@ rule select_facts:
         log_file("select_facts/{model}-seed{seed}-{run}.log"),
     localrule: True
     conda:
-        "../envs/study.yaml"
+        "../envs/controller.yaml"
     params:
         states=lambda wildcards: sorted(study.states_needed(RUNS[wildcards.run])),
         select=lambda wildcards: as_json(RUNS[wildcards.run].select),
@@ -45,7 +45,7 @@ rule train_adapter:
     benchmark:
         of_study(layout.training_benchmark("{seed}", "{model}", "{run}"))
     conda:
-        "../envs/study.yaml"
+        "../envs/train.yaml"
     threads: THREADS
     resources:
         python="python",
@@ -76,7 +76,7 @@ rule choose_epoch:
         log_file("choose_epoch/{model}-seed{seed}-{run}.log"),
     localrule: True
     conda:
-        "../envs/study.yaml"
+        "../envs/controller.yaml"
     params:
         adapter=lambda wildcards: expand(of_run("adapter"), **wildcards),
         split=STUDY["choose_on"],

@@ -35,7 +35,7 @@ def remedy(error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
         return "restore the file, or remove what was made from it; then run again"
     if isinstance(error, ImportError):
-        return "set up the environment again (envs/requirements.lock), or start Snakemake with the environment active"
+        return "set up the job's environment again (make setup; envs/), or start Snakemake with the environment active"
     return "not foreseen, so likely a defect: report it with the lines above"
 
 
