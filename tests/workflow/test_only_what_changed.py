@@ -144,7 +144,14 @@ def test_sampling_settings_run_no_greedy_probe(finished):
     assert not [text for rule, text in jobs if rule == "probe_facts" and "probe=1" in text]
 
 
-@pytest.mark.parametrize("words", [("--resources", "gpu=4"), ("--resources", "gpu=1", "mem_mb=4000")])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--resources", "gpu=4"),
+        ("--resources", "gpu=1", "mem_mb=4000"),
+        ("--set-resources", "probe_facts:python=/some/python", "train_adapter:gpu=4"),
+    ],
+)
 def test_where_and_on_what_a_study_runs_does_not_matter(finished, words):
     assert planned(finished, *words) == []
 
