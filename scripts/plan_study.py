@@ -1,11 +1,10 @@
-"""Print what a study would ask, train, take and leave behind, before it runs; after it, what it took beside: `make plan`."""
+"""Print what a study would ask, train, take and leave behind; after it ran, what it took beside it: `make plan`."""
 
 import argparse
 import sys
 from pathlib import Path
 
 from build_facts import build
-
 from gradual.errors import report
 from gradual.plan.rates import device
 from gradual.plan.report import render

@@ -14,10 +14,12 @@ FILE = re.compile(r"(profile|config)(?:\.v(\d+)\+)?\.yaml")  # as Snakemake look
 
 @dataclass(frozen=True)
 class Profile:
-    """A profile: its file, its executor ("local" without one), resources of rules and of all rules."""
+    """A profile: its file, its executor ("local" without one), whether rules run in conda environments, and resources of
+    rules and of all rules."""
 
     file: Path
     executor: str
+    conda: bool
     set_resources: dict[str, dict[str, Any]]
     default_resources: dict[str, Any]
 
@@ -49,6 +51,7 @@ def read_profile(name: str, root: Path) -> Profile:
     return Profile(
         file,
         str(given.get("executor") or "local"),
+        any("conda" in str(given.get(key) or "") for key in ("software-deployment-method", "sdm", "use-conda")),
         rules,
         dict(_pairs(given.get("default-resources"), "=", file, "default-resources")),
     )

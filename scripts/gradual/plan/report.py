@@ -109,9 +109,16 @@ def _notes(config: Config, profile: Profile, planned: Planned, source: str) -> l
         f" ({profile.file.parent.name}); more are planned to go as much faster.",
         f"Critical path, if every job has its place at once: {hours(length)} hours, of {label}: "
         + " -> ".join(f"{state} {work}" for state, work in steps) + ".",
-        f"Disk beside, while they run: a training has checkpoints of at most {size(most['checkpoints'])} (epochs x adapter"
-        f" and optimizer); a job of vLLM on a trained state puts {size(most['scratch'])} into the system's temporary folder.",
+        f"Disk beside, while it runs: a training has checkpoints of at most {size(most['checkpoints'])} (epochs x adapter"
+        " and optimizer).",
     ]  # fmt: skip
+    if most["scratch"]:
+        put = f"A job of vLLM on a trained state puts a merged model of at most {size(most['scratch'])}"
+        told.append(f"{put} into the temporary folder of its machine.")
+    if device != "CPU" and config["probe"]["engine"] != "vllm":
+        told.append(
+            f"The throughputs are of vLLM; probe.engine is {config['probe']['engine']}, which is slower on a GPU."
+        )
     if not config["probe"]["stop"]:
         told.append("Without a stop string every answer is planned to run to probe.max_new_tokens: an upper bound.")
     told.append("What the plan rests on:\n\n" + "\n".join(f"- {sentence}" for sentence in planned.sources))
