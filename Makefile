@@ -1,5 +1,7 @@
 # make tables   the default study: its tables are printed at the end
 # make changed  what would run now, and why, in words
+# make plan     what a study would ask, train and take, before it runs; after it, what it took beside (GPU=H100)
+# make preflight  what is missing before it runs where a profile says (PROFILE=profiles/slurm)
 # make test     the tests
 # All set up .venv first, once. Other studies: make tables STUDY=entity_questions_small
 # make setup-controller   an environment without torch, for where jobs are only submitted, as .venv-controller
@@ -7,11 +9,13 @@
 
 PYTHON ?= python3
 STUDY ?= default
+PROFILE ?= profiles/default
+GPU ?=
 BIN := .venv/bin
 CONFIG := $(if $(filter default,$(STUDY)),,--configfile studies/$(STUDY).yaml)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: tables changed test setup setup-controller envs lint publish clean
+.PHONY: tables changed plan preflight test setup setup-controller envs lint publish clean
 
 tables: setup
 	snakemake --cores all $(CONFIG)
@@ -19,6 +23,12 @@ tables: setup
 
 changed: setup
 	@python scripts/explain_changes.py $(CONFIG)
+
+plan: setup
+	@python scripts/plan_study.py --study $(STUDY) --profile $(PROFILE) --gpu '$(GPU)'
+
+preflight: setup
+	@python scripts/preflight.py --study $(STUDY) --profile $(PROFILE)
 
 test: setup lint
 	python -m pytest
