@@ -123,6 +123,17 @@ def test_resources_may_be_lists_of_texts_as_snakemake_takes_them(root):
     assert found.default_resources == {"mem_mb": 5}
 
 
+def test_quotes_that_keep_snakemake_from_evaluating_a_text_are_not_part_of_it(root):
+    file = root / "p.yaml"
+    file.write_text(
+        """default-resources: {slurm_partition: "'big'"}\nset-resources: {a: {python: "'x/python'", gpu: 2}}\n"""
+    )
+    found = read_profile(str(file), root)
+    assert found.resource("a", "slurm_partition", None) == "big" and found.set_resources == {
+        "a": {"python": "x/python", "gpu": 2}
+    }
+
+
 def test_the_newest_profile_of_a_folder_counts_as_for_snakemake(root):
     folder = root / "profiles" / "two"
     folder.mkdir(parents=True)
