@@ -243,7 +243,7 @@ def check_gpus(config: Config, profile: Profile, root: Path) -> Iterator[Finding
 def _scheduled(rule: str, most: int, partition: Any) -> Finding:
     """Whether a node of the partition has as many GPUs as a job asks for."""
     command = ["sinfo", "--noheader", "--format=%G"] + (["--partition", str(partition)] if partition else [])
-    where = f"partition {partition}" if partition else "the default partitions"
+    where = f"partition {partition}" if partition else "any partition"
     answer = _ask(command)
     found = [
         sum(int(n) for n in re.findall(r"gpu:(?:[^:,()\s]+:)?(\d+)", line)) for line in answer.splitlines() if line

@@ -69,12 +69,14 @@ def _pairs(given: Any, separator: str, file: Path, key: str) -> list[tuple[str, 
     if given is None:
         return []
     if isinstance(given, dict):
-        return list(given.items())
+        return [(name, _plain(value)) for name, value in given.items()]
     if isinstance(given, list) and all(isinstance(entry, str) and separator in entry for entry in given):
-        return [(name, _plain(value)) for name, value in (entry.split(separator, 1) for entry in given)]
+        pairs = (entry.split(separator, 1) for entry in given)
+        return [(name, int(value) if value.isdecimal() else _plain(value)) for name, value in pairs]
     raise InputError(file, f"{given!r}", f"a mapping, or a list of texts with {separator!r}", key=key)
 
 
-def _plain(text: str) -> Any:
-    value = yaml.safe_load(text) if "=" not in text else text
-    return text if isinstance(value, dict | list) else value
+def _plain(value: Any) -> Any:
+    """A value without the quotes that keep Snakemake from taking a text for an expression."""
+    quoted = isinstance(value, str) and len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
+    return value[1:-1] if quoted else value

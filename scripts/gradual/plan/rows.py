@@ -132,37 +132,47 @@ def _row(
     gpus: int,
 ) -> dict[str, float]:
     """The numbers of one work."""
-    kind, state = work["work"], work["state"]
-    parameters, gpus = subject.base.shape.parameters(), max(gpus, 1)
-    start = device.seconds("start", 1, parameters)
-    if kind == "pretraining":
-        rates = (
-            pd.read_csv(RATES).set_index("tokenizer").loc[_rates(config, config["models"][subject.name], subject.base)]
-        )
-        tokens = config["corpus"]["words"] * rates["words"]
-        seconds = device.seconds("pretraining", tokens, parameters) + start
-        found = {"training_tokens": tokens, "disk": 4 * parameters, "checkpoints": 4 * CHECKPOINT_COPIES * parameters}
-        return found | {"hours": seconds / 3600, "wall": seconds}
-    if kind == "training":
-        return _training(config, table[state], subject, device, gpus, start)
+    gpus = max(gpus, 1)
+    if work["work"] == "pretraining":
+        return _pretraining(config, subject, device)
+    if work["work"] == "training":
+        return _training(config, table[work["state"]], subject, device, gpus)
+    return _answering(config, table, subject, device, work["state"], work["work"], jobs, gpus)
+
+
+def _answering(
+    config: Config,
+    table: Mapping[str, Run],
+    subject: Subject,
+    device: Device,
+    state: str,
+    kind: str,
+    jobs: int,
+    gpus: int,
+) -> dict[str, float]:
+    """Of a probe or an evaluation, in so many jobs of so many GPUs."""
+    settings, samples = config["probe"], 0.0
     merged = len(adapter_chain(table, state))
     if kind == "evaluation":
-        settings = {**config["probe"], "exemplar_split": config["evaluation"]["exemplar_split"]}
+        settings = settings | {"exemplar_split": config["evaluation"]["exemplar_split"]}
         splits, epochs = config["evaluation"]["splits"], 1 if state == ORIGIN else table[state].settings["epochs"]
-        prompts, samples, switched = epochs * subject.facts.count(*splits), 0.0, merged and epochs + merged - 1
+        prompts, switched = epochs * subject.facts.count(*splits), epochs + merged - 1 if merged else 0
     else:
-        settings, split = config["probe"], kind.removeprefix(PROBE).removesuffix(" again")
-        splits, prompts, samples = [split], config["probe"]["prompts"] * subject.facts.count(split), 0.0
+        splits = [kind.removeprefix(PROBE).removesuffix(" again")]
+        prompts, switched = settings["prompts"] * subject.facts.count(*splits), merged * jobs
         if probe_mode(config, state, int(kind.endswith(" again"))) == "full":
-            share = 1.0 if settings["sampled_for"] == "all" else subject.knowledge.unsolved(split)[0]
+            share = 1.0 if settings["sampled_for"] == "all" else subject.knowledge.unsolved(splits[0])[0]
             samples = share * prompts * settings["samples"]
-        switched = merged * jobs
     begin = subject.base.shape.begin_tokens if settings["format"] == "plain" else 0
     answer = answer_tokens(subject.lengths, splits, settings)
     prompt = prompts * prompt_tokens(subject.lengths, splits, settings, begin)
-    seconds = device.seconds("prefill", prompt, parameters)
-    seconds += device.seconds("decode", (prompts + samples) * answer, parameters)
-    seconds += device.seconds("switch", switched, parameters) + jobs * start * gpus
+    parameters = subject.base.shape.parameters()
+    seconds = (
+        device.seconds("prefill", prompt, parameters)
+        + device.seconds("decode", (prompts + samples) * answer, parameters)
+        + device.seconds("switch", switched, parameters)
+        + device.seconds("start", jobs * gpus, parameters)
+    )
     return {
         "prompts": prompts,
         "prompt_tokens": prompt,
@@ -176,7 +186,18 @@ def _row(
     }
 
 
-def _training(config: Config, run: Run, subject: Subject, device: Device, gpus: int, start: float) -> dict[str, float]:
+def _pretraining(config: Config, subject: Subject, device: Device) -> dict[str, float]:
+    parameters = subject.base.shape.parameters()
+    rates = pd.read_csv(RATES).set_index("tokenizer")
+    line = _rates(config, config["models"][subject.name], subject.base)
+    tokens = config["corpus"]["words"] * rates.loc[line, "words"]
+    seconds = device.seconds("pretraining", tokens, parameters) + device.seconds("start", 1, parameters)
+    weights = 4 * parameters  # in float32
+    found = {"training_tokens": tokens, "disk": weights, "checkpoints": CHECKPOINT_COPIES * weights}
+    return found | {"hours": seconds / 3600, "wall": seconds}
+
+
+def _training(config: Config, run: Run, subject: Subject, device: Device, gpus: int) -> dict[str, float]:
     settings, parameters = run.settings, subject.base.shape.parameters()
     selected = subject.knowledge.selected(run)
     rows = selected.trained + replay_size(selected.pool, run.replay["ratio"] if run.replay else 0.0)
@@ -184,6 +205,7 @@ def _training(config: Config, run: Run, subject: Subject, device: Device, gpus: 
     epochs = settings["epochs"]
     tokens = epochs * rows * training_tokens(subject.lengths, config["probe"], begin)
     seconds = device.training_seconds(epochs * rows / settings["micro_batch"], tokens, parameters)
+    start = device.seconds("start", 1, parameters)
     adapter = subject.adapter_disk(run)
     return {
         "training_tokens": tokens,
