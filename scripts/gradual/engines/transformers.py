@@ -189,29 +189,30 @@ class TransformersEngine:
 
         greedy: dict[tuple[int, int], Answer] = {}
         sampled: dict[tuple[int, int], tuple[Answer, ...]] = {}
-        kept: list[tuple[list[tuple[int, int]], _Prefix, Any, int]] = []
+        kept: list[tuple[list[tuple[int, int]], _Prefix, Any]] = []
         with torch.inference_mode():
             for places in self._buckets(wave):
                 ids = [wave[g][1][p] for g, p in places]
                 prefix, logits = self._prefill(ids)
-                ends = self._decode(prefix, len(ids[0]), logits, decoding, stopper, None)
+                ends = self._decode(prefix, ids, logits, decoding, stopper, None)
                 greedy.update((place, answers[0]) for place, answers in zip(places, ends, strict=True))
                 if decoding.samples:
-                    kept.append((places, prefix, logits, len(ids[0])))
+                    kept.append((places, prefix, logits))
             result = [
                 [Answered(prompt, greedy[g, p]) for p, prompt in enumerate(group)] for g, (group, _) in enumerate(wave)
             ]
             wanted = {g for g, answered in enumerate(result) if decoding.samples and wants_samples(answered)}
             while kept:  # each bucket's cache is freed after its samples
-                places, prefix, logits, length = kept.pop()
+                places, prefix, logits = kept.pop()
                 rows = [i for i, (g, _) in enumerate(places) if g in wanted]
                 if not rows:
                     continue
                 chosen = [places[i] for i in rows]
+                ids = [wave[g][1][p] for g, p in chosen]
                 index = torch.tensor(rows, device=logits.device)
                 streams = np.stack([self._stream(wave[g][0][p], decoding) for g, p in chosen])
                 ends = self._decode(
-                    prefix.select(index), length, logits.index_select(0, index), decoding, stopper, streams
+                    prefix.select(index), ids, logits.index_select(0, index), decoding, stopper, streams
                 )
                 sampled.update((place, tuple(answers)) for place, answers in zip(chosen, ends, strict=True))
         for g, answered in enumerate(result):
@@ -245,13 +246,13 @@ class TransformersEngine:
     def _decode(
         self,
         prefix: _Prefix,
-        length: int,
+        ids: list[list[int]],
         logits: Any,
         decoding: Decoding,
         stopper: "_Stopper",
         streams: np.ndarray | None,
     ) -> list[list[Answer]]:
-        """Answers of P prompts from their prefix cache and the logits after them: the greedy one, or all samples.
+        """Answers of P prompts from their ids, prefix cache and the logits after them: the greedy one, or all samples.
 
         A row is a distinct unfinished prefix; `row_of` says which row each live sample is on.
         """
@@ -262,11 +263,14 @@ class TransformersEngine:
         uniforms = None if streams is None else torch.tensor(streams, device=device).reshape(-1, streams.shape[2])
         live = torch.arange(prompts * samples, device=device)  # samples not yet finished, numbered prompt by prompt
         row_of = live // samples
-        cache = _TreeCache(prefix, length)
+        cache = _TreeCache(prefix, len(ids[0]))
+        seen = None if decoding.repetition_penalty == 1 else _seen(ids, logits)
         texts: list[tuple[int, ...]] = [()] * prompts  # tokens of each row
         owner = list(range(prompts))
         ends: list[dict[tuple[tuple[int, ...], str], int]] = [defaultdict(int) for _ in range(prompts)]
         for step in range(decoding.max_new_tokens):
+            if seen is not None:
+                logits = _penalize(logits, seen, decoding.repetition_penalty)
             token = _next_tokens(logits, decoding, row_of, None if uniforms is None else uniforms[live, step])
             vocabulary = logits.shape[-1]
             children, child_of = torch.unique(row_of * vocabulary + token, return_inverse=True)
@@ -291,9 +295,11 @@ class TransformersEngine:
             live, row_of = live[row_of >= 0], row_of[row_of >= 0]
             texts, owner = [grown[c] for c in going], [owners[c] for c in going]
             cache.branch(parents[keep], torch.tensor(owner, device=device))
+            if seen is not None:
+                seen = seen.index_select(0, parents[keep]).scatter_(1, tokens[keep, None], True)
             logits = self.model(
                 input_ids=tokens[keep, None],
-                position_ids=torch.full((1, 1), length + step, device=device),
+                position_ids=torch.full((1, 1), len(ids[0]) + step, device=device),
                 past_key_values=cache,
                 use_cache=True,
                 tree=cache,
@@ -312,6 +318,21 @@ def check_attention(config: Any) -> None:
         found = f"a {config.model_type} model" + (f" with {', '.join(sorted(windows))}" if windows else "")
         expected = f"{' or '.join(ARCHITECTURES)} with full attention"
         raise InputError("probe.engine", f"transformers cannot probe {found}", expected, key="models")
+
+
+def _seen(ids: list[list[int]], logits: Any) -> Any:
+    """Which tokens each of the P prompts has, as booleans of the logits' shape (P, vocabulary)."""
+    import torch
+
+    return torch.zeros_like(logits, dtype=torch.bool).scatter_(1, torch.tensor(ids, device=logits.device), True)
+
+
+def _penalize(logits: Any, seen: Any, penalty: float) -> Any:
+    """The logits, in float32, with those of tokens that a row has seen made less likely (more, for a penalty below 1)."""
+    import torch
+
+    logits = logits.float()
+    return torch.where(seen, torch.where(logits < 0, logits * penalty, logits / penalty), logits)
 
 
 def _next_tokens(logits: Any, decoding: Decoding, row_of: Any, uniform: Any) -> Any:
