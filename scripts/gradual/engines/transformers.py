@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from gradual.adapters import merge_adapter
+from gradual.adapters import merged, with_adapter
 from gradual.engines.interface import Answer, Answered, Decoding, Prompt, Usage
 from gradual.errors import InputError
-from gradual.prompts import seeded
+from gradual.prompts import ending_tokens, seeded
 
 ATTENTION = "shared_prefix"
 ARCHITECTURES = ("llama", "qwen2")  # plain causal attention, as `_attend` computes it; each is compared with generate
@@ -128,12 +128,13 @@ class TransformersEngine:
         self.model, self.tokenizer, self.special_tokens = model.eval(), tokenizer, special_tokens
         self.batch_tokens, self.wave_tokens = batch_tokens, wave_tokens
         self.usage = Usage()
-        self._weights = {name: parameter.data for name, parameter in model.named_parameters()}
+        self._weights = [(parameter, parameter.data) for parameter in model.parameters()]
 
     def use(self, adapter: Path) -> None:
-        for name, parameter in self.model.named_parameters():  # merging replaces the data, and changes none in place
-            parameter.data = self._weights[name]
-        self.model = merge_adapter(self.model, adapter).eval()
+        adapted = with_adapter(self.model, adapter)  # an adapter that does not fit is refused before anything changes
+        for parameter, data in self._weights:  # merging replaces the data of its targets, and changes none in place
+            parameter.data = data
+        self.model = merged(adapted).eval()
 
     def answer(
         self,
@@ -349,11 +350,11 @@ def _next_tokens(logits: Any, decoding: Decoding, row_of: Any, uniform: Any) -> 
 
 
 class _Stopper:
-    """Says where an answer ends: at the end-of-text token or where its text holds a stop string."""
+    """Says where an answer ends: at a special token or where its text holds a stop string."""
 
     def __init__(self, tokenizer: Any, decoding: Decoding) -> None:
         self.tokenizer, self.stop = tokenizer, decoding.stop
-        self.special = set(tokenizer.all_special_ids)
+        self.special = ending_tokens(tokenizer)
         self.longest = max(map(len, decoding.stop), default=0)
         self._holds: dict[int, bool] = {}
 
