@@ -26,7 +26,8 @@ RUNS = study.runs(STUDY)
 SEEDS = STUDY["seeds"]
 MODELS = STUDY["models"]
 PROBE = STUDY["probe"]
-ANSWERING = ("engine", "shots", "exemplars", "format", "stop", "max_new_tokens")  # of probes and evaluations alike
+# Of probes and evaluations alike.
+ANSWERING = ("engine", "shots", "exemplars", "format", "stop", "max_new_tokens", "repetition_penalty")
 RESULTS = f"results/{STUDY['study']}"
 
 # Jobs of different models, seeds and runs go side by side; what cores remain is shared among them.

@@ -40,7 +40,7 @@ def evaluate(args: argparse.Namespace) -> None:
     asked = facts[facts["split"].isin(settings["splits"])]
     pool = ExemplarPool(facts, settings["exemplar_split"], str(args.facts))
     prompt_settings = PromptSettings(settings["seed"], probe["shots"], probe["exemplars"])
-    decoding = Decoding(probe["max_new_tokens"], tuple(probe["stop"]))
+    decoding = Decoding(probe["max_new_tokens"], tuple(probe["stop"]), repetition_penalty=probe["repetition_penalty"])
     render = renderer(probe["format"], load_tokenizer(args.base))
     epochs = read_epochs(args.epochs) if args.epochs else []
     engine = load_engine(

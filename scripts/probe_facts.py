@@ -55,6 +55,7 @@ def probe(args: argparse.Namespace) -> None:
     decoding = Decoding(
         max_new_tokens=settings["max_new_tokens"],
         stop=tuple(settings["stop"]),
+        repetition_penalty=settings["repetition_penalty"],
         seed=seed,
         **{key: sampling[key] for key in ("samples", "temperature", "top_k") if sampling},
     )

@@ -18,7 +18,7 @@ from gradual.base_model import load_model, load_tokenizer
 from gradual.errors import report
 from gradual.facts import read_facts
 from gradual.files import digest, read_parquet, write_csv
-from gradual.prompts import seeded
+from gradual.prompts import renderer, seeded
 from gradual.training import attach_adapter, examples, train_adapter
 
 log = logging.getLogger("gradual")
@@ -51,12 +51,14 @@ def main(argv: list[str] | None = None) -> None:
     )
     log.info("training on %d facts, %d in the replay pool, ratio %s", trained, pool, args.replay_ratio)
     seed = seeded("train", args.seed, args.run) % 2**31
+    tokenizer = load_tokenizer(args.base)
+    renderer(args.format, tokenizer)  # refuses a tokenizer without a chat template before the model is loaded
     import torch
 
     torch.manual_seed(seed)  # the new adapter's weights
     checkpoints, losses = train_adapter(
         attach_adapter(load_model(args.base, args.merge, args.dtype), args.parent, args.settings),
-        load_tokenizer(args.base),
+        tokenizer,
         texts,
         trained,
         pool,

@@ -51,24 +51,45 @@ def copy_adapter(source: Path, target: Path) -> None:
 
 def merge_adapter(model: Any, folder: Path) -> Any:
     """The model with the folder's adapter merged into its weights; InputError as of `with_adapter`."""
-    return with_adapter(model, folder).merge_and_unload(safe_merge=True)
+    return merged(with_adapter(model, folder))
+
+
+def merged(adapted: Any) -> Any:
+    """The model with the adapter on it merged into its weights, whose parameters get new data: none changes in place."""
+    return adapted.merge_and_unload(safe_merge=True)
 
 
 def with_adapter(model: Any, folder: Path, trainable: bool = False) -> Any:
-    """The model with the folder's adapter on it; InputError for an adapter that is broken, empty or of another model."""
+    """The model with the folder's adapter on it.
+
+    Raises InputError for an adapter that is broken, empty or of another model, and leaves the model as it was.
+    """
     from peft import PeftModel
 
     names = check_adapter(folder)
     try:
         adapted = PeftModel.from_pretrained(model, folder, is_trainable=trainable)
     except (RuntimeError, ValueError, TypeError, KeyError) as error:
+        _take_off(model)
         cause = " ".join(str(error).split())
         raise InputError(folder, f"does not fit the model ({cause})", "an adapter trained on this model") from error
     places = {name.replace(".default.", ".") for name, _ in adapted.named_parameters() if "lora_" in name}
     if places != set(names):  # peft leaves out what it does not find a place for
+        _take_off(model)
         problem = f"has {len(names)} weights, of which the model has {len(places)}, {len(places & set(names))} by name"
         raise InputError(folder, problem, "an adapter trained on this model")
     return adapted
+
+
+def _take_off(model: Any) -> None:
+    """Remove from a model the adapter that peft has put into it."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    for name, module in list(model.named_modules()):
+        if isinstance(module, BaseTunerLayer):
+            model.set_submodule(name, module.get_base_layer())
+    if hasattr(model, "peft_config"):
+        del model.peft_config
 
 
 def check_adapter(folder: Path) -> list[str]:

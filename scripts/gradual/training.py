@@ -11,6 +11,7 @@ import pandas as pd
 
 from gradual.adapters import with_adapter
 from gradual.errors import InputError
+from gradual.prompts import renderer
 from gradual.selection import REPLAY, TRAIN, epoch_order, replay_size
 
 IGNORED = -100  # label of tokens without loss
@@ -27,15 +28,17 @@ class Example:
 def tokenize(example: Example, tokenizer: Any, style: str, loss_on: str) -> dict[str, list[int]]:
     """Token ids and labels of an example in the probe's own format, ending as an answer ends.
 
-    With `loss_on` "answer", the question's tokens have no loss; with "text", all have (the GL authors' code).
+    With `loss_on` "answer", the question's tokens have no loss; with "text", all have (the GL authors' code). Raises
+    InputError where the tokenizer has no chat template, or one that tells an answer otherwise than it asks for it.
     """
+    prompt = renderer(style, tokenizer)([], example.question)
     if style == "chat":
-        asked = [{"role": "user", "content": example.question}]
-        told = [*asked, {"role": "assistant", "content": example.answer}]
-        prompt = tokenizer.apply_chat_template(asked, tokenize=False, add_generation_prompt=True)
+        told = [{"role": "user", "content": example.question}, {"role": "assistant", "content": example.answer}]
         text = tokenizer.apply_chat_template(told, tokenize=False)
+        if not text.startswith(prompt):
+            problem = "has a chat template in which an answer does not follow the prompt that asks for it"
+            raise InputError(str(tokenizer.name_or_path), problem, "one that writes both alike")
     else:
-        prompt = f"Q: {example.question}\nA:"
         text = f"{prompt} {example.answer}\n"
     encoded = tokenizer(text, add_special_tokens=style == "plain", return_offsets_mapping=True)
     ids = encoded["input_ids"]

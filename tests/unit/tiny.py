@@ -5,9 +5,25 @@ from typing import Any
 
 import pandas as pd
 
-from gradual.base_model import new_model, train_tokenizer, write_handle
+from gradual.base_model import load_model, load_tokenizer, new_model, train_tokenizer, write_handle
 from gradual.facts import make_table
 
+# Messages as the instruction-tuned models of each architecture take them, and the tokens that they are made of.
+TURNS = {
+    "qwen2": (
+        ("<|im_start|>", "<|im_end|>"),
+        "{% for m in messages %}{% if loop.first and m.role != 'system' %}"
+        "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n{% endif %}"
+        "<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+        "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}",
+    ),
+    "llama": (
+        ("<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"),
+        "{{ bos_token }}{% for m in messages %}"
+        "<|start_header_id|>{{ m.role }}<|end_header_id|>\n\n{{ m.content | trim }}<|eot_id|>{% endfor %}"
+        "{% if add_generation_prompt %}<|start_header_id|>assistant<|end_header_id|>\n\n{% endif %}",
+    ),
+}
 SIZES = {"hidden_size": 64, "intermediate_size": 96, "layers": 2, "heads": 2}
 
 
@@ -47,3 +63,20 @@ def base_model(folder: Path, architecture: str = "qwen2", seed: int = 0, scale: 
     tokenizer.save_pretrained(folder)
     write_handle(folder / "base.json", folder, "test")
     return folder / "base.json"
+
+
+def chat_model(folder: Path, architecture: str = "qwen2") -> Path:
+    """The handle of a random model like `base_model`'s, whose tokenizer has the architecture's chat template."""
+    import torch
+
+    handle = base_model(folder, architecture)
+    tokenizer, model = load_tokenizer(handle), load_model(handle, [], "float32")
+    tokens, template = TURNS[architecture]
+    tokenizer.add_special_tokens({"additional_special_tokens": list(tokens)})
+    tokenizer.chat_template = template
+    torch.manual_seed(0)
+    model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    write_handle(handle, folder, "test")
+    return handle

@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,25 @@ def test_the_papers_study_fetches_both_models_and_shards_its_probes(planned):
     assert "pretrain_base" not in graph
     assert graph["probe_facts"] == (6 + 4) * 32
     assert graph["train_adapter"] == 18 + 2  # every length, control and replay ratio
+
+
+def test_the_authors_study_has_the_papers_stages_and_merges_what_lies_beneath(project):
+    done = snakemake_in(project)("--cores", "2", "-n", "-p", "--configfile", "studies/authors.yaml")
+    assert done.returncode == 0, done.stdout[-3000:]
+    graph = jobs(done.stdout)
+    assert graph["fetch_base"] == 1
+    assert graph["probe_facts"] == 6 * 128  # train twice at origin, test, both stages, train_on
+    assert graph["train_adapter"] == 12  # stage 1 in four lengths, five strategies, a third round, two controls
+    assert graph["evaluate_epochs"] == 12 + 1
+    commands = re.findall(r" scripts/(\w+)\.py (.*)$", done.stdout, re.MULTILINE)
+    asked = [words for script, words in commands if script in ("probe_facts", "evaluate_epochs")]
+    assert len(asked) == 6 * 128 + 13
+    for setting in ('"format": "chat"', '"max_new_tokens": 512', '"repetition_penalty": 1.05', '"stop": []'):
+        assert all(setting in words for words in asked)
+    trained = [words for script, words in commands if script == "train_adapter"]
+    assert not any("--parent" in words for words in trained)
+    merged = Counter(re.search(r"--merge ?(.*?) +--facts", words)[1].count("/adapter") for words in trained)
+    assert merged == {0: 5, 1: 6, 2: 1}
 
 
 def test_a_strategy_is_a_line_of_config_and_a_word_in_a_table(planned, project):

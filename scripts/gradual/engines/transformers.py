@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from gradual.adapters import merge_adapter
+from gradual.adapters import merged, with_adapter
 from gradual.engines.interface import Answer, Answered, Decoding, Prompt, Usage
 from gradual.errors import InputError
-from gradual.prompts import seeded
+from gradual.prompts import ending_tokens, seeded
 
 ATTENTION = "shared_prefix"
 ARCHITECTURES = ("llama", "qwen2")  # plain causal attention, as `_attend` computes it; each is compared with generate
@@ -128,12 +128,13 @@ class TransformersEngine:
         self.model, self.tokenizer, self.special_tokens = model.eval(), tokenizer, special_tokens
         self.batch_tokens, self.wave_tokens = batch_tokens, wave_tokens
         self.usage = Usage()
-        self._weights = {name: parameter.data for name, parameter in model.named_parameters()}
+        self._weights = [(parameter, parameter.data) for parameter in model.parameters()]
 
     def use(self, adapter: Path) -> None:
-        for name, parameter in self.model.named_parameters():  # merging replaces the data, and changes none in place
-            parameter.data = self._weights[name]
-        self.model = merge_adapter(self.model, adapter).eval()
+        adapted = with_adapter(self.model, adapter)  # an adapter that does not fit is refused before anything changes
+        for parameter, data in self._weights:  # merging replaces the data of its targets, and changes none in place
+            parameter.data = data
+        self.model = merged(adapted).eval()
 
     def answer(
         self,
@@ -189,29 +190,30 @@ class TransformersEngine:
 
         greedy: dict[tuple[int, int], Answer] = {}
         sampled: dict[tuple[int, int], tuple[Answer, ...]] = {}
-        kept: list[tuple[list[tuple[int, int]], _Prefix, Any, int]] = []
+        kept: list[tuple[list[tuple[int, int]], _Prefix, Any]] = []
         with torch.inference_mode():
             for places in self._buckets(wave):
                 ids = [wave[g][1][p] for g, p in places]
                 prefix, logits = self._prefill(ids)
-                ends = self._decode(prefix, len(ids[0]), logits, decoding, stopper, None)
+                ends = self._decode(prefix, ids, logits, decoding, stopper, None)
                 greedy.update((place, answers[0]) for place, answers in zip(places, ends, strict=True))
                 if decoding.samples:
-                    kept.append((places, prefix, logits, len(ids[0])))
+                    kept.append((places, prefix, logits))
             result = [
                 [Answered(prompt, greedy[g, p]) for p, prompt in enumerate(group)] for g, (group, _) in enumerate(wave)
             ]
             wanted = {g for g, answered in enumerate(result) if decoding.samples and wants_samples(answered)}
             while kept:  # each bucket's cache is freed after its samples
-                places, prefix, logits, length = kept.pop()
+                places, prefix, logits = kept.pop()
                 rows = [i for i, (g, _) in enumerate(places) if g in wanted]
                 if not rows:
                     continue
                 chosen = [places[i] for i in rows]
+                ids = [wave[g][1][p] for g, p in chosen]
                 index = torch.tensor(rows, device=logits.device)
                 streams = np.stack([self._stream(wave[g][0][p], decoding) for g, p in chosen])
                 ends = self._decode(
-                    prefix.select(index), length, logits.index_select(0, index), decoding, stopper, streams
+                    prefix.select(index), ids, logits.index_select(0, index), decoding, stopper, streams
                 )
                 sampled.update((place, tuple(answers)) for place, answers in zip(chosen, ends, strict=True))
         for g, answered in enumerate(result):
@@ -245,13 +247,13 @@ class TransformersEngine:
     def _decode(
         self,
         prefix: _Prefix,
-        length: int,
+        ids: list[list[int]],
         logits: Any,
         decoding: Decoding,
         stopper: "_Stopper",
         streams: np.ndarray | None,
     ) -> list[list[Answer]]:
-        """Answers of P prompts from their prefix cache and the logits after them: the greedy one, or all samples.
+        """Answers of P prompts from their ids, prefix cache and the logits after them: the greedy one, or all samples.
 
         A row is a distinct unfinished prefix; `row_of` says which row each live sample is on.
         """
@@ -262,11 +264,14 @@ class TransformersEngine:
         uniforms = None if streams is None else torch.tensor(streams, device=device).reshape(-1, streams.shape[2])
         live = torch.arange(prompts * samples, device=device)  # samples not yet finished, numbered prompt by prompt
         row_of = live // samples
-        cache = _TreeCache(prefix, length)
+        cache = _TreeCache(prefix, len(ids[0]))
+        seen = None if decoding.repetition_penalty == 1 else _seen(ids, logits)
         texts: list[tuple[int, ...]] = [()] * prompts  # tokens of each row
         owner = list(range(prompts))
         ends: list[dict[tuple[tuple[int, ...], str], int]] = [defaultdict(int) for _ in range(prompts)]
         for step in range(decoding.max_new_tokens):
+            if seen is not None:
+                logits = _penalize(logits, seen, decoding.repetition_penalty)
             token = _next_tokens(logits, decoding, row_of, None if uniforms is None else uniforms[live, step])
             vocabulary = logits.shape[-1]
             children, child_of = torch.unique(row_of * vocabulary + token, return_inverse=True)
@@ -291,9 +296,11 @@ class TransformersEngine:
             live, row_of = live[row_of >= 0], row_of[row_of >= 0]
             texts, owner = [grown[c] for c in going], [owners[c] for c in going]
             cache.branch(parents[keep], torch.tensor(owner, device=device))
+            if seen is not None:
+                seen = seen.index_select(0, parents[keep]).scatter_(1, tokens[keep, None], True)
             logits = self.model(
                 input_ids=tokens[keep, None],
-                position_ids=torch.full((1, 1), length + step, device=device),
+                position_ids=torch.full((1, 1), len(ids[0]) + step, device=device),
                 past_key_values=cache,
                 use_cache=True,
                 tree=cache,
@@ -314,6 +321,21 @@ def check_attention(config: Any) -> None:
         raise InputError("probe.engine", f"transformers cannot probe {found}", expected, key="models")
 
 
+def _seen(ids: list[list[int]], logits: Any) -> Any:
+    """Which tokens each of the P prompts has, as booleans of the logits' shape (P, vocabulary)."""
+    import torch
+
+    return torch.zeros_like(logits, dtype=torch.bool).scatter_(1, torch.tensor(ids, device=logits.device), True)
+
+
+def _penalize(logits: Any, seen: Any, penalty: float) -> Any:
+    """The logits, in float32, with those of tokens that a row has seen made less likely (more, for a penalty below 1)."""
+    import torch
+
+    logits = logits.float()
+    return torch.where(seen, torch.where(logits < 0, logits * penalty, logits / penalty), logits)
+
+
 def _next_tokens(logits: Any, decoding: Decoding, row_of: Any, uniform: Any) -> Any:
     """A token for each sample: its row's likeliest, or by inverting the row's distribution (temperature, top k)."""
     import torch
@@ -328,11 +350,11 @@ def _next_tokens(logits: Any, decoding: Decoding, row_of: Any, uniform: Any) -> 
 
 
 class _Stopper:
-    """Says where an answer ends: at the end-of-text token or where its text holds a stop string."""
+    """Says where an answer ends: at a special token or where its text holds a stop string."""
 
     def __init__(self, tokenizer: Any, decoding: Decoding) -> None:
         self.tokenizer, self.stop = tokenizer, decoding.stop
-        self.special = set(tokenizer.all_special_ids)
+        self.special = ending_tokens(tokenizer)
         self.longest = max(map(len, decoding.stop), default=0)
         self._holds: dict[int, bool] = {}
 
