@@ -1,6 +1,8 @@
 # make tables   the default study: its tables are printed at the end
 # make changed  what would run now, and why, in words
 # make test     the tests
+# make setup-probe  the environment of probe.engine: vllm, for GPUs; PROBE_LOCK=envs/probe-cpu.lock for its CPU twin
+# make test-vllm    the tests of that engine, without a GPU: the engines' contract, and the tiny study end to end
 # All set up .venv first, once. Other studies: make tables STUDY=entity_questions_small
 
 PYTHON ?= python3
@@ -9,7 +11,10 @@ BIN := .venv/bin
 CONFIG := $(if $(filter default,$(STUDY)),,--configfile studies/$(STUDY).yaml)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: tables changed test setup lint publish clean
+PROBE_LOCK ?= envs/probe.lock
+PROBE_BIN := .venv-probe/bin
+
+.PHONY: tables changed test test-vllm setup setup-probe lint publish clean
 
 tables: setup
 	snakemake --cores all $(CONFIG)
@@ -33,6 +38,17 @@ setup: .venv/ready
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --requirement envs/requirements.lock
 	@touch $@
+
+# The CPU twin leaves out packages that text does not need, so pip must not look for what its packages require.
+setup-probe:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "Python 3.11 is needed: PYTHON=python3.11")'
+	@cmp --silent $(PROBE_LOCK) .venv-probe/ready || { rm -rf .venv-probe && $(PYTHON) -m venv .venv-probe \
+		&& $(PROBE_BIN)/pip install --quiet --no-deps --requirement $(PROBE_LOCK) && cp $(PROBE_LOCK) .venv-probe/ready; }
+
+test-vllm: setup
+	$(MAKE) setup-probe PROBE_LOCK=envs/probe-cpu.lock
+	$(PROBE_BIN)/python -m pytest tests/contract
+	python -m pytest tests/workflow/test_vllm_study.py
 
 # Copy a finished study's tables to where the repository keeps them.
 publish: setup

@@ -50,8 +50,23 @@ def copy_adapter(source: Path, target: Path) -> None:
 
 
 def merge_adapter(model: Any, folder: Path) -> Any:
-    """The model with the folder's adapter merged into its weights; InputError as of `with_adapter`."""
-    return with_adapter(model, folder).merge_and_unload(safe_merge=True)
+    """The model with the folder's adapter merged into its weights; InputError as of `with_adapter`, or if none changes."""
+    before = _sums(model)
+    merged = with_adapter(model, folder).merge_and_unload(safe_merge=True)
+    if _sums(merged) == before:
+        raise InputError(folder, "changes no weight of the model", "an adapter that training has changed")
+    return merged
+
+
+def _sums(model: Any) -> dict[str, int]:
+    """The sum of each weight's bits, read as integers: equal for equal weights, and as good as never for others."""
+    import torch
+
+    whole = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+    return {
+        name: int(parameter.data.view(whole[parameter.element_size()]).sum(dtype=torch.int64))
+        for name, parameter in model.named_parameters()
+    }
 
 
 def with_adapter(model: Any, folder: Path, trainable: bool = False) -> Any:

@@ -26,6 +26,10 @@ def load_engine(
         from gradual.engines.transformers import TransformersEngine
 
         return TransformersEngine(load_model(base, adapters, dtype), load_tokenizer(base), special_tokens)
+    if name == "vllm":
+        from gradual.engines.vllm import VllmEngine
+
+        return VllmEngine(base, adapters, special_tokens, dtype, deployment)
     raise ValueError(f"no engine {name!r}")
 
 
