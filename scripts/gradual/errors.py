@@ -23,9 +23,15 @@ class InputError(ValueError):
         self.file, self.row, self.key = str(file), row, key
 
 
-def out_of_memory(error: Exception) -> bool:
+def out_of_memory(error: BaseException) -> bool:
     """Whether the memory of a GPU, or of the machine, did not suffice: each library says it in its own way."""
-    said = ("out of memory", "can't allocate memory", "no available memory", "free memory on device")
+    said = (
+        "out of memory",
+        "can't allocate memory",
+        "no available memory for the cache",
+        "free memory on device",
+        "larger than the available kv cache",
+    )
     return isinstance(error, MemoryError) or any(words in str(error).lower() for words in said)
 
 

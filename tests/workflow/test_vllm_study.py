@@ -1,4 +1,4 @@
-"""The tiny study with vLLM as its engine, in the environment of `make setup-probe`, against the same study with transformers.
+"""The tiny study with vLLM as its engine, in the environment of `make setup-probe`, against the same with transformers.
 
 Both share what no engine touches: facts, corpus and base model.
 """

@@ -8,14 +8,22 @@ from gradual.errors import InputError
 
 
 def token_ids(
-    tokenizer: Any, group: list[Prompt], special_tokens: bool, decoding: Decoding, positions: int
+    tokenizer: Any,
+    group: list[Prompt],
+    special_tokens: bool,
+    decoding: Decoding,
+    positions: int,
+    limit: str = "the model's",
 ) -> list[list[int]]:
-    """The token ids of a group's prompts; InputError for one that, with its answer, the model's positions do not reach."""
+    """The token ids of a group's prompts; InputError for one that, with its answer, the positions do not reach.
+
+    `limit` says whose these positions are.
+    """
     ids = tokenizer([p.text for p in group], add_special_tokens=special_tokens)["input_ids"] if group else []
     for prompt, tokens in zip(group, ids, strict=True):
         if len(tokens) + decoding.max_new_tokens > positions:
             problem = f"a prompt of {len(tokens)} tokens and {decoding.max_new_tokens} for the answer"
-            expected = f"at most the model's {positions} (fewer probe.shots or probe.max_new_tokens, or shorter facts)"
+            expected = f"at most {limit} {positions} (fewer probe.shots or probe.max_new_tokens, or shorter facts)"
             raise InputError(f"fact {prompt.fact_id}, prompt {prompt.index}", problem, expected)
     return ids
 

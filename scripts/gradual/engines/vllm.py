@@ -37,7 +37,7 @@ ENVIRONMENT = {  # read when vLLM is imported
 }
 CPU_ENVIRONMENT = {"VLLM_CPU_OMP_THREADS_BIND": "nobind"}  # the job's threads are OMP_NUM_THREADS
 CPU_CACHE = 2**30  # bytes of keys and values
-# On a CPU a chunked prefill breaks requests with a seed, and blocks are best in multiples of 32 (16 on a GPU).
+# On a CPU a prefill in chunks breaks requests with a seed, and blocks are best in multiples of 32 (16 on a GPU).
 CPU_ARGUMENTS = {
     "enforce_eager": True,
     "enable_chunked_prefill": False,
@@ -87,6 +87,7 @@ class VllmEngine:
         self.base, self.adapters, self.special_tokens = base, list(adapters), special_tokens
         self.dtype, self.deployment = _plain_dtype(base, dtype), deployment
         self.tokenizer = load_tokenizer(base)
+        self._positions, self._limit = _positions(base, deployment)
         self.usage = Usage()
         self.limits = Limits(deployment.memory_share)
         self._used: list[Path] = []  # the adapter in use on the loaded state
@@ -138,7 +139,8 @@ class VllmEngine:
                 while more and sequences < self.limits.sequences:
                     prompts = next(source, None)
                     if more := prompts is not None:
-                        ids = token_ids(self.tokenizer, prompts, self.special_tokens, decoding, self._positions)
+                        reach = (self._positions, self._limit)
+                        ids = token_ids(self.tokenizer, prompts, self.special_tokens, decoding, *reach)
                         asked.append(_Group(prompts, ids))
                         sequences += self._ask(asked[-1], decoding, flying)
                 while asked and asked[0].done():
@@ -159,8 +161,10 @@ class VllmEngine:
                         if group.done() and decoding.samples and wants_samples(group.answered()):
                             group.sampling = True
                             sequences += self._ask(group, decoding, flying)
-        finally:
-            self._vllm.abort_request(list(flying))
+        except BaseException as error:  # GeneratorExit too
+            if not out_of_memory(error):
+                self._vllm.abort_request(list(flying))
+            raise
 
     def _ask(self, group: _Group, decoding: Decoding, flying: dict[str, tuple[_Group, int]]) -> int:
         """Ask for a group's greedy answers, or for its samples; how many sequences that makes."""
@@ -210,11 +214,12 @@ class VllmEngine:
         while True:
             try:
                 with _checkpoint(self.base, [*self.adapters, *self._used], self.dtype) as folder:
-                    self._vllm = _vllm_engine(folder, model_folder(self.base), self.dtype, self.deployment, self.limits)
+                    self._vllm = _vllm_engine(
+                        folder, model_folder(self.base), self.dtype, self._positions, self.deployment.gpus, self.limits
+                    )
                 break
             except Exception as error:
                 self._shrink(error)
-        self._positions = self._vllm.model_config.max_model_len
         self._requests = 0
 
     def _shrink(self, error: Exception) -> None:
@@ -258,6 +263,19 @@ def _plain_dtype(base: Path, dtype: str) -> str:
     return named
 
 
+def _positions(base: Path, deployment: Deployment) -> tuple[int, str]:
+    """How many tokens a prompt and its answer may have, and whose limit that is."""
+    file = model_folder(base) / "config.json"
+    positions = read_json(file, "a model's config").get("max_position_embeddings")
+    if not isinstance(positions, int):
+        raise InputError(
+            file, f"is {positions!r}", "how far the model's positions reach", key="max_position_embeddings"
+        )
+    if 0 < deployment.max_model_length < positions:
+        return deployment.max_model_length, "max_model_length's"
+    return positions, "the model's"
+
+
 @contextmanager
 def _checkpoint(base: Path, adapters: list[Path], dtype: str) -> Iterator[Path]:
     """The folder of a base model's weights; a temporary one, with the adapters merged in order, where there are any."""
@@ -265,12 +283,12 @@ def _checkpoint(base: Path, adapters: list[Path], dtype: str) -> Iterator[Path]:
         yield model_folder(base)
         return
     with tempfile.TemporaryDirectory(prefix="gradual-merged-") as folder:
-        load_model(base, adapters, dtype).save_pretrained(folder)
+        load_model(base, adapters, dtype, device="cpu").save_pretrained(folder)  # vLLM has the GPU
         gc.collect()
         yield Path(folder)
 
 
-def _vllm_engine(weights: Path, tokenizer: Path, dtype: str, deployment: Deployment, limits: Limits) -> Any:
+def _vllm_engine(weights: Path, tokenizer: Path, dtype: str, positions: int, gpus: int, limits: Limits) -> Any:
     """vLLM's engine with the weights of a folder."""
     import torch
 
@@ -282,8 +300,6 @@ def _vllm_engine(weights: Path, tokenizer: Path, dtype: str, deployment: Deploym
     except ImportError as error:
         problem = f"vllm cannot be imported by {sys.executable} ({error})"
         raise InputError("probe.engine", problem, "the environment of envs/probe.lock (make setup-probe)") from error
-    if on_gpu:
-        torch.cuda.empty_cache()  # what merging held
     arguments = EngineArgs(
         model=str(weights),
         tokenizer=str(tokenizer),
@@ -292,11 +308,11 @@ def _vllm_engine(weights: Path, tokenizer: Path, dtype: str, deployment: Deploym
         trust_remote_code=False,
         generation_config="vllm",  # none of the model's own: what an answer is, is the config's
         enable_prefix_caching=True,
-        tensor_parallel_size=max(1, deployment.gpus) if on_gpu else 1,
+        tensor_parallel_size=max(1, gpus) if on_gpu else 1,
         gpu_memory_utilization=limits.memory_share,
-        max_model_len=deployment.max_model_length or None,
+        max_model_len=positions,
         max_num_seqs=limits.sequences,
-        max_num_batched_tokens=limits.step_tokens,
+        max_num_batched_tokens=limits.step_tokens if on_gpu else max(limits.step_tokens, positions),
         disable_log_stats=True,
         **({} if on_gpu else CPU_ARGUMENTS),
     )
