@@ -15,7 +15,7 @@ def test_no_two_prompts_share_the_seed_of_a_sample():
     first = [first_seed(decoding, Prompt(f"f{i}", j, "")) for i in range(500) for j in range(10)]
     every = {seed + sample for seed in first for sample in range(16)}
     assert len(every) == 16 * len(first)
-    assert 0 <= min(every) and max(every) < 2**63
+    assert min(every) >= 0 and max(every) < 2**63
     assert all(seed % 16 == 0 for seed in first)
     assert first_seed(Decoding(4, (), samples=16, seed=8), Prompt("f0", 0, "")) != first[0]
 
