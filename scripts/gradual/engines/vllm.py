@@ -32,6 +32,7 @@ log = logging.getLogger("gradual")
 
 ENVIRONMENT = {  # read when vLLM is imported
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # its scheduler runs in this process, and makes the same batches every time
+    "VLLM_WORKER_MULTIPROC_METHOD": "spawn",  # one that is forked cannot use a GPU that this process has asked about
     "VLLM_NO_USAGE_STATS": "1",
     "HF_HUB_OFFLINE": "1",
 }
@@ -97,9 +98,13 @@ class VllmEngine:
 
     def use(self, adapter: Path) -> None:
         self._used = [adapter]
-        with _checkpoint(self.base, [*self.adapters, adapter], self.dtype) as folder:
-            self._vllm.collective_rpc("reload_weights", kwargs={"weights_path": str(folder)})
-        self._vllm.reset_prefix_cache()
+        try:
+            with _checkpoint(self.base, [*self.adapters, adapter], self.dtype) as folder:
+                self._vllm.collective_rpc("reload_weights", kwargs={"weights_path": str(folder)})
+            self._vllm.reset_prefix_cache()
+        except Exception as error:
+            self._shrink(error)
+            self._start()
         if self._fixed_logits() == self._loaded_logits:
             raise InputError(adapter, "changes no logits: vLLM ignores it", "an adapter trained on this model")
 
@@ -314,6 +319,7 @@ def _vllm_engine(weights: Path, tokenizer: Path, dtype: str, positions: int, gpu
         max_num_seqs=limits.sequences,
         max_num_batched_tokens=limits.step_tokens if on_gpu else max(limits.step_tokens, positions),
         disable_log_stats=True,
+        use_tqdm_on_load=False,
         **({} if on_gpu else CPU_ARGUMENTS),
     )
     return LLMEngine.from_engine_args(arguments)
