@@ -3,6 +3,8 @@
 # make plan     what a study would ask, train and take, before it runs; after it, what it took beside (GPU=H100)
 # make preflight  what is missing before it runs where a profile says (PROFILE=profiles/slurm)
 # make test     the tests
+# make setup-probe  the environment of probe.engine: vllm, for GPUs; PROBE_LOCK=envs/probe-cpu.lock for its CPU twin
+# make test-vllm    the tests of that engine, without a GPU: the engines' contract, and the tiny study end to end
 # All set up .venv first, once. Other studies: make tables STUDY=entity_questions_small
 # make setup-controller   an environment without torch, for where jobs are only submitted, as .venv-controller
 # make envs     the conda files in envs/, after a change of a lock
@@ -13,9 +15,11 @@ PROFILE ?= profiles/default
 GPU ?=
 BIN := .venv/bin
 CONFIG := $(if $(filter default,$(STUDY)),,--configfile studies/$(STUDY).yaml)
+PROBE_LOCK ?= envs/probe.lock
+PROBE_BIN := .venv-probe/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: tables changed plan preflight test setup setup-controller envs lint publish clean
+.PHONY: tables changed plan preflight test test-vllm setup setup-controller setup-probe envs lint publish clean
 
 tables: setup
 	snakemake --cores all $(CONFIG)
@@ -52,6 +56,17 @@ setup-controller: .venv-controller/ready
 
 envs: setup
 	python scripts/write_conda_files.py
+
+# The CPU twin leaves out packages that text does not need, so pip must not look for what its packages require.
+setup-probe:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "Python 3.11 is needed: PYTHON=python3.11")'
+	@cmp --silent $(PROBE_LOCK) .venv-probe/ready || { rm -rf .venv-probe && $(PYTHON) -m venv .venv-probe \
+		&& $(PROBE_BIN)/pip install --quiet --no-deps --requirement $(PROBE_LOCK) && cp $(PROBE_LOCK) .venv-probe/ready; }
+
+test-vllm: setup
+	$(MAKE) setup-probe PROBE_LOCK=envs/probe-cpu.lock
+	$(PROBE_BIN)/python -m pytest tests/contract
+	python -m pytest tests/workflow/test_vllm_study.py
 
 # Copy a finished study's tables to where the repository keeps them.
 publish: setup

@@ -43,9 +43,7 @@ def evaluate(args: argparse.Namespace) -> None:
     decoding = Decoding(probe["max_new_tokens"], tuple(probe["stop"]), repetition_penalty=probe["repetition_penalty"])
     render = renderer(probe["format"], load_tokenizer(args.base))
     epochs = read_epochs(args.epochs) if args.epochs else []
-    engine = load_engine(
-        probe["engine"], args.base, args.merge, probe["format"], args.dtype, deployment(args), used=epochs
-    )
+    engine = load_engine(probe["engine"], args.base, args.merge, probe["format"], args.dtype, deployment(args))
     with write_atomically(args.generations) as temporary, GenerationsFile(temporary, "epoch") as file:
         for epoch, adapter in enumerate(epochs, 1) if epochs else [(0, None)]:
             if adapter:

@@ -50,13 +50,22 @@ def copy_adapter(source: Path, target: Path) -> None:
 
 
 def merge_adapter(model: Any, folder: Path) -> Any:
-    """The model with the folder's adapter merged into its weights; InputError as of `with_adapter`."""
-    return merged(with_adapter(model, folder))
+    """The model with the folder's adapter merged into its weights; InputError as of `with_adapter`, or if none changes."""
+    return merged(with_adapter(model, folder), folder)
 
 
-def merged(adapted: Any) -> Any:
-    """The model with the adapter on it merged into its weights, whose parameters get new data: none changes in place."""
-    return adapted.merge_and_unload(safe_merge=True)
+def merged(adapted: Any, folder: Path) -> Any:
+    """The model with the folder's adapter, which is on it, merged into its weights.
+
+    The parameters get new data: none changes in place. Raises InputError where no weight changes.
+    """
+    import torch
+
+    before = [(parameter, parameter.data) for parameter in adapted.parameters()]
+    model = adapted.merge_and_unload(safe_merge=True)
+    if all(torch.equal(parameter.data, data) for parameter, data in before):
+        raise InputError(folder, "changes no weight of the model", "an adapter that training has changed")
+    return model
 
 
 def with_adapter(model: Any, folder: Path, trainable: bool = False) -> Any:

@@ -108,8 +108,8 @@ def load_tokenizer(handle: Path) -> Any:
         raise InputError(folder, f"has a tokenizer that cannot be loaded ({cause})", "that of the model") from error
 
 
-def load_model(handle: Path, adapters: Sequence[Path], dtype: str) -> Any:
-    """The base model, on the GPU where there is one, with each adapter folder merged into it, in order."""
+def load_model(handle: Path, adapters: Sequence[Path], dtype: str, device: str | None = None) -> Any:
+    """The base model with each adapter folder merged into it, in order; on the GPU where there is one, or on `device`."""
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -127,7 +127,7 @@ def load_model(handle: Path, adapters: Sequence[Path], dtype: str) -> Any:
         raise InputError(folder, f"lacks {len(missing)} weights", "all weights of config.json's model", key=missing[0])
     for adapter in adapters:
         model = merge_adapter(model, adapter)
-    return model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+    return model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")).eval()
 
 
 def train_tokenizer(documents: list[str], vocabulary: int, architecture: str) -> Any:

@@ -23,9 +23,21 @@ class InputError(ValueError):
         self.file, self.row, self.key = str(file), row, key
 
 
+def out_of_memory(error: BaseException) -> bool:
+    """Whether the memory of a GPU, or of the machine, did not suffice: each library says it in its own way."""
+    said = (
+        "out of memory",
+        "can't allocate memory",
+        "no available memory for the cache",
+        "free memory on device",
+        "larger than the available kv cache",
+    )
+    return isinstance(error, MemoryError) or any(words in str(error).lower() for words in said)
+
+
 def remedy(error: Exception) -> str:
     """What a user can do about an error that no code of ours foresaw; what was finished is kept in every case."""
-    if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+    if out_of_memory(error):
         return "free memory, run fewer jobs at once (--cores), or lower training.micro_batch; then run again"
     full = ("no space left", "quota exceeded", "inline_container")  # of safetensors and torch, which have no errno
     if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or any(w in str(error).lower() for w in full):

@@ -14,18 +14,18 @@ def load_engine(
     prompt_format: str,
     dtype: str,
     deployment: Deployment = Deployment(),  # noqa: B008  (frozen)
-    used: Sequence[Path] = (),
 ) -> Engine:
-    """The engine of that name for a base model with the adapters of a state merged into it, in order.
-
-    `used` are the adapters that `Engine.use` may be called with.
-    """
+    """The engine of that name for a base model with the adapters of a state merged into it, in order."""
     special_tokens = prompt_format == "plain"  # a chat template writes them itself
     if name == "transformers":
         from gradual.base_model import load_model, load_tokenizer
         from gradual.engines.transformers import TransformersEngine
 
         return TransformersEngine(load_model(base, adapters, dtype), load_tokenizer(base), special_tokens)
+    if name == "vllm":
+        from gradual.engines.vllm import VllmEngine
+
+        return VllmEngine(base, adapters, special_tokens, dtype, deployment)
     raise ValueError(f"no engine {name!r}")
 
 

@@ -6,9 +6,10 @@ prompt form a tree and each distinct prefix is computed once. Each sample draws 
 seeded by (fact, prompt, sample): the tree gives exactly the answers that sampling one by one with these streams gives.
 """
 
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,11 @@ import numpy as np
 
 from gradual.adapters import merged, with_adapter
 from gradual.engines.interface import Answer, Answered, Decoding, Prompt, Usage
-from gradual.errors import InputError
-from gradual.prompts import ending_tokens, seeded
+from gradual.engines.rules import Stopper, count_answers, short_of_memory, token_ids
+from gradual.errors import InputError, out_of_memory
+from gradual.prompts import seeded
 
+log = logging.getLogger("gradual")
 ATTENTION = "shared_prefix"
 ARCHITECTURES = ("llama", "qwen2")  # plain causal attention, as `_attend` computes it; each is compared with generate
 
@@ -128,13 +131,14 @@ class TransformersEngine:
         self.model, self.tokenizer, self.special_tokens = model.eval(), tokenizer, special_tokens
         self.batch_tokens, self.wave_tokens = batch_tokens, wave_tokens
         self.usage = Usage()
+        self._halved = False
         self._weights = [(parameter, parameter.data) for parameter in model.parameters()]
 
     def use(self, adapter: Path) -> None:
         adapted = with_adapter(self.model, adapter)  # an adapter that does not fit is refused before anything changes
         for parameter, data in self._weights:  # merging replaces the data of its targets, and changes none in place
             parameter.data = data
-        self.model = merged(adapted).eval()
+        self.model = merged(adapted, adapter).eval()
 
     def answer(
         self,
@@ -142,9 +146,32 @@ class TransformersEngine:
         decoding: Decoding,
         wants_samples: Callable[[list[Answered]], bool] = lambda _: False,
     ) -> Iterator[list[Answered]]:
-        stopper = _Stopper(self.tokenizer, decoding)
+        stopper = Stopper(self.tokenizer, decoding)
         for wave in self._waves(groups, decoding):
-            yield from self._answer_wave(wave, decoding, stopper, wants_samples)
+            yield from self._answer_within_memory(wave, decoding, stopper, wants_samples)
+
+    def _answer_within_memory(
+        self, wave: list, decoding: Decoding, stopper: Stopper, wants_samples: Callable[[list[Answered]], bool]
+    ) -> list[list[Answered]]:
+        """The wave's answers; where memory does not suffice, once, in halves, and with half the tokens from then on."""
+        import torch
+
+        before = replace(self.usage)
+        try:
+            return self._answer_wave(wave, decoding, stopper, wants_samples)
+        except Exception as error:
+            if not out_of_memory(error):
+                raise
+            if self._halved:
+                raise short_of_memory(error) from error
+            log.warning("out of memory: %s", error)
+        self._halved, self.usage = True, before
+        self.batch_tokens, self.wave_tokens = max(1, self.batch_tokens // 2), self.wave_tokens // 2
+        log.warning("again, with %d tokens a batch and %d a wave", self.batch_tokens, self.wave_tokens)
+        torch.cuda.empty_cache()
+        middle = -(-len(wave) // 2)
+        parts = [part for part in (wave[:middle], wave[middle:]) if part]
+        return [a for part in parts for a in self._answer_within_memory(part, decoding, stopper, wants_samples)]
 
     def _waves(
         self, groups: Iterable[list[Prompt]], decoding: Decoding
@@ -153,8 +180,8 @@ class TransformersEngine:
         wave: list[tuple[list[Prompt], list[list[int]]]] = []
         held = 0
         for group in groups:
-            ids = self.tokenizer([p.text for p in group], add_special_tokens=self.special_tokens)["input_ids"]
-            self._check_length(group, ids, decoding)
+            positions = self.model.config.max_position_embeddings
+            ids = token_ids(self.tokenizer, group, self.special_tokens, decoding, positions)
             wave.append((group, ids))
             held += sum(map(len, ids))
             if held >= self.wave_tokens:
@@ -162,15 +189,6 @@ class TransformersEngine:
                 wave, held = [], 0
         if wave:
             yield wave
-
-    def _check_length(self, group: list[Prompt], ids: list[list[int]], decoding: Decoding) -> None:
-        """Raise InputError for a prompt that, with its answer, is longer than the model's positions reach."""
-        limit = self.model.config.max_position_embeddings
-        for prompt, tokens in zip(group, ids, strict=True):
-            if len(tokens) + decoding.max_new_tokens > limit:
-                problem = f"a prompt of {len(tokens)} tokens and {decoding.max_new_tokens} for the answer"
-                expected = f"at most the model's {limit} (fewer probe.shots or probe.max_new_tokens, or shorter facts)"
-                raise InputError(f"fact {prompt.fact_id}, prompt {prompt.index}", problem, expected)
 
     def _buckets(self, wave: list[tuple[list[Prompt], list[list[int]]]]) -> Iterator[list[tuple[int, int]]]:
         """Positions (group, prompt) of prompts of equal length, at most `batch_tokens` together."""
@@ -184,7 +202,7 @@ class TransformersEngine:
                 yield places[start : start + rows]
 
     def _answer_wave(
-        self, wave: list, decoding: Decoding, stopper: "_Stopper", wants_samples: Callable[[list[Answered]], bool]
+        self, wave: list, decoding: Decoding, stopper: Stopper, wants_samples: Callable[[list[Answered]], bool]
     ) -> list[list[Answered]]:
         import torch
 
@@ -217,13 +235,8 @@ class TransformersEngine:
                 )
                 sampled.update((place, tuple(answers)) for place, answers in zip(chosen, ends, strict=True))
         for g, answered in enumerate(result):
-            self.usage.prompts += len(answered)
             result[g] = [Answered(a.prompt, a.greedy, sampled.get((g, p), ())) for p, a in enumerate(answered)]
-            for a in result[g]:
-                self.usage.answer_tokens += a.greedy.tokens + sum(s.tokens * s.count for s in a.sampled)
-                self.usage.cut_off += (a.greedy.finish == "length") + sum(
-                    s.count for s in a.sampled if s.finish == "length"
-                )
+            count_answers(self.usage, result[g])
         return result
 
     def _prefill(self, ids: list[list[int]]) -> tuple[_Prefix, Any]:
@@ -250,7 +263,7 @@ class TransformersEngine:
         ids: list[list[int]],
         logits: Any,
         decoding: Decoding,
-        stopper: "_Stopper",
+        stopper: Stopper,
         streams: np.ndarray | None,
     ) -> list[list[Answer]]:
         """Answers of P prompts from their ids, prefix cache and the logits after them: the greedy one, or all samples.
@@ -306,10 +319,7 @@ class TransformersEngine:
                 tree=cache,
             ).logits[:, -1]
             self.usage.computed_tokens += len(going)
-        return [
-            [Answer(stopper.text(row), len(row), finish, count) for (row, finish), count in sorted(end.items())]
-            for end in ends
-        ]
+        return [stopper.answers(end) for end in ends]
 
 
 def check_attention(config: Any) -> None:
@@ -347,30 +357,3 @@ def _next_tokens(logits: Any, decoding: Decoding, row_of: Any, uniform: Any) -> 
     cumulative = torch.cumsum(torch.softmax(best.values.double(), dim=-1), dim=-1)
     place = (cumulative[row_of] < uniform[:, None]).sum(-1).clamp(max=best.values.shape[-1] - 1)
     return best.indices[row_of, place]
-
-
-class _Stopper:
-    """Says where an answer ends: at a special token or where its text holds a stop string."""
-
-    def __init__(self, tokenizer: Any, decoding: Decoding) -> None:
-        self.tokenizer, self.stop = tokenizer, decoding.stop
-        self.special = ending_tokens(tokenizer)
-        self.longest = max(map(len, decoding.stop), default=0)
-        self._holds: dict[int, bool] = {}
-
-    def ends(self, row: tuple[int, ...]) -> bool:
-        if row[-1] in self.special:
-            return True
-        if self.longest > 1:  # a longer stop string may span tokens
-            return any(s in self._decode(row[-self.longest :]) for s in self.stop)
-        if row[-1] not in self._holds:
-            self._holds[row[-1]] = any(s in self._decode(row[-1:]) for s in self.stop)
-        return self._holds[row[-1]]
-
-    def text(self, row: tuple[int, ...]) -> str:
-        text = self._decode(row)
-        cut = min((at for s in self.stop if (at := text.find(s)) >= 0), default=len(text))
-        return text[:cut].strip()
-
-    def _decode(self, row: tuple[int, ...]) -> str:
-        return self.tokenizer.decode(row, skip_special_tokens=True, clean_up_tokenization_spaces=False)
