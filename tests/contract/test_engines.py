@@ -20,7 +20,7 @@ from gradual.engines.interface import Answer, Decoding, Deployment, Prompt
 from gradual.errors import InputError
 from gradual.probing import fact_prompts
 from gradual.prompts import ExemplarPool, PromptSettings, plain
-from tiny import base_model, facts
+from tiny import base_model, facts, write_adapter
 
 GREEDY = Decoding(12, ("\n",))
 MISSING = None if find_spec("vllm") else "vllm is not installed here: make test-vllm"
@@ -64,22 +64,11 @@ def handle(request, tmp_path_factory):
 @pytest.fixture(scope="module")
 def adapters(handle, tmp_path_factory):
     """Three adapters of the model; the last one's products are zero, as training would leave them that did nothing."""
-    import torch
-    from peft import LoraConfig, get_peft_model
-
-    folders = []
-    for number, scale in enumerate((0.3, 0.4, 0.0)):
-        torch.manual_seed(number)
-        model = get_peft_model(
-            load_model(handle, [], "float32"),
-            LoraConfig(r=4, lora_alpha=8, target_modules=["q_proj", "v_proj", "down_proj"], task_type="CAUSAL_LM"),
-        )
-        for name, parameter in model.named_parameters():
-            if "lora_B" in name:
-                torch.nn.init.normal_(parameter, std=scale)
-        folders.append(tmp_path_factory.mktemp("adapters") / str(number))
-        model.save_pretrained(folders[-1])
-    return folders
+    folder = tmp_path_factory.mktemp("adapters")
+    targets = ("q_proj", "v_proj", "down_proj")
+    return [
+        write_adapter(handle, folder / str(seed), seed, targets, scale) for seed, scale in enumerate((0.3, 0.4, 0.0))
+    ]
 
 
 def groups(prompts=3, split="train", exemplars="per_fact"):

@@ -16,12 +16,10 @@ import yaml
 from damage import contents, copy_of, cut, drop_column, edit_json, edit_weights, halve, replace_by_text, scratch
 from gradual import errors, files
 from gradual.adapters import epoch_folder
-from gradual.base_model import load_model
 from gradual.engines.interface import GENERATION_COLUMNS
 from gradual.errors import InputError, remedy, report
 from gradual.grading import RULES
-from gradual.training import attach_adapter
-from tiny import base_model, facts
+from tiny import base_model, facts, write_adapter
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
@@ -226,15 +224,6 @@ def model(tmp_path_factory):
 def handle(model, tmp_path):
     """The handle of a model that a test may break."""
     return copy_of(model.parent, tmp_path / "base") / "base.json"
-
-
-def write_adapter(handle, folder):
-    adapted = attach_adapter(load_model(handle, [], "float32"), None, TRAINING)
-    for name, parameter in adapted.named_parameters():
-        if "lora_B" in name:  # zero in a new adapter, which changes nothing
-            parameter.data.fill_(0.1)
-    adapted.save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture

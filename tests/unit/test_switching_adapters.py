@@ -11,24 +11,7 @@ from gradual.engines.transformers import TransformersEngine
 from gradual.errors import InputError
 from gradual.probing import fact_prompts
 from gradual.prompts import ExemplarPool, PromptSettings, plain
-from gradual.training import attach_adapter
-from tiny import base_model, facts
-
-TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
-
-
-def write_adapter(handle, folder, seed, targets=TARGETS):
-    import torch
-
-    torch.manual_seed(seed)
-    settings = {"rank": 4, "alpha": 8, "dropout": 0.0, "targets": targets}
-    model = attach_adapter(load_model(handle, [], "float32"), None, settings)
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if "lora_B" in name:
-                parameter.normal_(std=0.3)
-    model.save_pretrained(folder)
-    return folder
+from tiny import TARGETS, base_model, facts, write_adapter
 
 
 @pytest.fixture(scope="module", params=["qwen2", "llama"])

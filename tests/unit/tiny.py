@@ -7,6 +7,7 @@ import pandas as pd
 
 from gradual.base_model import load_model, load_tokenizer, new_model, train_tokenizer, write_handle
 from gradual.facts import make_table
+from gradual.training import attach_adapter
 
 # Messages as the instruction-tuned models of each architecture take them, and the tokens that they are made of.
 TURNS = {
@@ -24,6 +25,7 @@ TURNS = {
         "{% if add_generation_prompt %}<|start_header_id|>assistant<|end_header_id|>\n\n{% endif %}",
     ),
 }
+TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 SIZES = {"hidden_size": 64, "intermediate_size": 96, "layers": 2, "heads": 2}
 
 
@@ -63,6 +65,22 @@ def base_model(folder: Path, architecture: str = "qwen2", seed: int = 0, scale: 
     tokenizer.save_pretrained(folder)
     write_handle(folder / "base.json", folder, "test")
     return folder / "base.json"
+
+
+def write_adapter(
+    handle: Path, folder: Path, seed: int = 0, targets: tuple[str, ...] = TARGETS, scale: float = 0.3
+) -> Path:
+    """A folder with a random adapter of the model, which changes its answers unless `scale` is 0."""
+    import torch
+
+    torch.manual_seed(seed)
+    settings = {"rank": 4, "alpha": 8, "dropout": 0.0, "targets": list(targets)}
+    model = attach_adapter(load_model(handle, [], "float32"), None, settings)
+    for name, parameter in model.named_parameters():
+        if "lora_B" in name:  # zero in a new adapter
+            torch.nn.init.normal_(parameter.data, std=scale)
+    model.save_pretrained(folder)
+    return folder
 
 
 def chat_model(folder: Path, architecture: str = "qwen2") -> Path:
