@@ -23,7 +23,7 @@ from gradual.plan.path import critical_path
 from gradual.plan.rates import device
 from gradual.plan.report import hours, render, size, with_sums
 from gradual.plan.rows import PROBE, plan_rows
-from gradual.plan.taken import taken_of
+from gradual.plan.taken import COMPARED, KEYS, taken_of
 from gradual.probing import fact_prompts, shard
 from gradual.profiles import read_profile
 from gradual.prompts import ExemplarPool, PromptSettings, plain
@@ -316,7 +316,10 @@ def test_rates_scale_with_parameters_and_steps_have_a_least_time():
 def test_every_throughput_says_where_it_is_from():
     for line in ("A100", "H100", "CPU"):
         table = device(line).table
-        assert set(table["basis"]) <= {"published", "measured", "assumption"} and table["source"].str.len().min() > 5
+        assert (
+            set(table["basis"]) <= {"published", "derived", "measured", "assumption"}
+            and table["source"].str.len().min() > 5
+        )
         assert set(table.index) == set(device("A100").table.index)
 
 
@@ -378,6 +381,12 @@ def test_a_run_of_another_runs_size_waits_for_the_probes_of_that_selection():
     assert critical_path(rows, table)[2] == pytest.approx(2)
 
 
+def test_a_run_waits_for_the_choice_of_its_parents_epoch():
+    works = (("stage1", "training"), ("stage1", "evaluation"), ("train_on", "training"))  # which selects by the origin
+    rows = pd.DataFrame([{"label": "M", "state": state, "work": work, "wall": 3600} for state, work in works])
+    assert critical_path(rows, runs(config())) == (list(works), "M", pytest.approx(3))
+
+
 def test_numbers_are_told_in_units_that_they_fill():
     assert [size(v) for v in (12, 5.1e6, 646e6, 1.2e12)] == ["12 B", "5.1 MB", "646.0 MB", "1.2 TB"]
     assert [hours(v) for v in (0.0123, 1.234, 123.4, float("nan"))] == ["0.012", "1.23", "123.4", "–"]
@@ -390,6 +399,9 @@ def test_means_are_over_seeds_and_the_last_row_is_of_all(profile):
     model, last = frame[frame["state"] == "all"].iloc[0], frame.iloc[-1]
     assert last["label"] == "all models, 2 seeds" and last["prompts"] == 2 * model["prompts"]
     assert last["hours"] == pytest.approx(plan.rows["hours"].sum())
+    works = plan.rows.loc[plan.rows["seed"] == 0, KEYS]
+    beside = with_sums(plan, works.assign(**dict.fromkeys(COMPARED, 1.0)))
+    assert beside["taken_prompts"].iloc[-1] == 2 * len(works)
 
 
 def test_the_script_prints_markdown_and_loads_no_torch():

@@ -19,7 +19,7 @@ class Device:
     """
 
     name: str
-    table: pd.DataFrame  # by step: value, unit, parameters, basis (published, measured, assumption), source
+    table: pd.DataFrame  # by step: value, unit, parameters, basis (published, derived, measured, assumption), source
 
     def seconds(self, step: str, amount: float, parameters: int) -> float:
         """Seconds that `amount` tokens (or starts, for a step in seconds) of a model take."""
