@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from project_copy import copy_project, snakemake_in
+from project_copy import CONDA, copy_project, snakemake_in, stand_in
 
 TINY = "tests/workflow/tiny.yaml"
 JOB = re.compile(r"^(?:local)?rule (\w+):\n((?:    .*\n)+)", re.MULTILINE)
@@ -154,6 +154,11 @@ def test_sampling_settings_run_no_greedy_probe(finished):
 )
 def test_where_and_on_what_a_study_runs_does_not_matter(finished, words):
     assert planned(finished, *words) == []
+
+
+def test_with_conda_or_without_does_not_matter(finished, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", stand_in(tmp_path / "bin", "conda", CONDA))
+    assert planned(finished, "--sdm", "conda") == []
 
 
 @pytest.mark.parametrize("cores", ["1", "7", "64"])

@@ -7,19 +7,11 @@ from pathlib import Path
 import pytest
 
 from gradual.gpus import VISIBLE
-from project_copy import ROOT, copy_project, snakemake_in
+from project_copy import CONDA, ROOT, copy_project, snakemake_in, stand_in
 
 TINY = ("--configfile", "tests/workflow/tiny.yaml")
 COMMAND = re.compile(r"^Shell command: (\S+) scripts/(\w+)\.py", re.MULTILINE)
 WITH_A_MODEL = {"pretrain_base", "probe_facts", "train_adapter", "evaluate_epochs"}
-CONDA = """#!/bin/sh
-case "$*" in
-    info*) echo '{"conda_prefix": "/nowhere", "platform": "linux-64"}' ;;
-    config*) echo '{"get": {"channel_priority": "strict"}}' ;;
-    --version) echo conda 25.5.1 ;;
-    *) exit 1 ;;
-esac
-"""
 JOBS = """
 include: "Snakefile"
 
@@ -51,19 +43,6 @@ def folder(tmp_path):
     return folder
 
 
-@pytest.fixture
-def command_of(tmp_path, monkeypatch):
-    """Puts a command of that name and text before the others of the machine."""
-
-    def write(name: str, text: str) -> None:
-        (tmp_path / "bin").mkdir(exist_ok=True)
-        (tmp_path / "bin" / name).write_text(text)
-        (tmp_path / "bin" / name).chmod(0o755)
-
-    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=":")
-    return write
-
-
 def interpreters(folder: Path, *words: str) -> dict[str, set[str]]:
     """By interpreter, the scripts that a dry run would start with it."""
     done = snakemake_in(folder)("-n", "-p", "--cores", "2", *words)
@@ -87,18 +66,18 @@ def test_without_a_word_of_it_all_jobs_run_in_the_active_interpreter(folder):
 
 
 @pytest.mark.skipif(not (ROOT / "envs/probe.yaml").is_file(), reason="envs/ has no environment of vLLM")
-def test_vllm_has_an_interpreter_of_its_own_unless_conda_gives_it_one(folder, command_of):
+def test_vllm_has_an_interpreter_of_its_own_unless_conda_gives_it_one(folder, tmp_path, monkeypatch):
     (folder / "vllm.yaml").write_text("probe: {engine: vllm}\n")
     found = interpreters(folder, *TINY, "vllm.yaml")
     assert found.pop(".venv-probe/bin/python") == {"probe_facts", "evaluate_epochs"}
     assert found.keys() == {"python"}
-    command_of("conda", CONDA)
+    monkeypatch.setenv("PATH", stand_in(tmp_path / "bin", "conda", CONDA))
     assert interpreters(folder, "--sdm", "conda", *TINY, "vllm.yaml").keys() == {"python"}
 
 
-def test_jobs_side_by_side_ask_for_no_more_gpus_than_the_machine_has(folder, command_of, monkeypatch):
+def test_jobs_side_by_side_ask_for_no_more_gpus_than_the_machine_has(folder, tmp_path, monkeypatch):
     monkeypatch.delenv(VISIBLE, raising=False)
-    command_of("nvidia-smi", "#!/bin/sh\necho 0; echo 1\n")
+    monkeypatch.setenv("PATH", stand_in(tmp_path / "bin", "nvidia-smi", "#!/bin/sh\necho 0; echo 1\n"))
     files = [f"results/few-{n}.json" for n in range(3)] + ["results/many.json"]
     done = snakemake_in(folder)("-s", "jobs.smk", "--cores", "8", *files, *TINY)
     assert done.returncode == 0, done.stdout[-3000:]
