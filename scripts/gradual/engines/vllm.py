@@ -99,9 +99,9 @@ class VllmEngine:
     def use(self, adapter: Path) -> None:
         self._used = [adapter]
         try:
+            self._forget()
             with _checkpoint(self.base, [*self.adapters, adapter], self.dtype) as folder:
                 self._vllm.collective_rpc("reload_weights", kwargs={"weights_path": str(folder)})
-            self._vllm.reset_prefix_cache()
         except Exception as error:
             self._shrink(error)
             self._start()
@@ -202,6 +202,14 @@ class VllmEngine:
         self.usage.prompt_tokens += 0 if sampling else prompt
         self.usage.computed_tokens += len(output.outputs) * (prompt - output.num_cached_tokens)
         self.usage.computed_tokens += sum(len(o.token_ids) - 1 for o in output.outputs)
+
+    def _forget(self) -> None:
+        """Empty the prefix cache, when what vLLM still computes for answers that have ended is done."""
+        for _ in range(8):
+            if self._vllm.reset_prefix_cache():
+                return
+            self._vllm.step()
+        raise RuntimeError("vLLM keeps keys and values of other weights")
 
     def _fixed_logits(self) -> dict[int, float]:
         """Log-probabilities of the likeliest tokens after a fixed prompt, which is too short to be cached."""
