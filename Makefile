@@ -1,6 +1,7 @@
 # make tables   the default study: its tables are printed at the end
 # make changed  what would run now, and why, in words
 # make test     the tests
+# make test-slurm, test-slurm-faults   the study on a real SLURM on this machine (root, SLURM installed), and through faults
 # All set up .venv first, once. Other studies: make tables STUDY=entity_questions_small
 
 PYTHON ?= python3
@@ -9,7 +10,7 @@ BIN := .venv/bin
 CONFIG := $(if $(filter default,$(STUDY)),,--configfile studies/$(STUDY).yaml)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: tables changed test setup lint publish clean
+.PHONY: tables changed test test-slurm test-slurm-faults setup lint publish clean
 
 tables: setup
 	snakemake --cores all $(CONFIG)
@@ -20,6 +21,12 @@ changed: setup
 
 test: setup lint
 	python -m pytest
+
+test-slurm: setup
+	python -m pytest tests/slurm/test_study.py
+
+test-slurm-faults: setup
+	python -m pytest tests/slurm/test_faults.py
 
 lint: setup
 	ruff check .
