@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from cluster import Cluster, Job
+from cluster import GPUS, Cluster, Job
 
 CONFIGS = ("tests/workflow/tiny.yaml", str(Path(__file__).with_name("two_stages.yaml")))
 RESULTS = "results/tiny"
@@ -17,19 +17,21 @@ MODEL = f"{RESULTS}/seed0/small"
 # Results are the same bytes for the same number of threads; a cluster's profile gives more.
 THREADS = ("--set-threads", "pretrain_base=1", "probe_facts=1", "evaluate_epochs=1", "train_adapter=1")
 STUDY = ("--configfile", *CONFIGS, *THREADS)
-LOCAL = ("--cores", "2", *STUDY)
+# A workstation with as many GPUs for a training as the cluster gives it, since ranks differ in the last bits.
+LOCAL = ("--cores", "2", "--resources", f"gpu={GPUS}", "--set-resources", f"train_adapter:gpu={GPUS}", *STUDY)
+WORKSTATION = {"CUDA_VISIBLE_DEVICES": ",".join(map(str, range(GPUS)))}
 # The profile as it is, but SLURM, which is on this machine, is asked more often than a real one should be.
 ON_CLUSTER = (
     *("--profile", "profiles/slurm", "--slurm-init-seconds-before-status-checks", "2"),
     *("--seconds-between-status-checks", "2", *STUDY),
 )
-RUN_SECONDS = 540
+RUN_SECONDS = 900
 POLL_SECONDS = 0.5
 
 
 def start(folder: Path, log: Path, *words: str, cluster: Cluster | None = None) -> subprocess.Popen[bytes]:
     """Start Snakemake in a copy of the project; its output goes to the log. Its process group is its own."""
-    there = cluster.environment if cluster else {"PATH": os.environ["PATH"]}
+    there = cluster.environment if cluster else WORKSTATION | {"PATH": os.environ["PATH"]}
     path = f"{Path(sys.executable).parent}{os.pathsep}{there['PATH']}"
     if cluster:  # its srun must stay the first
         path = f"{cluster.folder}/bin{os.pathsep}{path}"

@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,15 @@ from project_copy import copy_project
 
 PROBE = f"{runs.MODEL}/strategy5/train-probe-0"
 SHARDS = [f"{PROBE}/generations-{shard}.parquet" for shard in (0, 1)]
-PROBED = [*SHARDS, *(f"{PROBE}/usage-{shard}.json" for shard in (0, 1))]
+PROBED = [
+    *SHARDS,
+    *(
+        f"{PROBE}/{file}"
+        for file in ("usage-0.json", "usage-1.json", "grades.parquet", "categories.parquet", "counts.csv")
+    ),
+    *(f"{runs.RESULTS}/tables/{table}.{kind}" for table in ("table_10", "table_12") for kind in ("csv", "md")),
+    f"{runs.RESULTS}/tables.md",
+]
 TRAINED = [f"{runs.MODEL}/strategy5/{file}" for file in ("epochs/epochs.json", "loss.csv")]
 
 WRAPPER = """\
@@ -33,6 +41,7 @@ if [[ "$*" == *"{where}"* ]] && mkdir once 2> /dev/null; then
 fi
 exec python "$@"
 """
+AT_FAULT = "attempt == 1 and wildcards.shard == '0'"  # of resources: the job at fault, the first time
 STALL = "echo stalled > stalled; exec sleep 600"
 
 
@@ -43,9 +52,12 @@ class Study:
     folder: Path
     cluster: Cluster
     kept: dict[str, tuple[int, int]]
+    started: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def start(self, log: str = "log", *words: str) -> subprocess.Popen[bytes]:
-        return runs.start(self.folder, self.folder / log, *runs.ON_CLUSTER, *words, cluster=self.cluster)
+        run = runs.start(self.folder, self.folder / log, *runs.ON_CLUSTER, *words, cluster=self.cluster)
+        self.started.append(run)
+        return run
 
     def finish(self, run: subprocess.Popen[bytes], log: str = "log") -> str:
         return runs.finish(run, self.folder / log)
@@ -77,6 +89,7 @@ def stamps(folder: Path) -> dict[str, tuple[int, int]]:
 @pytest.fixture
 def left(cluster, local, tmp_path):
     """Makes a study with outputs left to make, in which the jobs at fault do something else the first time."""
+    made: list[Study] = []
 
     def make(fault: str, where: str = "--shard 0 ", missing: list[str] = PROBED, **settings: dict[str, Any]) -> Study:
         folder = copy_project(tmp_path / "project")
@@ -91,9 +104,15 @@ def left(cluster, local, tmp_path):
         for rule in ("probe_facts", "train_adapter"):
             there["set-resources"][rule] |= {"python": "'./faulty'", **settings.get(rule, {})}
         profile.write_text(yaml.safe_dump(there))
-        return Study(folder, cluster, stamps(folder))
+        made.append(Study(folder, cluster, stamps(folder)))
+        return made[-1]
 
-    return make
+    yield make
+    for run in [run for study in made for run in study.started if run.poll() is None]:  # of a test that failed
+        run.kill()
+        run.wait()
+    cluster.call("scancel", "--user=root")
+    wait_for(lambda: not cluster.call("squeue", "--noheader"), "the queue to empty", 120)
 
 
 def shards_started(times: int, other: int = 1) -> dict[str, int]:
@@ -142,7 +161,7 @@ def test_a_job_that_is_cancelled_is_tried_again(left, local, cluster):
 
 
 def test_a_job_at_its_time_limit_is_tried_again(left, local, cluster):
-    study = left(STALL, probe_facts={"runtime": "1 if attempt == 1 else 60"})
+    study = left(STALL, probe_facts={"runtime": f"1 if {AT_FAULT} else 60"})
     with runs.watched(cluster) as jobs:
         study.run()
     assert states(jobs, SHARD) == ["TIMEOUT", "COMPLETED"]
@@ -154,7 +173,7 @@ def test_a_job_out_of_memory_is_tried_again_with_more(left, local, cluster):
     if not cluster.limits_memory:
         pytest.skip("SLURM cannot limit memory here: no memory cgroup (v1) that can be written to")
     greedy = "python -c 'held = bytearray(3_000_000_000)'; exit $?"
-    study = left(greedy, probe_facts={"mem_mb": "1500 if attempt == 1 else 64000"})
+    study = left(greedy, probe_facts={"mem_mb": f"1500 if {AT_FAULT} else 64000"})
     with runs.watched(cluster) as jobs:
         said = study.run()
     assert states(jobs, SHARD)[0] in ("OUT_OF_MEMORY", "FAILED"), said[-3000:]
@@ -174,7 +193,7 @@ def test_a_training_is_warned_before_its_time_is_up_and_has_time_to_write_what_i
     first, second = (job for _, job in sorted(jobs.items()))
     assert (first.state, second.state) == ("FAILED", "COMPLETED")
     assert (first.ended - first.started).seconds < 120  # before its limit
-    for file in TRAINED:
+    for file in (TRAINED[1], *study.changed()):  # epochs.json has digests of configs, which tell the base model's path
         assert (study.folder / file).read_bytes() == (local / file).read_bytes()
     assert {Path(file).parents[1].name for file in study.changed()} == {"epochs"}
 
