@@ -18,7 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -30,6 +30,7 @@ DAEMONS = ("slurmd", "slurmctld", "munged")  # in the order in which they are st
 CALL_SECONDS = 30  # until a client's call is given up
 START_SECONDS = 60
 STOP_SECONDS = 20
+CGROUPS = Path("/sys/fs/cgroup/memory")
 
 SLURM_CONF = """\
 ClusterName=pretended
@@ -58,6 +59,7 @@ SelectTypeParameters=CR_Core_Memory
 DefMemPerCPU=1000
 GresTypes=gpu
 MinJobAge=3600
+FirstJobId={first_job}
 ReturnToService=2
 SlurmdTimeout=20
 SchedulerParameters=bf_interval=1,sched_interval=5,batch_sched_delay=0
@@ -191,19 +193,20 @@ def start(folder: Path) -> Cluster:
     for index in range(GPUS):  # SLURM wants device files; these are /dev/null's
         os.mknod(folder / f"dev/nvidia{index}", 0o20666, os.makedev(1, 3))
     ctld_port, slurmd_port = free_ports(2)
-    limits_memory = os.access("/sys/fs/cgroup/memory/cgroup.procs", os.W_OK)
+    limits_memory = os.access(CGROUPS / "cgroup.procs", os.W_OK)
     files = {
         "slurm.conf": SLURM_CONF.format(
             host=host,
             folder=folder,
             ctld_port=ctld_port,
             slurmd_port=slurmd_port,
+            first_job=ctld_port * 1000,  # clusters side by side share the memory cgroup, whose folders are jobs' numbers
             task_plugin="task/cgroup" if limits_memory else "task/none",
             cores=CORES,
             memory=MEMORY_MB,
             gpus=GPUS,
         ),
-        "cgroup.conf": CGROUP_CONF,
+        **({"cgroup.conf": CGROUP_CONF} if limits_memory else {}),
         "gres.conf": f"NodeName={host} Name=gpu File={folder}/dev/nvidia[0-{GPUS - 1}]\n",
         "bin/srun": SRUN.format(folder=folder, srun=program("srun")),
         "environment": ENVIRONMENT.format(folder=folder),
@@ -230,11 +233,9 @@ def stop(folder: Path) -> None:
     if alive(daemon(folder, "slurmctld")):
         host = socket.gethostname().partition(".")[0]
         cluster = Cluster(folder, host, False)
-        try:
+        with suppress(subprocess.SubprocessError, TimeoutError):  # their processes are ended below
             cluster.call("scancel", "--user=root")
             wait_for(lambda: not cluster.call("squeue", "--noheader"), "jobs to end", STOP_SECONDS)
-        except (subprocess.SubprocessError, TimeoutError):
-            pass  # their processes are ended below
     for name in DAEMONS:
         process = daemon(folder, name)
         kill(process, signal.SIGTERM)
@@ -244,6 +245,11 @@ def stop(folder: Path) -> None:
             kill(process, signal.SIGKILL)
     for process in processes_of(folder):
         kill(process, signal.SIGKILL)
+    first = re.search(r"^FirstJobId=(\d+)$", (folder / "slurm.conf").read_text(), re.MULTILINE)[1]
+    for job in CGROUPS.glob(f"slurm_*/uid_*/job_{first[:-3]}*"):  # of jobs that were killed
+        for part in [*sorted((each for each in job.rglob("*") if each.is_dir()), reverse=True), job]:
+            with suppress(OSError):
+                part.rmdir()
 
 
 def start_daemon(folder: Path, name: str) -> None:

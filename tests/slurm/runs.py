@@ -1,6 +1,7 @@
 """Runs of the tiny study's two stages, on this machine and on a cluster, and what SLURM says of their jobs."""
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -44,6 +45,7 @@ def start(folder: Path, log: Path, *words: str, cluster: Cluster | None = None) 
             stdout=handle,
             stderr=handle,
             start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # what a shell starts with & ignores it
         )
 
 
