@@ -193,6 +193,7 @@ def start(folder: Path) -> Cluster:
     for index in range(GPUS):  # SLURM wants device files; these are /dev/null's
         os.mknod(folder / f"dev/nvidia{index}", 0o20666, os.makedev(1, 3))
     ctld_port, slurmd_port = free_ports(2)
+    first_job = ctld_port * 1000  # clusters side by side share a memory cgroup, whose folders are the jobs' numbers
     limits_memory = os.access(CGROUPS / "cgroup.procs", os.W_OK)
     files = {
         "slurm.conf": SLURM_CONF.format(
@@ -200,7 +201,7 @@ def start(folder: Path) -> Cluster:
             folder=folder,
             ctld_port=ctld_port,
             slurmd_port=slurmd_port,
-            first_job=ctld_port * 1000,  # clusters side by side share the memory cgroup, whose folders are jobs' numbers
+            first_job=first_job,
             task_plugin="task/cgroup" if limits_memory else "task/none",
             cores=CORES,
             memory=MEMORY_MB,
