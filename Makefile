@@ -5,6 +5,7 @@
 # make test     the tests
 # make setup-probe  the environment of probe.engine: vllm, for GPUs; PROBE_LOCK=envs/probe-cpu.lock for its CPU twin
 # make test-vllm    the tests of that engine, without a GPU: the engines' contract, and the tiny study end to end
+# make test-slurm, test-slurm-faults   the study on a real SLURM on this machine (root, SLURM installed), and through faults
 # All set up .venv first, once. Other studies: make tables STUDY=entity_questions_small
 # make setup-controller   an environment without torch, for where jobs are only submitted, as .venv-controller
 # make envs     the conda files in envs/, after a change of a lock
@@ -19,7 +20,8 @@ PROBE_LOCK ?= envs/probe.lock
 PROBE_BIN := .venv-probe/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: tables changed plan preflight test test-vllm setup setup-controller setup-probe envs lint publish clean
+.PHONY: tables changed plan preflight test test-vllm test-slurm test-slurm-faults setup setup-controller \
+	setup-probe envs lint publish clean
 
 tables: setup
 	snakemake --cores all $(CONFIG)
@@ -36,6 +38,12 @@ preflight: setup
 
 test: setup lint
 	python -m pytest
+
+test-slurm: setup
+	python -m pytest tests/slurm/test_study.py
+
+test-slurm-faults: setup
+	python -m pytest tests/slurm/test_faults.py
 
 lint: setup
 	ruff check .

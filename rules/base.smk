@@ -54,4 +54,4 @@ rule fetch_base:
         ),
         code=code("fetch_base"),
     shell:
-        "python scripts/fetch_base.py --model {params.model:q} --base {output.base} 2> {log}"
+        "{ONLINE} python scripts/fetch_base.py --model {params.model:q} --base {output.base} 2> {log}"

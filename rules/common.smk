@@ -11,7 +11,7 @@ ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "scripts"))
 
 from gradual import config as study
-from gradual import costs, failures, gpus, layout, tables
+from gradual import costs, failures, gpus, layout, slurm, tables
 from gradual.errors import InputError
 from gradual.fingerprint import code_fingerprint
 
@@ -30,7 +30,8 @@ PROBE = STUDY["probe"]
 ANSWERING = ("engine", "shots", "exemplars", "format", "stop", "max_new_tokens", "repetition_penalty")
 RESULTS = f"results/{STUDY['study']}"
 
-# Jobs of different models, seeds and runs go side by side; what cores remain is shared among them.
+# Jobs of different models, seeds and runs go side by side; what cores remain is shared among them. On a cluster, which
+# gives each job its own, the profile says how many (set-threads).
 PRETRAINING_THREADS = max(1, (workflow.cores or 1) // (len(MODELS) * len(SEEDS)))
 THREADS = max(1, PRETRAINING_THREADS // max(1, len({work["state"] for work in WORKS} & set(RUNS))))
 
@@ -55,16 +56,19 @@ CODED = (
     " select_facts train_adapter evaluate_epochs grade_epochs choose_epoch write_table"
 ).split()
 
-JOBS_LOCK = f"{RESULTS}/.jobs"  # held by every job at work
+JOBS_LOCK = f"{RESULTS}/.jobs"  # held by every job at work; names the SLURM run whose jobs may be
 
-# glibc gives big buffers back to the system after each use, which slows small models down several times. A job that is
-# killed cannot write why: its shell does, to the log that ends its command.
+# glibc gives big buffers back to the system after each use, which slows small models down several times. No job but a
+# download asks the hub for anything. A job that is warned of its end (SIGTERM) has its time to write what it has: its
+# shell waits for it. One that is killed cannot write why: its shell does, to the log that ends its command.
 shell.prefix(
-    f"set -euo pipefail; exec 9>>{JOBS_LOCK}; flock -s 9 2>/dev/null || true;"
+    f"set -euo pipefail; exec 9<>{JOBS_LOCK}; flock -s 9 2>/dev/null || true;"
     " export MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=4294967296;"
+    " export HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1; trap : TERM;"
     " trap 's=$?; [ $s -le 128 ] || echo \"error: ended by signal $((s - 128)); 9 is often the system, short of memory:"
     ' run fewer jobs at once (--cores)" >> "${{BASH_COMMAND##*2> }}"\' EXIT; '
 )
+ONLINE = "env -u HF_HUB_OFFLINE -u TRANSFORMERS_OFFLINE"  # a download's way out of it
 
 
 wildcard_constraints:
@@ -78,12 +82,13 @@ wildcard_constraints:
     table="|".join(tables.TABLES),
 
 
-def lock_study():
+def lock_study(logs):
     """Hold the study for this process; another one that would run it ends with an error.
 
     The system releases the lock when the process ends, however it ends, so that a killed run can be started again
     (Snakemake's own lock stays behind, and is off in the profiles). Jobs that outlive a killed Snakemake hold a lock of
-    their own, which they share.
+    their own, which they share. Jobs in SLURM's queue hold none yet, and those at work on other hosts only where the
+    file system passes locks on: of them SLURM is asked, by the run's name that `logs` (Snakemake's own) tell.
     """
     global lock
     Path(RESULTS).mkdir(parents=True, exist_ok=True)
@@ -92,13 +97,26 @@ def lock_study():
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         raise WorkflowError(f"another Snakemake is at work on {RESULTS}")
-    with open(JOBS_LOCK, "w") as jobs:
+    with open(JOBS_LOCK, "a+") as jobs:
         try:
             fcntl.flock(jobs, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise WorkflowError(
                 f"jobs of a Snakemake that was killed are still at work on {RESULTS}: wait, or end them"
             )
+        jobs.seek(0)
+        run = jobs.read().strip()
+        try:
+            left = slurm.jobs_of(run) if run else []
+        except InputError as error:
+            raise WorkflowError(str(error))
+        if left:
+            raise WorkflowError(
+                f"jobs of a Snakemake that was killed are still in SLURM's queue for {RESULTS} ({', '.join(left)}):"
+                f" wait, or end them with scancel --name {run}"
+            )
+        jobs.truncate(0)
+        jobs.write(slurm.run_name(logs))
 
 
 def of_study(file):

@@ -31,6 +31,7 @@ rule build_facts:
         log_file("build_facts/seed{seed}.log"),
     benchmark:
         benchmark_file("build_facts/seed{seed}.tsv")
+    localrule: True
     conda:
         "../envs/controller.yaml"
     params:
@@ -58,6 +59,7 @@ rule build_corpus:
         log_file("build_corpus/seed{seed}.log"),
     benchmark:
         benchmark_file("build_corpus/seed{seed}.tsv")
+    localrule: True
     conda:
         "../envs/controller.yaml"
     params:

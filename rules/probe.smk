@@ -43,6 +43,7 @@ rule grade_generations:
         log_file("grade_generations/{model}-seed{seed}-{state}-{split}-{probe}.log"),
     benchmark:
         benchmark_file("grade_generations/{model}-seed{seed}-{state}-{split}-{probe}.tsv")
+    localrule: True
     conda:
         "../envs/controller.yaml"
     params:
@@ -88,6 +89,7 @@ rule estimate_chance:
         log_file("estimate_chance/{model}-seed{seed}.log"),
     benchmark:
         benchmark_file("estimate_chance/{model}-seed{seed}.tsv")
+    localrule: True
     conda:
         "../envs/controller.yaml"
     params:
