@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gradual.gpus import VISIBLE
-from project_copy import CONDA, ROOT, copy_project, snakemake_in, stand_in
+from project_copy import CONDA, copy_project, snakemake_in, stand_in
 
 TINY = ("--configfile", "tests/workflow/tiny.yaml")
 COMMAND = re.compile(r"^Shell command: (\S+) scripts/(\w+)\.py", re.MULTILINE)
@@ -65,7 +65,6 @@ def test_without_a_word_of_it_all_jobs_run_in_the_active_interpreter(folder):
     assert interpreters(folder, *TINY).keys() == {"python"}
 
 
-@pytest.mark.skipif(not (ROOT / "envs/probe.yaml").is_file(), reason="envs/ has no environment of vLLM")
 def test_vllm_has_an_interpreter_of_its_own_unless_conda_gives_it_one(folder, tmp_path, monkeypatch):
     (folder / "vllm.yaml").write_text("probe: {engine: vllm}\n")
     found = interpreters(folder, *TINY, "vllm.yaml")
