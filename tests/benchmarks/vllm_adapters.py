@@ -2,9 +2,9 @@
 
     .venv-probe/bin/python tests/benchmarks/vllm_adapters.py 64 2
     .venv-probe/bin/python tests/benchmarks/vllm_adapters.py 512 8
+    .venv-probe/bin/python tests/benchmarks/vllm_adapters.py 64 2 --tokens
 
-For a random model of that width and number of layers. Rounds alternate; medians of seconds are printed, by the clock and of
-the process, and tokens computed with either kind of exemplars.
+For a random model of that width and number of layers; medians of seconds are printed, by the clock and of the process.
 """
 
 import argparse
@@ -29,6 +29,7 @@ from gradual.prompts import ExemplarPool, PromptSettings, plain  # noqa: E402
 
 RANK = 64
 DECODING = Decoding(16, ("\n",))
+SAMPLING = Decoding(16, ("\n",), samples=16, temperature=0.5, top_k=40)
 
 
 def new_adapter(base: Path, folder: Path, seed: int) -> Path:
@@ -67,12 +68,26 @@ class Clock:
             print(f"{what}: {wall:.2f} s, {cpu:.2f} s of CPU (median of {len(times)})")
 
 
+def show_tokens(engine: VllmEngine, facts: int) -> None:
+    """Print how many tokens are computed with either kind of exemplars, greedy answers alone or 16 samples too."""
+    for exemplars in ("per_fact", "per_relation"):
+        for sampled in (False, True):
+            before = engine.usage.prompt_tokens, engine.usage.computed_tokens, engine.usage.answer_tokens
+            asked = prompts(exemplars, 4, facts)
+            list(engine.answer(asked, SAMPLING if sampled else DECODING, lambda _: True))
+            after = engine.usage.prompt_tokens, engine.usage.computed_tokens, engine.usage.answer_tokens
+            given, computed, answered = (b - a for a, b in zip(before, after, strict=True))
+            print(f"{exemplars}, sampled {sampled}: {given} prompt tokens, {computed} computed, {answered} answered")
+            engine._vllm.reset_prefix_cache()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("width", type=int)
     parser.add_argument("layers", type=int)
     parser.add_argument("--facts", type=int, default=32, help="train facts of each of two relations")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--tokens", action="store_true", help="only count the tokens computed")
     args = parser.parse_args()
     folder = Path(tempfile.mkdtemp())
     heads = max(2, args.width // 64)
@@ -82,15 +97,9 @@ def main() -> None:
     asked, clock = prompts("per_fact", 2, args.facts), Clock()
 
     engine = clock.run("start", lambda: VllmEngine(base, [], True, "float32", Deployment()))
-    for exemplars in ("per_fact", "per_relation"):
-        for sampled in (False, True):
-            before = engine.usage.prompt_tokens, engine.usage.computed_tokens, engine.usage.answer_tokens
-            decoding = Decoding(16, ("\n",), samples=16, temperature=0.5, top_k=40) if sampled else DECODING
-            list(engine.answer(prompts(exemplars, 4, args.facts), decoding, lambda _, s=sampled: s))
-            after = engine.usage.prompt_tokens, engine.usage.computed_tokens, engine.usage.answer_tokens
-            given, computed, answered = (b - a for a, b in zip(before, after, strict=True))
-            print(f"{exemplars}, sampled {sampled}: {given} prompt tokens, {computed} computed, {answered} answered")
-            engine._vllm.reset_prefix_cache()
+    if args.tokens:
+        show_tokens(engine, args.facts)
+        return
     for number in range(args.rounds):
         clock.run("merge and reload", lambda n=number: engine.use(adapters[n % 2]))
         clock.run("answers, merged", lambda: list(engine.answer(asked, DECODING, lambda _: False)))
