@@ -153,7 +153,9 @@ class Cluster:
         self.call("scontrol", "update", f"NodeName={self.host}", "State=DRAIN", "Reason=test")
 
     def resume(self) -> None:
-        self.call("scontrol", "update", f"NodeName={self.host}", "State=RESUME")
+        """Let jobs start again, if the node is drained."""
+        if "DRAIN" in self.call("scontrol", "show", "node", self.host):
+            self.call("scontrol", "update", f"NodeName={self.host}", "State=RESUME")
 
     def lose_node(self) -> None:
         """End the node's daemon and all its jobs' processes without warning, as a power cut does."""

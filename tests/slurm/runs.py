@@ -26,7 +26,7 @@ ON_CLUSTER = (
     *("--profile", "profiles/slurm", "--slurm-init-seconds-before-status-checks", "2"),
     *("--seconds-between-status-checks", "2", *STUDY),
 )
-RUN_SECONDS = 900
+RUN_SECONDS = 1800  # generous: on an idle machine of two cores it takes a few minutes
 POLL_SECONDS = 0.5
 
 
