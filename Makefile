@@ -1,6 +1,7 @@
 # make tables   the default study: its tables are printed at the end
 # make changed  what would run now, and why, in words
 # make test     the tests
+# make test-gpu those that run on a GPU; without one they skip and say so
 # All set up .venv first, once. Other studies: make tables STUDY=entity_questions_small
 
 PYTHON ?= python3
@@ -9,7 +10,7 @@ BIN := .venv/bin
 CONFIG := $(if $(filter default,$(STUDY)),,--configfile studies/$(STUDY).yaml)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: tables changed test setup lint publish clean
+.PHONY: tables changed test test-gpu setup lint publish clean
 
 tables: setup
 	snakemake --cores all $(CONFIG)
@@ -20,6 +21,9 @@ changed: setup
 
 test: setup lint
 	python -m pytest
+
+test-gpu: setup
+	python -m pytest -m gpu
 
 lint: setup
 	ruff check .
