@@ -6,6 +6,7 @@
 # make setup-probe  the environment of probe.engine: vllm, for GPUs; PROBE_LOCK=envs/probe-cpu.lock for its CPU twin
 # make test-vllm    the tests of that engine, without a GPU: the engines' contract, and the tiny study end to end
 # make test-slurm, test-slurm-faults   the study on a real SLURM on this machine (root, SLURM installed), and through faults
+# make test-gpu those that run on a GPU; without one they skip and say so
 # All set up .venv first, once. Other studies: make tables STUDY=entity_questions_small
 # make setup-controller   an environment without torch, for where jobs are only submitted, as .venv-controller
 # make envs     the conda files in envs/, after a change of a lock
@@ -20,7 +21,7 @@ PROBE_LOCK ?= envs/probe.lock
 PROBE_BIN := .venv-probe/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: tables changed plan preflight test test-vllm test-slurm test-slurm-faults setup setup-controller \
+.PHONY: tables changed plan preflight test test-vllm test-slurm test-slurm-faults test-gpu setup setup-controller \
 	setup-probe envs lint publish clean
 
 tables: setup
@@ -44,6 +45,9 @@ test-slurm: setup
 
 test-slurm-faults: setup
 	python -m pytest tests/slurm/test_faults.py
+
+test-gpu: setup
+	python -m pytest -m gpu
 
 lint: setup
 	ruff check .

@@ -19,12 +19,13 @@ from gradual.files import write_parquet
 from gradual.grading import RULES, grade
 from gradual.probing import GenerationsFile, fact_prompts, generation_rows, read_generations
 from gradual.prompts import ExemplarPool, PromptSettings, ending_tokens, renderer
-from gradual.training import IGNORED, Example, attach_adapter, tokenize
+from gradual.training import Example, attach_adapter, tokenize
 from test_config import DEFAULT, SCHEMA
 from tiny import TURNS, base_model, chat_model, facts
 
 CONFIG = load_config({}, DEFAULT, SCHEMA)
 LAST_TOKEN = {"qwen2": "<|im_end|>", "llama": "<|eot_id|>"}
+NO_LOSS = -100
 EXAMPLE = Example("What is r0 of train subject 1?", "thing 1")
 
 
@@ -52,7 +53,7 @@ def test_a_training_text_is_the_zero_shot_prompt_of_the_probe_with_its_answer(lo
     assert answer.rstrip("\n") == f"thing 1{LAST_TOKEN[architecture]}"
     assert row["input_ids"].count(tokenizer.bos_token_id) == (1 if architecture == "llama" else 0)
     assert row["labels"] == (
-        row["input_ids"] if loss_on == "text" else [IGNORED] * len(asked) + row["input_ids"][len(asked) :]
+        row["input_ids"] if loss_on == "text" else [NO_LOSS] * len(asked) + row["input_ids"][len(asked) :]
     )
 
 
