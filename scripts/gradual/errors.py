@@ -23,6 +23,10 @@ class InputError(ValueError):
         self.file, self.row, self.key = str(file), row, key
 
 
+class EndedWithNotice(Exception):
+    """A job that was told to end (SIGTERM), did so in order, and continues when it is started again."""
+
+
 def remedy(error: Exception) -> str:
     """What a user can do about an error that no code of ours foresaw; what was finished is kept in every case."""
     if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
@@ -39,6 +43,18 @@ def remedy(error: Exception) -> str:
     return "not foreseen, so likely a defect: report it with the lines above"
 
 
+def explanation(error: Exception) -> str:
+    """The lines that end a log: the cause of an error and, where it was not foreseen, the likely remedy.
+
+    Prints the traceback of an unforeseen one.
+    """
+    if isinstance(error, InputError | EndedWithNotice):
+        return f"error: {error}"
+    traceback.print_exception(error)
+    cause = " ".join(str(error).split())
+    return f"error: {type(error).__name__}: {cause}\nremedy: {remedy(error)}"
+
+
 def report(main: Callable[[], None]) -> None:
     """Run a script's main with its log on standard error; an error ends it with its cause and exit status 1.
 
@@ -52,9 +68,5 @@ def report(main: Callable[[], None]) -> None:
         os.environ.setdefault("TQDM_DISABLE", "1")
     try:
         main()
-    except InputError as error:
-        sys.exit(f"error: {error}")
     except Exception as error:
-        traceback.print_exc()
-        cause = " ".join(str(error).split())
-        sys.exit(f"error: {type(error).__name__}: {cause}\nremedy: {remedy(error)}")
+        sys.exit(explanation(error))

@@ -5,18 +5,9 @@ import pytest
 
 from gradual.adapters import copy_adapter
 from gradual.base_model import load_model, load_tokenizer
+from gradual.batches import IGNORED, Example, pad, tokenize
 from gradual.errors import InputError
-from gradual.training import (
-    IGNORED,
-    EpochSampler,
-    Example,
-    accumulation,
-    attach_adapter,
-    examples,
-    pad,
-    tokenize,
-    train_adapter,
-)
+from gradual.training import attach_adapter, examples, train_adapter
 from tiny import base_model, facts
 
 SETTINGS = {
@@ -64,25 +55,11 @@ def test_padding_has_no_attention_and_no_loss():
     assert batch["labels"].tolist() == [[1, 2, 3], [4, IGNORED, IGNORED]]
 
 
-def test_the_global_batch_does_not_depend_on_the_ranks():
-    assert [accumulation(32, 4, ranks) for ranks in (1, 2, 4)] == [8, 4, 2]
-    with pytest.raises(InputError, match="micro batches of 4 on 3 ranks"):
-        accumulation(32, 4, 3)
-
-
 def test_a_test_fact_cannot_be_trained_on():
     table = facts()
     test = table[table["split"] == "test"]["fact_id"].iloc[0]
     with pytest.raises(InputError, match="is not in the split train"):
         examples(pd.DataFrame({"fact_id": [test], "role": ["train"]}), table)
-
-
-def test_the_sampler_redraws_by_epoch():
-    sampler = EpochSampler(5, 20, 0.2, seed=1)
-    first = list(sampler)
-    sampler.set_epoch(1)
-    assert len(sampler) == len(first) == 9
-    assert list(sampler) != first
 
 
 def texts():
