@@ -62,7 +62,7 @@ def join(rows: list[Row]) -> dict[str, Any]:
     """A batch without padding, the rows one after the other: input_ids, position_ids and labels of shape (1, tokens).
 
     Positions begin anew with each row, from which a model of PADDING_FREE makes a mask that keeps rows apart. No token
-    predicts the next row's first.
+    predicts the next row's first. The model must be used without a cache, or it makes no such mask.
     """
     import torch
 
@@ -71,7 +71,7 @@ def join(rows: list[Row]) -> dict[str, Any]:
         "position_ids": [position for row in rows for position in range(len(row["input_ids"]))],
         "labels": [label for row in rows for label in (IGNORED, *row["labels"][1:])],
     }
-    return {name: torch.tensor([values]) for name, values in batch.items()}
+    return {name: torch.tensor([values]) for name, values in batch.items()} | {"use_cache": False}
 
 
 def collate(rows: list[Row], padding: int, config: Any) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def launch(script: Path, arguments: Sequence[str], count: int) -> None:
     128 + n where signal n killed one.
     """
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count)]
-    command = [*torchrun, "--signals-to-handle", "SIGINT", str(script), *arguments]
+    command = [*torchrun, "--signals-to-handle", "SIGINT", "--", str(script), *arguments]
     with (
         tempfile.TemporaryDirectory(prefix="gradual-ranks-") as name,
         _heeding(lambda _: (Path(name) / NOTICE).touch()),

@@ -5,7 +5,7 @@ import pytest
 
 from gradual.adapters import copy_adapter
 from gradual.base_model import load_model, load_tokenizer
-from gradual.batches import IGNORED, Example, pad, tokenize
+from gradual.batches import IGNORED, Example, tokenize
 from gradual.errors import InputError
 from gradual.training import attach_adapter, examples, train_adapter
 from tiny import base_model, facts
@@ -46,13 +46,6 @@ def test_in_chat_the_loss_is_on_the_assistants_turn(tmp_path):
     assert tokenizer.decode(row["input_ids"]) == "<user>What is r0?\n<assistant>thing 1\n"
     learnt = [token for token, label in zip(row["input_ids"], row["labels"], strict=True) if label != IGNORED]
     assert tokenizer.decode(learnt) == "thing 1\n"
-
-
-def test_padding_has_no_attention_and_no_loss():
-    batch = pad([{"input_ids": [1, 2, 3], "labels": [1, 2, 3]}, {"input_ids": [4], "labels": [4]}], 0)
-    assert batch["input_ids"].tolist() == [[1, 2, 3], [4, 0, 0]]
-    assert batch["attention_mask"].tolist() == [[1, 1, 1], [1, 0, 0]]
-    assert batch["labels"].tolist() == [[1, 2, 3], [4, IGNORED, IGNORED]]
 
 
 def test_a_test_fact_cannot_be_trained_on():
