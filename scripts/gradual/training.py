@@ -110,7 +110,7 @@ def _arguments(model: Any, settings: dict[str, Any], rows: int, tokens: int, see
         lr_scheduler_type="cosine",
         warmup_steps=settings["warmup_ratio"],  # a value below 1 is a share of all steps
         bf16=gpu and model.dtype == torch.bfloat16,
-        activation_checkpointing=gpu and _exceeds_memory(model, settings, rows, tokens),
+        activation_checkpointing=_exceeds_memory(model, settings, rows, tokens),
         seed=seed,
         data_seed=seed,
         save_strategy="no",  # keep_checkpoints saves
@@ -130,9 +130,11 @@ def _arguments(model: Any, settings: dict[str, Any], rows: int, tokens: int, see
 
 
 def _exceeds_memory(model: Any, settings: dict[str, Any], rows: int, tokens: int) -> bool:
-    """Whether this rank's GPU needs gradient checkpointing."""
+    """Whether this rank needs gradient checkpointing: by its GPU's memory; never without a GPU."""
     import torch
 
+    if not torch.cuda.is_available():
+        return False
     memory = torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory
     dtype = str(model.dtype).removeprefix("torch.")
     return needs_checkpointing(model.config.to_dict(), settings, rows, tokens, dtype, ranks(), memory)

@@ -3,10 +3,12 @@ import shutil
 import pandas as pd
 import pytest
 
+from gradual import training
 from gradual.adapters import copy_adapter
 from gradual.base_model import load_model, load_tokenizer
-from gradual.batches import IGNORED, Example, tokenize
-from gradual.errors import InputError
+from gradual.batches import IGNORED, Example, join, tokenize
+from gradual.checkpoints import checkpoints, steps
+from gradual.errors import EndedWithNotice, InputError
 from gradual.training import attach_adapter, examples, train_adapter
 from tiny import base_model, facts
 
@@ -77,6 +79,12 @@ def weights(folder):
     return load_file(folder / "adapter_model.safetensors")
 
 
+def equal(one, other):
+    """Whether two adapters are the same to the bit."""
+    one, other = weights(one), weights(other)
+    return all((one[name] == other[name]).all() for name in one)
+
+
 def test_training_learns_redraws_replay_and_resumes_to_the_same_adapter(handle, tmp_path):
     straight, losses = train(handle, tmp_path / "straight")
     assert len(straight) == 3
@@ -86,8 +94,45 @@ def test_training_learns_redraws_replay_and_resumes_to_the_same_adapter(handle, 
     for checkpoint in sorted(cut.glob("checkpoint-*"), key=lambda p: int(p.name.partition("-")[2]))[1:]:
         shutil.rmtree(checkpoint)
     resumed, _ = train(handle, cut)
-    one, other = weights(straight[-1]), weights(resumed[-1])
-    assert all((one[name] == other[name]).all() for name in one)
+    assert equal(straight[-1], resumed[-1])
+
+
+def test_within_an_epoch_the_newest_checkpoint_is_kept_and_resumes_to_the_same_adapter(handle, tmp_path, monkeypatch):
+    straight, _ = train(handle, tmp_path / "straight")
+    monkeypatch.setattr("gradual.checkpoints.STEPS_BETWEEN", 2)
+    saved = []
+    monkeypatch.setattr("gradual.checkpoints.any_rank", lambda flag, device: saved.append(flag) or len(saved) == 5)
+    with pytest.raises(EndedWithNotice, match=r"after step 5 of 9; continues when started again"):
+        train(handle, tmp_path / "ended")
+    assert [steps(checkpoint) for checkpoint in checkpoints(tmp_path / "ended")] == [3, 5]
+    resumed, losses = train(handle, tmp_path / "ended")
+    assert [steps(checkpoint) for checkpoint in resumed] == [3, 6, 9]
+    assert [entry["step"] for entry in losses] == list(range(1, 10))
+    assert equal(straight[-1], resumed[-1])
+
+
+def test_notice_at_the_last_step_comes_too_late_to_end_a_training(handle, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr("gradual.checkpoints.any_rank", lambda flag, device: asked.append(flag) or len(asked) == 9)
+    assert len(train(handle, tmp_path)[0]) == 3
+
+
+def test_gradient_checkpointing_gives_the_same_adapter(handle, tmp_path, monkeypatch):
+    straight, _ = train(handle, tmp_path / "straight", dropout=0.0)
+    monkeypatch.setattr("gradual.training._exceeds_memory", lambda *_: True)
+    made, make = [], training._trainer
+    monkeypatch.setattr(training, "_trainer", lambda *arguments: made.append(make(*arguments)) or made[0])
+    assert equal(straight[-1], train(handle, tmp_path / "checkpointing", dropout=0.0)[0][-1])
+    assert sum(getattr(module, "gradient_checkpointing", False) for module in made[0].model.modules()) > 1
+
+
+def test_joined_rows_train_the_same_adapter_up_to_rounding(handle, tmp_path, monkeypatch):
+    padded, losses = train(handle, tmp_path / "padded", dropout=0.0)
+    monkeypatch.setattr("gradual.training.collate", lambda rows, padding, config: join(rows))
+    joined, same_losses = train(handle, tmp_path / "joined", dropout=0.0)
+    assert [entry["loss"] for entry in same_losses] == pytest.approx([entry["loss"] for entry in losses], abs=1e-5)
+    one, other = weights(padded[-1]), weights(joined[-1])
+    assert max(abs(one[name] - other[name]).max() for name in one) < 1e-5
 
 
 def test_a_run_can_continue_its_parents_adapter(handle, tmp_path):
