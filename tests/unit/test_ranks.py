@@ -24,10 +24,9 @@ ROOT = Path(__file__).resolve().parents[2]
 CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
 SETTINGS = CONFIG["training"] | {
     "rank": 4, "alpha": 8, "targets": ["q_proj", "v_proj", "down_proj"], "batch": 8, "micro_batch": 8,
-    "learning_rate": 0.01, "epochs": 4, "warmup_ratio": 0.1,
+    "learning_rate": 0.005, "epochs": 20, "warmup_ratio": 0.1,
 }  # fmt: skip
-LONG = {"epochs": 40, "learning_rate": 0.002}  # time for a signal
-LOSS, ADAPTER = 1.4e-6, 3.6e-5  # tolerances: what was found to hold between ranks, see the docstring of train_adapter
+LOSS, ADAPTER = 1.4e-6, 3.6e-5  # tolerances between ranks: what was found to hold before, with torchrun on a CPU
 
 
 @pytest.fixture(scope="module")
@@ -123,11 +122,6 @@ def one(inputs, tmp_path_factory):
     return train(inputs, tmp_path_factory.mktemp("one"), 1)
 
 
-@pytest.fixture(scope="module")
-def long(inputs, tmp_path_factory):
-    return train(inputs, tmp_path_factory.mktemp("long"), 1, **LONG)
-
-
 @pytest.mark.parametrize("ranks", [2, 4])
 def test_loss_adapters_and_chosen_epoch_do_not_depend_on_the_ranks(ranks, inputs, one, tmp_path):
     several = train(inputs, tmp_path / "several", ranks)
@@ -140,25 +134,25 @@ def test_loss_adapters_and_chosen_epoch_do_not_depend_on_the_ranks(ranks, inputs
     assert not list(several.glob("checkpoints-*")) and not at_work(several)
 
 
-def test_notice_ends_one_rank_in_order_and_it_resumes_to_the_same_bits(inputs, long, tmp_path):
-    run = start(inputs, tmp_path, 1, **LONG)
+def test_notice_ends_one_rank_in_order_and_it_resumes_to_the_same_bits(inputs, one, tmp_path):
+    run = start(inputs, tmp_path, 1)
     wait_for_checkpoint(tmp_path, run, 20)
     run.send_signal(signal.SIGTERM)
     assert run.wait(timeout=60) == 1
     last = (tmp_path / "log").read_text().splitlines()[-1]
     step = re.fullmatch(
-        r"error: ended with notice \(SIGTERM\) after step (\d+) of 200; continues when started again", last
+        r"error: ended with notice \(SIGTERM\) after step (\d+) of 100; continues when started again", last
     )
     assert step, last
     assert list(tmp_path.glob(f"checkpoints-*/checkpoint-{step[1]}/trainer_state.json"))
-    train(inputs, tmp_path, 1, **LONG)
+    train(inputs, tmp_path, 1)
     assert f"resumed after step {step[1]}" in (tmp_path / "log").read_text()
-    assert apart(long, tmp_path) == (0, 0)
+    assert apart(one, tmp_path) == (0, 0)
 
 
 @pytest.mark.parametrize(("ended", "ranks", "resumed"), [(signal.SIGTERM, 2, 1), (signal.SIGKILL, 2, 1)])
-def test_several_ranks_end_and_resume_as_fewer_to_the_same_adapter(ended, ranks, resumed, inputs, long, tmp_path):
-    run = start(inputs, tmp_path, ranks, **LONG)
+def test_several_ranks_end_and_resume_as_fewer_to_the_same_adapter(ended, ranks, resumed, inputs, one, tmp_path):
+    run = start(inputs, tmp_path, ranks)
     wait_for_checkpoint(tmp_path, run, 20)
     run.send_signal(ended)
     assert run.wait(timeout=60) == (1 if ended == signal.SIGTERM else -signal.SIGKILL)
@@ -168,9 +162,9 @@ def test_several_ranks_end_and_resume_as_fewer_to_the_same_adapter(ended, ranks,
         time.sleep(0.1)
     log = (tmp_path / "log").read_text()
     assert log.splitlines()[-1].startswith("error: ended with notice (SIGTERM)") == (ended == signal.SIGTERM), log
-    train(inputs, tmp_path, resumed, **LONG)
+    train(inputs, tmp_path, resumed)
     assert "resumed after step" in (tmp_path / "log").read_text()
-    assert apart(long, tmp_path)[1] < ADAPTER
+    assert apart(one, tmp_path)[1] < ADAPTER
 
 
 def test_a_failing_rank_ends_all_and_its_cause_ends_the_log(inputs, tmp_path):
@@ -182,7 +176,7 @@ def test_a_failing_rank_ends_all_and_its_cause_ends_the_log(inputs, tmp_path):
 
 
 def test_the_signal_that_kills_a_rank_is_told(inputs, tmp_path):
-    run = start(inputs, tmp_path, 2, **LONG)
+    run = start(inputs, tmp_path, 2)
     wait_for_checkpoint(tmp_path, run, 5)
     os.kill(max(at_work(tmp_path)), signal.SIGKILL)  # the launcher and torchrun were there before the ranks
     assert run.wait(timeout=90) == 128 + signal.SIGKILL
