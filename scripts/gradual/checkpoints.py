@@ -20,6 +20,11 @@ def steps(checkpoint: Path) -> int:
     return int(checkpoint.name.rpartition("-")[2])
 
 
+def ends_epoch(step: int, trainer_state: Any, epochs: float) -> bool:
+    """Whether a step is the last of an epoch."""
+    return step * round(epochs) % trainer_state.max_steps == 0
+
+
 def keep_checkpoints(trainer: Any, folder: Path) -> None:
     """Let a Trainer without a save strategy of its own keep a checkpoint of every epoch, and the newest within one.
 
@@ -31,18 +36,14 @@ def keep_checkpoints(trainer: Any, folder: Path) -> None:
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             ending = any_rank(noticed(), args.device)
             at_interval = state.global_step % STEPS_BETWEEN == 0
-            control.should_save = ending or at_interval or self.ends_epoch(args, state, state.global_step)
+            control.should_save = ending or at_interval or ends_epoch(state.global_step, state, args.num_train_epochs)
             control.should_training_stop = control.should_training_stop or ending
 
         def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             for checkpoint in checkpoints(folder) if state.is_world_process_zero else []:
                 step = steps(checkpoint)
-                if step < state.global_step and not self.ends_epoch(args, state, step):
+                if step < state.global_step and not ends_epoch(step, state, args.num_train_epochs):
                     shutil.rmtree(checkpoint)
-
-        @staticmethod
-        def ends_epoch(args: Any, state: Any, step: int) -> bool:
-            return step * round(args.num_train_epochs) % state.max_steps == 0
 
     trainer.add_callback(KeepCheckpoints())
 

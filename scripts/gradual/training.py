@@ -8,7 +8,7 @@ import pandas as pd
 
 from gradual.adapters import with_adapter
 from gradual.batches import BLANK, EpochBatches, Example, Row, collate, micro_rows, tokenize
-from gradual.checkpoints import checkpoints, keep_checkpoints, stop_if_unfinished
+from gradual.checkpoints import checkpoints, ends_epoch, keep_checkpoints, steps, stop_if_unfinished
 from gradual.errors import InputError
 from gradual.memory import needs_checkpointing
 from gradual.ranks import from_first, rank, ranks
@@ -87,9 +87,10 @@ def train_adapter(
     stop_if_unfinished(trainer)
     if all(torch.equal(p.detach().cpu(), before[n]) for n, p in model.named_parameters() if n in before):
         raise InputError("training", "the adapter has not changed", "a learning_rate and facts that train it")
-    kept = checkpoints(folder) if rank() == 0 else []
+    found = checkpoints(folder) if rank() == 0 else []
+    kept = [checkpoint for checkpoint in found if ends_epoch(steps(checkpoint), trainer.state, settings["epochs"])]
     if rank() == 0 and len(kept) != settings["epochs"]:
-        raise InputError(folder, f"{len(kept)} checkpoints", f"one per epoch ({settings['epochs']})")
+        raise InputError(folder, f"{len(kept)} epochs' checkpoints", f"one per epoch ({settings['epochs']})")
     return kept, [entry for entry in trainer.state.log_history if "loss" in entry]
 
 

@@ -111,6 +111,12 @@ def test_within_an_epoch_the_newest_checkpoint_is_kept_and_resumes_to_the_same_a
     assert equal(straight[-1], resumed[-1])
 
 
+def test_a_training_that_was_killed_when_it_had_done_all_steps_is_whole(handle, tmp_path):
+    straight, losses = train(handle, tmp_path)
+    shutil.copytree(straight[0], tmp_path / "checkpoint-4")  # what was killed before it removed this
+    assert train(handle, tmp_path) == (straight, losses)
+
+
 def test_notice_at_the_last_step_comes_too_late_to_end_a_training(handle, tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr("gradual.checkpoints.any_rank", lambda flag, device: asked.append(flag) or len(asked) == 9)
