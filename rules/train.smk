@@ -62,7 +62,8 @@ rule train_adapter:
         "{resources.python} scripts/train_adapter.py --base {input.base} --merge {params.merge} {params.parent}"
         " --facts {input.facts} --selection {input.selection} --settings {params.settings:q}"
         " --replay-ratio {params.ratio} --format {params.format} --dtype {params.dtype} --run {wildcards.run}"
-        " --seed {wildcards.seed} --code {params.code} --loss {output.loss} --epochs {output.epochs} 2> {log}"
+        " --seed {wildcards.seed} --code {params.code} --gpus {resources.gpu} --loss {output.loss}"
+        " --epochs {output.epochs} 2> {log}"
 
 
 rule choose_epoch:

@@ -1,6 +1,7 @@
 """Fine-tune a state with LoRA on selected facts; an adapter per epoch. Continues from its last checkpoint.
 
-Several GPUs: launch it with torchrun; the global batch stays the same.
+With several GPUs it starts itself again under torchrun, as one rank per GPU; the global batch stays the same. SIGTERM
+ends it in order: it keeps a checkpoint of its last step.
 """
 
 import argparse
@@ -8,6 +9,7 @@ import json
 import logging
 import os
 import shutil
+import sys
 from hashlib import sha256
 from pathlib import Path
 
@@ -18,7 +20,9 @@ from gradual.base_model import load_model, load_tokenizer
 from gradual.errors import report
 from gradual.facts import read_facts
 from gradual.files import digest, read_parquet, write_csv
+from gradual.gpus import taken
 from gradual.prompts import renderer, seeded
+from gradual.ranks import launch, launched, ordered_end, rank
 from gradual.training import attach_adapter, examples, train_adapter
 
 log = logging.getLogger("gradual")
@@ -40,7 +44,22 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--code", required=True, help="fingerprint of the code: other code resumes no checkpoint")
     parser.add_argument("--loss", type=Path, required=True)
     parser.add_argument("--epochs", type=Path, required=True, help="handle of the epochs; their adapters go beside it")
+    parser.add_argument("--gpus", type=int, default=0, help="GPUs of the job, and so ranks")
     args = parser.parse_args(argv)
+    if launched():
+        with ordered_end():
+            train(args)
+        return
+    with taken(args.gpus):
+        if args.gpus > 1:
+            launch(Path(__file__), sys.argv[1:] if argv is None else argv, args.gpus)
+        else:
+            with ordered_end():
+                train(args)
+
+
+def train(args: argparse.Namespace) -> None:
+    """Train, as the only process or as one of the ranks."""
     parents = [*args.merge, *([args.parent] if args.parent else [])]
     inputs = [args.base, args.selection, *(folder / name for folder in parents for name in ADAPTER_FILES)]
     settings = (args.settings, args.replay_ratio, args.format, args.dtype, args.seed, args.code)
@@ -55,6 +74,8 @@ def main(argv: list[str] | None = None) -> None:
     renderer(args.format, tokenizer)  # refuses a tokenizer without a chat template before the model is loaded
     import torch
 
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))  # else every rank's model goes to the first GPU
     torch.manual_seed(seed)  # the new adapter's weights
     checkpoints, losses = train_adapter(
         attach_adapter(load_model(args.base, args.merge, args.dtype), args.parent, args.settings),
@@ -68,7 +89,9 @@ def main(argv: list[str] | None = None) -> None:
         seed,
         folder,
     )
-    if int(os.environ.get("RANK", "0")) == 0:
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+    if rank() == 0:
         columns = ["step", "epoch", "loss", "learning_rate", "grad_norm"]
         write_csv(pd.DataFrame(losses)[columns], args.loss)
         write_epochs(args.epochs, checkpoints)

@@ -383,7 +383,7 @@ def _check_batches(config: Config) -> Iterator[Problem]:
     sections = {"training": config["training"]} | {f"runs.{name}": run.settings for name, run in runs(config).items()}
     for section, settings in sections.items():
         batch, micro_batch = settings["batch"], settings["micro_batch"]
-        if batch % micro_batch:
+        if micro_batch < batch and batch % micro_batch:
             problem = f"a batch of {batch} is no multiple of {micro_batch}"
             yield Problem(f"{section}.micro_batch", problem, "a divisor of the batch")
             if section == "training":

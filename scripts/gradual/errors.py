@@ -35,6 +35,10 @@ def out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or any(words in str(error).lower() for words in said)
 
 
+class EndedWithNotice(Exception):
+    """A job that was told to end (SIGTERM), did so in order, and continues when it is started again."""
+
+
 def remedy(error: Exception) -> str:
     """What a user can do about an error that no code of ours foresaw; what was finished is kept in every case."""
     if out_of_memory(error):
@@ -51,6 +55,18 @@ def remedy(error: Exception) -> str:
     return "not foreseen, so likely a defect: report it with the lines above"
 
 
+def explanation(error: Exception) -> str:
+    """The lines that end a log: the cause of an error and, where it was not foreseen, the likely remedy.
+
+    Prints the traceback of an unforeseen one.
+    """
+    if isinstance(error, InputError | EndedWithNotice):
+        return f"error: {error}"
+    traceback.print_exception(error)
+    cause = " ".join(str(error).split())
+    return f"error: {type(error).__name__}: {cause}\nremedy: {remedy(error)}"
+
+
 def report(main: Callable[[], None]) -> None:
     """Run a script's main with its log on standard error; an error ends it with its cause and exit status 1.
 
@@ -64,9 +80,5 @@ def report(main: Callable[[], None]) -> None:
         os.environ.setdefault("TQDM_DISABLE", "1")
     try:
         main()
-    except InputError as error:
-        sys.exit(f"error: {error}")
     except Exception as error:
-        traceback.print_exc()
-        cause = " ".join(str(error).split())
-        sys.exit(f"error: {type(error).__name__}: {cause}\nremedy: {remedy(error)}")
+        sys.exit(explanation(error))

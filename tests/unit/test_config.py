@@ -266,7 +266,7 @@ MALFORMED = {
     "chat without a template": ({"models": {"m": TINY}, "probe": {"format": "chat"}}, "probe.format", "plain"),
     "table that is no integer": ({"tables": {"show": [2.0]}}, "tables.show[0]", "2.0; expected 2 or 3 or 4 or 5"),
     "batch of no micro batches": ({"training": {"micro_batch": 5}}, "training.micro_batch", "a divisor of the batch"),
-    "a run's batch": (with_runs(x=SAME | {"batch": 8}), "runs.x.micro_batch", "a batch of 8 is no multiple of 32"),
+    "a run's batch": (with_runs(x=SAME | {"batch": 40}), "runs.x.micro_batch", "a batch of 40 is no multiple of 32"),
     "run without from": (with_runs(x=without(SAME, "from")), "runs.x.from", "this key"),
     "run without select": (with_runs(x=without(SAME, "select")), "runs.x.select", "this key"),
     "empty select": (with_runs(x=SAME | {"select": {}}), "runs.x.select", "at least one key"),
