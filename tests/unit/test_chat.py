@@ -11,6 +11,7 @@ import pytest
 
 from gradual.adapters import write_epochs
 from gradual.base_model import load_model, load_tokenizer
+from gradual.batches import Example, tokenize
 from gradual.config import load_config
 from gradual.engines.interface import Answered, Decoding
 from gradual.engines.transformers import TransformersEngine
@@ -19,7 +20,7 @@ from gradual.files import write_parquet
 from gradual.grading import RULES, grade
 from gradual.probing import GenerationsFile, fact_prompts, generation_rows, read_generations
 from gradual.prompts import ExemplarPool, PromptSettings, ending_tokens, renderer
-from gradual.training import Example, attach_adapter, tokenize
+from gradual.training import attach_adapter
 from test_config import DEFAULT, SCHEMA
 from tiny import TURNS, base_model, chat_model, facts
 
