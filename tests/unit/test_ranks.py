@@ -24,17 +24,21 @@ ROOT = Path(__file__).resolve().parents[2]
 CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
 SETTINGS = CONFIG["training"] | {
     "rank": 4, "alpha": 8, "targets": ["q_proj", "v_proj", "down_proj"], "batch": 8, "micro_batch": 8,
-    "learning_rate": 0.005, "epochs": 20, "warmup_ratio": 0.1,
+    "learning_rate": 0.01, "epochs": 20, "warmup_ratio": 0.1,
 }  # fmt: skip
 LOSS, ADAPTER = 1.4e-6, 3.6e-5  # tolerances between ranks: what was found to hold before, with torchrun on a CPU
 
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory):
-    """A base model, facts, and a selection of 30 to train and 8 to replay: the last of an epoch's steps has 3 rows of 8."""
+    """A base model, facts that it can learn, and a selection of 30 to train and 8 to replay.
+
+    The last of an epoch's five steps has 3 rows of 8, so that of four ranks two are left without.
+    """
     folder = tmp_path_factory.mktemp("inputs")
     base_model(folder / "base", scale=1.0)
     table = facts(per_split=19)
+    table["answers"] = table["relation"].map({"r0": ["thing"], "r1": ["train"]})
     train = table[table["split"] == "train"]["fact_id"].tolist()
     write_parquet(table, folder / "facts.parquet")
     selection = pd.DataFrame({"fact_id": train, "role": ["train"] * 30 + ["replay"] * 8})
@@ -128,7 +132,7 @@ def test_loss_adapters_and_chosen_epoch_do_not_depend_on_the_ranks(ranks, inputs
     loss, adapter = apart(one, several)
     assert loss < LOSS and adapter < ADAPTER
     (answers, rates), (same_answers, same_rates) = evaluated(inputs, one), evaluated(inputs, several)
-    assert answers.groupby("epoch")["text"].agg(tuple).nunique() == SETTINGS["epochs"]  # every epoch answers otherwise
+    assert rates["accuracy"].nunique() > 2  # so that there is something to choose
     assert answers.equals(same_answers)
     assert choose_epoch(rates, "train") == choose_epoch(same_rates, "train")
     assert not list(several.glob("checkpoints-*")) and not at_work(several)
