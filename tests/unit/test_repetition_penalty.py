@@ -16,9 +16,8 @@ from gradual.engines.interface import Decoding
 from gradual.files import write_parquet
 from gradual.probing import fact_prompts
 from gradual.prompts import ExemplarPool, PromptSettings, plain, seeded
-from gradual.training import attach_adapter
 from test_config import DEFAULT, SCHEMA
-from tiny import base_model, facts
+from tiny import base_model, facts, write_adapter
 
 PENALTY = 1.3
 
@@ -121,9 +120,7 @@ PROBE = CONFIG["probe"] | {"shots": 1, "prompts": 2, "max_new_tokens": 8, "stop"
 def written(handle, tmp_path_factory):
     folder = tmp_path_factory.mktemp("written")
     write_parquet(facts(), folder / "facts.parquet")
-    training = CONFIG["training"] | {"rank": 2}
-    attach_adapter(load_model(handle, [], "float32"), None, training).save_pretrained(folder / "adapter")
-    write_epochs(folder / "epochs.json", [folder / "adapter"])
+    write_epochs(folder / "epochs.json", [write_adapter(handle, folder / "adapter")])
     return folder
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 
 from gradual.base_model import load_model, load_tokenizer, new_model, train_tokenizer, write_handle
 from gradual.facts import make_table
+from gradual.training import attach_adapter
 
 # Messages as the instruction-tuned models of each architecture take them, and the tokens that they are made of.
 TURNS = {
@@ -80,3 +81,14 @@ def chat_model(folder: Path, architecture: str = "qwen2") -> Path:
     tokenizer.save_pretrained(folder)
     write_handle(handle, folder, "test")
     return handle
+
+
+def write_adapter(handle: Path, folder: Path) -> Path:
+    """A small adapter of the model that changes its weights, as a new one does not."""
+    settings = {"rank": 2, "alpha": 2, "dropout": 0.0, "targets": ["q_proj", "v_proj"]}
+    adapted = attach_adapter(load_model(handle, [], "float32"), None, settings)
+    for name, parameter in adapted.named_parameters():
+        if "lora_B" in name:
+            parameter.data.fill_(0.1)
+    adapted.save_pretrained(folder)
+    return folder
