@@ -20,9 +20,8 @@ from gradual.files import write_parquet
 from gradual.grading import RULES, grade
 from gradual.probing import GenerationsFile, fact_prompts, generation_rows, read_generations
 from gradual.prompts import ExemplarPool, PromptSettings, ending_tokens, renderer
-from gradual.training import attach_adapter
 from test_config import DEFAULT, SCHEMA
-from tiny import TURNS, base_model, chat_model, facts
+from tiny import TURNS, base_model, chat_model, facts, write_adapter
 
 CONFIG = load_config({}, DEFAULT, SCHEMA)
 LAST_TOKEN = {"qwen2": "<|im_end|>", "llama": "<|eot_id|>"}
@@ -164,8 +163,7 @@ def arguments(script, handle, folder):
     write_parquet(facts(), folder / "facts.parquet")
     write_parquet(pd.DataFrame({"fact_id": train, "role": "train"}), folder / "selection.parquet")
     if script == "evaluate_epochs":
-        attach_adapter(load_model(handle, [], "float32"), None, training).save_pretrained(folder / "adapter")
-        write_epochs(folder / "epochs.json", [folder / "adapter"])
+        write_epochs(folder / "epochs.json", [write_adapter(handle, folder / "adapter")])
     answers = ["--generations", str(folder / "out/generations.parquet"), "--usage", str(folder / "out/usage.json")]
     return ["--base", str(handle), "--facts", str(folder / "facts.parquet"), "--dtype", "float32"] + {
         "probe_facts": ["--settings", probe, "--seed", "0", "--state", "origin", "--split", "train"]
