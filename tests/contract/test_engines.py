@@ -225,9 +225,7 @@ def test_an_answer_ends_at_any_special_token_of_the_tokenizer(load, handle, tmp_
     assert any(answer.finish == "stop" and answer.tokens > 1 for answer in found.values())
 
 
-def test_a_repetition_penalty_is_that_of_generate(load, handle, request):
-    if load.name == "transformers":
-        request.applymarker(pytest.mark.xfail(strict=False, reason="the transformers engine has no penalty yet"))
+def test_a_repetition_penalty_is_that_of_generate(load, handle):
     asked, decoding = groups(1), replace(GREEDY, repetition_penalty=1.5)
     found = greedy(load(handle), asked, decoding)
     assert found == generated(handle, [], asked, decoding)
@@ -282,6 +280,15 @@ def test_adapters_are_used_one_after_another_on_the_loaded_state(load, handle, a
     engine = load(handle, adapters[:1], fresh=True)
     engine.use(adapters[1])
     assert greedy(engine, asked) == generated(handle, adapters[:2], asked, GREEDY)
+
+
+def test_a_model_whose_logits_have_weights_of_their_own_answers_alike(load, tmp_path):
+    handle = base_model(tmp_path / "base", tied=False)
+    adapter, asked = write_adapter(handle, tmp_path / "adapter"), groups(1)
+    engine = load(handle, fresh=True)
+    assert greedy(engine, asked) == generated(handle, [], asked, GREEDY)
+    engine.use(adapter)
+    assert greedy(engine, asked) == generated(handle, [adapter], asked, GREEDY)
 
 
 def test_an_adapter_that_changes_nothing_is_an_error(load, handle, adapters):

@@ -248,9 +248,13 @@ def evaluate(handle, inputs, out, *adapters):
     )
 
 
+def epochs_handle(out):
+    return out.parent / f"{out.name}-epochs" / "epochs.json"
+
+
 def epochs(out, *adapters):
     """The handle of epochs whose adapters are these, broken or not."""
-    handle = out.parent / f"{out.name}-epochs" / "epochs.json"
+    handle = epochs_handle(out)
     for epoch, adapter in enumerate(adapters, 1):
         shutil.copytree(adapter, epoch_folder(handle, epoch), dirs_exist_ok=True)
     handle.parent.mkdir(parents=True, exist_ok=True)
@@ -284,6 +288,11 @@ def test_models_and_adapters_that_are_whole_are_used(handle, adapter, inputs, ou
     assert {"generations.parquet", "usage.json", "loss.csv", "chosen.json", "adapter/adapter_model.safetensors"} <= set(
         contents(out)
     )
+
+
+def loaded(job, adapter, out):
+    """The folder that a job loads an adapter from."""
+    return epoch_folder(epochs_handle(out), 1) if job is evaluate else adapter
 
 
 JOBS = {"probe": probe, "evaluate": evaluate, "train": train}
@@ -337,7 +346,7 @@ def test_a_broken_adapter_is_named_and_nothing_is_written(job, damage, file, wor
     damage(adapter)
     with pytest.raises(InputError) as caught:
         job(handle, inputs, out, adapter)
-    assert caught.value.file == str(adapter / file)
+    assert caught.value.file == str(loaded(job, adapter, out) / file)
     assert words in str(caught.value)
     assert contents(out) == {}
 
@@ -349,7 +358,7 @@ def test_an_adapter_of_another_model_is_named_and_nothing_is_written(job, handle
         InputError, match="does not fit the model .*; expected an adapter trained on this model"
     ) as caught:
         job(handle, inputs, out, foreign)
-    assert caught.value.file == str(foreign)
+    assert caught.value.file == str(loaded(job, foreign, out))
     assert contents(out) == {}
 
 

@@ -45,7 +45,7 @@ def facts(relations: int = 2, per_split: int = 8) -> pd.DataFrame:
     )
 
 
-def base_model(folder: Path, architecture: str = "qwen2", seed: int = 0, scale: float = 6.0) -> Path:
+def base_model(folder: Path, architecture: str = "qwen2", seed: int = 0, scale: float = 6.0, tied: bool = True) -> Path:
     """The handle of a random model whose tokenizer knows the facts' words; weights are scaled up so that its outputs
     differ between prompts."""
     import torch
@@ -56,6 +56,9 @@ def base_model(folder: Path, architecture: str = "qwen2", seed: int = 0, scale: 
     tokenizer = train_tokenizer(texts, 330, architecture)
     heads: dict[str, Any] = {"key_value_heads": 1 if architecture == "llama" else 2}
     model = new_model({"architecture": architecture, **SIZES, **heads}, tokenizer)
+    if not tied:  # the logits have weights of their own, as in models of 7 billion parameters
+        model.config.tie_word_embeddings = False
+        model = type(model)(model.config)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if parameter.dim() == 2 and "embed" not in name:
