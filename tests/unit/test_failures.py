@@ -206,6 +206,7 @@ def test_a_disk_that_fills_up_while_answers_are_written_leaves_none_of_them(hand
 
 
 def test_a_full_disk_leaves_no_half_adapter(adapter, inputs, out, monkeypatch):
+    epochs(out, adapter)
     monkeypatch.setattr(shutil, "copyfile", fill_up)
     with pytest.raises(InputError, match=r"adapter_config\.json: the disk is full"):
         choose(adapter, inputs, out)
@@ -256,7 +257,8 @@ def epochs(out, *adapters):
     """The handle of epochs whose adapters are these, broken or not."""
     handle = epochs_handle(out)
     for epoch, adapter in enumerate(adapters, 1):
-        shutil.copytree(adapter, epoch_folder(handle, epoch), dirs_exist_ok=True)
+        if not epoch_folder(handle, epoch).exists():
+            shutil.copytree(adapter, epoch_folder(handle, epoch))
     handle.parent.mkdir(parents=True, exist_ok=True)
     handle.write_text(json.dumps({str(epoch): {} for epoch in range(1, len(adapters) + 1)}))
     return handle
@@ -469,7 +471,7 @@ REMEDIES = {
     "full quota": (OSError(errno.EDQUOT, "Disk quota exceeded"), "free disk space"),
     "permissions": (PermissionError(errno.EACCES, "Permission denied"), "make the file readable"),
     "missing file": (FileNotFoundError(errno.ENOENT, "No such file", "a.parquet"), "restore the file"),
-    "missing package": (ModuleNotFoundError("No module named 'peft'"), "set up the environment again"),
+    "missing package": (ModuleNotFoundError("No module named 'peft'"), "set up the job's environment again"),
     "other error of the system": (OSError(errno.EIO, "Input/output error"), "not foreseen, so likely a defect"),
     "defect": (KeyError("x"), "not foreseen, so likely a defect"),
 }

@@ -220,12 +220,6 @@ def test_without_a_lock_versions_are_not_known(root):
     assert finding.level == WARNING and "envs/probe.lock" in finding.remedy
 
 
-def test_one_lock_for_all_holds_where_there_is_no_other(root):
-    (root / "envs/train.lock").rename(root / "envs/requirements.lock")
-    finding = check(root, interpreter(root / "env/bin/python", pins("train.lock")))[1]
-    assert (finding.level, finding.found) == (OK, "as envs/requirements.lock pins them")
-
-
 def test_each_rule_has_the_interpreter_of_the_profile_else_its_own(root):
     vllm = study()
     vllm["probe"] = vllm["probe"] | {"engine": "vllm"}
