@@ -11,7 +11,8 @@ import pandas as pd
 from gradual import layout
 from gradual.files import read_json
 
-FILE = Path(__file__).with_name("models.csv")
+RESOURCES = ("models.csv",)  # read by the code fingerprint
+FILE = Path(__file__).with_name(RESOURCES[0])
 STAND_IN = "Qwen/Qwen2-7B"  # what a model is taken for whose shape is not known before it is downloaded
 BYTES = {"float32": 4, "bfloat16": 2, "auto": 2}
 ADAPTER_BYTES = 4  # peft trains adapters in float32, and saves them so

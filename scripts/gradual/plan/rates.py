@@ -7,7 +7,8 @@ import pandas as pd
 
 from gradual.errors import InputError
 
-FILE = Path(__file__).with_name("throughputs.csv")
+RESOURCES = ("throughputs.csv",)  # read by the code fingerprint
+FILE = Path(__file__).with_name(RESOURCES[0])
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,11 @@ from gradual.files import read_parquet
 from gradual.plan.models import Tokens
 from gradual.studies import raw_source
 
-FILE = Path(__file__).with_name("datasets.csv")
+RESOURCES = ("datasets.csv", "characters.csv")  # read by the code fingerprint
+FILE = Path(__file__).with_name(RESOURCES[0])
 MEASURED = 100  # facts of a split and relation whose texts are measured; more give the same means
 # Characters per token of questions and answers: see rates of `characters.csv`.
-RATES = Path(__file__).with_name("characters.csv")
+RATES = Path(__file__).with_name(RESOURCES[1])
 # What a chat template writes: around each message, as ChatML does, two special tokens, the role and two line breaks; the
 # plain format's Q, :, A, : are not there; Qwen2's begins with a message of the system.
 MESSAGE_TOKENS, PLAIN_TOKENS, SYSTEM_TOKENS = 5, 4, 11
