@@ -54,4 +54,5 @@ rule fetch_base:
         ),
         code=code("fetch_base"),
     shell:
-        "{ONLINE} python scripts/fetch_base.py --model {params.model:q} --base {output.base} 2> {log}"
+        "env -u HF_HUB_OFFLINE -u TRANSFORMERS_OFFLINE"
+        " python scripts/fetch_base.py --model {params.model:q} --base {output.base} 2> {log}"

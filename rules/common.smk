@@ -32,7 +32,7 @@ RESULTS = f"results/{STUDY['study']}"
 
 # Jobs of different models, seeds and runs go side by side; what cores remain is shared among them. On a cluster, which
 # gives each job its own, the profile says how many (set-threads).
-PRETRAINING_THREADS = max(1, (workflow.cores or 1) // (len(MODELS) * len(SEEDS)))
+PRETRAINING_THREADS = max(1, (workflow.resource_settings.cores or 1) // (len(MODELS) * len(SEEDS)))
 THREADS = max(1, PRETRAINING_THREADS // max(1, len({work["state"] for work in WORKS} & set(RUNS))))
 
 # Where jobs run, for a machine without a scheduler; a profile says otherwise by set-resources. No result depends on it.
@@ -68,7 +68,6 @@ shell.prefix(
     " trap 's=$?; [ $s -le 128 ] || echo \"error: ended by signal $((s - 128)); 9 is often the system, short of memory:"
     ' run fewer jobs at once (--cores)" >> "${{BASH_COMMAND##*2> }}"\' EXIT; '
 )
-ONLINE = "env -u HF_HUB_OFFLINE -u TRANSFORMERS_OFFLINE"  # a download's way out of it
 
 
 wildcard_constraints:
