@@ -21,7 +21,7 @@ PROBE_LOCK ?= envs/probe.lock
 PROBE_BIN := .venv-probe/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: tables changed plan preflight test test-vllm test-slurm test-slurm-faults test-gpu setup setup-controller \
+.PHONY: tables changed plan preflight test test-vllm test-slurm test-slurm-faults test-slurm-paper test-gpu setup setup-controller \
 	setup-probe envs lint publish clean
 
 tables: setup
@@ -45,6 +45,11 @@ test-slurm: setup
 
 test-slurm-faults: setup
 	python -m pytest tests/slurm/test_faults.py
+
+# The paper's study with stand-ins for its models and fewer facts, with vLLM and four ranks: some 20 minutes on two cores.
+test-slurm-paper: setup
+	$(MAKE) setup-probe PROBE_LOCK=envs/probe-cpu.lock
+	python -m pytest tests/slurm/test_paper.py
 
 test-gpu: setup
 	python -m pytest -m gpu
