@@ -1,4 +1,4 @@
-"""The paper's study with stand-ins for its models and fewer facts: EntityQuestions, vLLM and four ranks, on a real SLURM."""
+"""The paper's study with stand-ins for its models and fewer facts: EntityQuestions, vLLM, four ranks, a real SLURM."""
 
 import json
 import os
