@@ -82,7 +82,7 @@ setup-probe:
 
 test-vllm: setup
 	$(MAKE) setup-probe PROBE_LOCK=envs/probe-cpu.lock
-	$(PROBE_BIN)/python -m pytest tests/contract
+	$(PROBE_BIN)/python -m pytest tests/contract -k vllm  # the other engine is tested by `make test`
 	python -m pytest tests/workflow/test_vllm_study.py
 
 # Copy a finished study's tables to where the repository keeps them.

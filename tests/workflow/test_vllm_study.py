@@ -24,7 +24,7 @@ def both(tmp_path_factory):
     folder = copy_project(tmp_path_factory.mktemp("vllm") / "project")
     (folder / ".venv-probe").symlink_to(PROBE)
     snakemake = snakemake_in(folder)
-    done = snakemake(*STUDY, "--config", 'probe={"engine": "transformers"}')
+    done = snakemake(*STUDY, "--config", 'probe={"engine": "transformers"}', "--", f"{ORIGIN}/categories.parquet")
     assert done.returncode == 0, done.stdout[-6000:]
     before = {name: pd.read_parquet(folder / ORIGIN / f"{name}.parquet") for name in ("generations-0", "categories")}
     made = (folder / MODEL / "base/base.json").stat().st_mtime_ns
