@@ -16,7 +16,7 @@ include: "rules/tables.smk"
 
 
 onstart:
-    lock_study()
+    lock_study(log)
 
 
 onerror:

@@ -19,8 +19,11 @@ rule pretrain_base:
     wildcard_constraints:
         model=models_from("pretrain"),
     conda:
-        "../envs/study.yaml"
+        "../envs/train.yaml"
     threads: PRETRAINING_THREADS
+    resources:
+        python="python",
+        gpu=GPU,
     params:
         model=lambda wildcards: as_json(
             {k: v for k, v in MODELS[wildcards.model].items() if k not in ("label", "paper", "runs", "dtype")}
@@ -28,8 +31,9 @@ rule pretrain_base:
         settings=as_json(STUDY["pretraining"]),
         code=code("pretrain_base"),
     shell:
-        "python scripts/pretrain_base.py --corpus {input.corpus} --model {params.model:q} --settings {params.settings:q}"
-        " --seed {wildcards.seed} --code {params.code} --loss {output.loss} --base {output.base} 2> {log}"
+        "{resources.python} scripts/pretrain_base.py --corpus {input.corpus} --model {params.model:q}"
+        " --settings {params.settings:q} --seed {wildcards.seed} --code {params.code} --gpus {resources.gpu}"
+        " --loss {output.loss} --base {output.base} 2> {log}"
 
 
 rule fetch_base:
@@ -43,11 +47,12 @@ rule fetch_base:
         model=models_from("folder", "hub"),
     localrule: True
     conda:
-        "../envs/study.yaml"
+        "../envs/controller.yaml"
     params:
         model=lambda wildcards: as_json(
             {k: v for k, v in MODELS[wildcards.model].items() if k in ("source", "path", "repo", "revision")}
         ),
         code=code("fetch_base"),
     shell:
-        "python scripts/fetch_base.py --model {params.model:q} --base {output.base} 2> {log}"
+        "env -u HF_HUB_OFFLINE -u TRANSFORMERS_OFFLINE"
+        " python scripts/fetch_base.py --model {params.model:q} --base {output.base} 2> {log}"

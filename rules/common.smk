@@ -5,12 +5,13 @@ import json
 import sys
 
 from snakemake.exceptions import WorkflowError
+from snakemake.settings.types import DeploymentMethod
 
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "scripts"))
 
 from gradual import config as study
-from gradual import costs, failures, layout, tables
+from gradual import costs, failures, gpus, layout, slurm, tables
 from gradual.errors import InputError
 from gradual.fingerprint import code_fingerprint
 
@@ -22,19 +23,32 @@ except InputError as error:
     raise WorkflowError(str(error))
 
 RUNS = study.runs(STUDY)
-RUNS_BY_EPOCHS = {
-    epochs: [name for name, run in RUNS.items() if run.settings["epochs"] == epochs]
-    for epochs in sorted({run.settings["epochs"] for run in RUNS.values()})
-}
 SEEDS = STUDY["seeds"]
 MODELS = STUDY["models"]
 PROBE = STUDY["probe"]
-ANSWERING = ("engine", "shots", "exemplars", "format", "stop", "max_new_tokens")  # of probes and evaluations alike
+# Of probes and evaluations alike.
+ANSWERING = ("engine", "shots", "exemplars", "format", "stop", "max_new_tokens", "repetition_penalty")
 RESULTS = f"results/{STUDY['study']}"
 
-# Jobs of different models, seeds and runs go side by side; what cores remain is shared among them.
-PRETRAINING_THREADS = max(1, (workflow.cores or 1) // (len(MODELS) * len(SEEDS)))
+# Jobs of different models, seeds and runs go side by side; what cores remain is shared among them. On a cluster, which
+# gives each job its own, the profile says how many (set-threads).
+PRETRAINING_THREADS = max(1, (workflow.resource_settings.cores or 1) // (len(MODELS) * len(SEEDS)))
 THREADS = max(1, PRETRAINING_THREADS // max(1, len({work["state"] for work in WORKS} & set(RUNS))))
+
+# Where jobs run, for a machine without a scheduler; a profile says otherwise by set-resources. No result depends on it.
+# Snakemake by itself counts no GPUs: here, jobs side by side ask for no more than there are, and one job is given no more.
+GPUS = len(gpus.here())
+if GPUS and workflow.is_main_process and workflow.nodes is None and "gpu" not in workflow.global_resources:
+    workflow.register_resource("gpu", GPUS)
+GPU = min(1, GPUS)
+CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method  # a job's `python` is then its own
+ENGINE_ENVIRONMENT = {"transformers": "../envs/train.yaml", "vllm": "../envs/probe.yaml"}[PROBE["engine"]]
+ENGINE_RESOURCES = {
+    "python": ".venv-probe/bin/python" if PROBE["engine"] == "vllm" and not CONDA else "python",
+    "gpu": GPU,
+    "gpu_memory_percent": 90,
+    "max_model_length": 0,
+}
 
 # The scripts whose code the results come from.
 CODED = (
@@ -42,13 +56,15 @@ CODED = (
     " select_facts train_adapter evaluate_epochs grade_epochs choose_epoch write_table"
 ).split()
 
-JOBS_LOCK = f"{RESULTS}/.jobs"  # held by every job at work
+JOBS_LOCK = f"{RESULTS}/.jobs"  # held by every job at work; names the SLURM run whose jobs may be
 
-# glibc gives big buffers back to the system after each use, which slows small models down several times. A job that is
-# killed cannot write why: its shell does, to the log that ends its command.
+# glibc gives big buffers back to the system after each use, which slows small models down several times. No job but a
+# download asks the hub for anything. A job that is warned of its end (SIGTERM) has its time to write what it has: its
+# shell waits for it. One that is killed cannot write why: its shell does, to the log that ends its command.
 shell.prefix(
-    f"set -euo pipefail; exec 9>>{JOBS_LOCK}; flock -s 9 2>/dev/null || true;"
+    f"set -euo pipefail; exec 9<>{JOBS_LOCK}; flock -s 9 2>/dev/null || true;"
     " export MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=4294967296;"
+    " export HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1; trap : TERM;"
     " trap 's=$?; [ $s -le 128 ] || echo \"error: ended by signal $((s - 128)); 9 is often the system, short of memory:"
     ' run fewer jobs at once (--cores)" >> "${{BASH_COMMAND##*2> }}"\' EXIT; '
 )
@@ -65,12 +81,13 @@ wildcard_constraints:
     table="|".join(tables.TABLES),
 
 
-def lock_study():
+def lock_study(logs):
     """Hold the study for this process; another one that would run it ends with an error.
 
     The system releases the lock when the process ends, however it ends, so that a killed run can be started again
     (Snakemake's own lock stays behind, and is off in the profiles). Jobs that outlive a killed Snakemake hold a lock of
-    their own, which they share.
+    their own, which they share. Jobs in SLURM's queue hold none yet, and those at work on other hosts only where the
+    file system passes locks on: of them SLURM is asked, by the run's name that `logs` (Snakemake's own) tell.
     """
     global lock
     Path(RESULTS).mkdir(parents=True, exist_ok=True)
@@ -79,13 +96,26 @@ def lock_study():
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         raise WorkflowError(f"another Snakemake is at work on {RESULTS}")
-    with open(JOBS_LOCK, "w") as jobs:
+    with open(JOBS_LOCK, "a+") as jobs:
         try:
             fcntl.flock(jobs, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise WorkflowError(
                 f"jobs of a Snakemake that was killed are still at work on {RESULTS}: wait, or end them"
             )
+        jobs.seek(0)
+        run = jobs.read().strip()
+        try:
+            left = slurm.jobs_of(run) if run else []
+        except InputError as error:
+            raise WorkflowError(str(error))
+        if left:
+            raise WorkflowError(
+                f"jobs of a Snakemake that was killed are still in SLURM's queue for {RESULTS} ({', '.join(left)}):"
+                f" wait, or end them with scancel --name {run}"
+            )
+        jobs.truncate(0)
+        jobs.write(slurm.run_name(logs))
 
 
 def of_study(file):
@@ -154,14 +184,6 @@ def adapter_files(folders):
     return [f"{folder}/{name}" for folder in folders for name in ("adapter_model.safetensors", "adapter_config.json")]
 
 
-def epoch_folders(run, epochs):
-    return [of_model(f"{run}/epochs/epoch-{epoch:02}") for epoch in range(1, epochs + 1)]
-
-
-def epochs_of(run):
-    return epoch_folders(run, RUNS[run].settings["epochs"])
-
-
 def beneath(run):
     """The states whose adapters are merged into the weights beneath a run's own adapter."""
     return study.adapter_chain(RUNS, run)[:-1]
@@ -226,7 +248,9 @@ def state_adapters(wildcards):
 
 
 def evaluated_epochs(wildcards):
-    return [] if wildcards.state == "origin" else epochs_of(wildcards.state)
+    """The handle of the epochs that are evaluated, in a list; empty for the origin."""
+    handle = of_run("epochs/epochs.json")
+    return [] if wildcards.state == "origin" else expand(handle, run=wildcards.state, allow_missing=True)
 
 
 def evaluated_beneath(wildcards):

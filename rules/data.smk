@@ -10,7 +10,7 @@ if DOWNLOAD:
             log_file("download_dataset.log"),
         localrule: True
         conda:
-            "../envs/study.yaml"
+            "../envs/controller.yaml"
         params:
             url=STUDY["dataset"]["url"],
             digest=f"--sha256 {STUDY['dataset']['sha256']}" if STUDY["dataset"]["sha256"] else "",
@@ -31,8 +31,9 @@ rule build_facts:
         log_file("build_facts/seed{seed}.log"),
     benchmark:
         benchmark_file("build_facts/seed{seed}.tsv")
+    localrule: True
     conda:
-        "../envs/study.yaml"
+        "../envs/controller.yaml"
     params:
         dataset=as_json({k: v for k, v in STUDY["dataset"].items() if k not in ("path", "url", "sha256")}),
         world=as_json(STUDY["world"] if STUDY["dataset"]["reader"] == "world" else {}),
@@ -58,8 +59,9 @@ rule build_corpus:
         log_file("build_corpus/seed{seed}.log"),
     benchmark:
         benchmark_file("build_corpus/seed{seed}.tsv")
+    localrule: True
     conda:
-        "../envs/study.yaml"
+        "../envs/controller.yaml"
     params:
         settings=as_json(STUDY["corpus"]),
         code=code("build_corpus"),

@@ -5,7 +5,8 @@ rule evaluate_epochs:
     input:
         base=of_model("base/base.json"),
         facts=of_seed("facts.parquet"),
-        adapters=lambda wildcards: adapter_files(evaluated_beneath(wildcards) + evaluated_epochs(wildcards)),
+        adapters=lambda wildcards: adapter_files(evaluated_beneath(wildcards)),
+        epochs=evaluated_epochs,
     output:
         generations=of_state("evaluation/generations.parquet"),
         usage=of_state("evaluation/usage.json"),
@@ -14,18 +15,22 @@ rule evaluate_epochs:
     benchmark:
         of_study(layout.evaluation_benchmark("{seed}", "{model}", "{state}"))
     conda:
-        "../envs/study.yaml"
+        ENGINE_ENVIRONMENT
     threads: THREADS
+    resources:
+        **ENGINE_RESOURCES,
     params:
         merge=lambda wildcards: expand(evaluated_beneath(wildcards), **wildcards),
-        epochs=lambda wildcards: expand(evaluated_epochs(wildcards), **wildcards),
+        epochs=lambda wildcards: [f"--epochs {path}" for path in expand(evaluated_epochs(wildcards), **wildcards)],
         probe=as_json({k: PROBE[k] for k in ANSWERING}),
         settings=as_json(STUDY["evaluation"]),
         dtype=dtype,
         code=code("evaluate_epochs"),
     shell:
-        "python scripts/evaluate_epochs.py --base {input.base} --merge {params.merge} --epochs {params.epochs}"
+        "{resources.python} scripts/evaluate_epochs.py --base {input.base} --merge {params.merge} {params.epochs}"
         " --facts {input.facts} --probe {params.probe:q} --settings {params.settings:q} --dtype {params.dtype}"
+        " --gpus {resources.gpu} --memory-percent {resources.gpu_memory_percent}"
+        " --max-model-length {resources.max_model_length}"
         " --generations {output.generations} --usage {output.usage} 2> {log}"
 
 
@@ -41,7 +46,7 @@ rule grade_epochs:
         log_file("grade_epochs/{model}-seed{seed}-{state}.log"),
     localrule: True
     conda:
-        "../envs/study.yaml"
+        "../envs/controller.yaml"
     params:
         parent=lambda wildcards: (
             ["--parent", *expand(parent_generations(wildcards), **wildcards)] if parent_generations(wildcards) else []

@@ -14,8 +14,10 @@ rule probe_facts:
     benchmark:
         of_study(layout.probe_benchmark("{seed}", "{model}", "{state}", "{split}", "{probe}", "{shard}"))
     conda:
-        "../envs/study.yaml"
+        ENGINE_ENVIRONMENT
     threads: THREADS
+    resources:
+        **ENGINE_RESOURCES,
     params:
         adapters=lambda wildcards: expand(state_adapters(wildcards), **wildcards),
         settings=as_json({k: PROBE[k] for k in ("prompts", "exemplar_split", "shards", *ANSWERING)}),
@@ -23,9 +25,11 @@ rule probe_facts:
         dtype=dtype,
         code=code("probe_facts"),
     shell:
-        "python scripts/probe_facts.py --base {input.base} --adapters {params.adapters} --facts {input.facts}"
+        "{resources.python} scripts/probe_facts.py --base {input.base} --adapters {params.adapters} --facts {input.facts}"
         " --settings {params.settings:q} {params.sampling:q} --dtype {params.dtype} --seed {wildcards.seed}"
         " --state {wildcards.state} --split {wildcards.split} --probe {wildcards.probe} --shard {wildcards.shard}"
+        " --gpus {resources.gpu} --memory-percent {resources.gpu_memory_percent}"
+        " --max-model-length {resources.max_model_length}"
         " --generations {output.generations} --usage {output.usage} 2> {log}"
 
 
@@ -39,8 +43,9 @@ rule grade_generations:
         log_file("grade_generations/{model}-seed{seed}-{state}-{split}-{probe}.log"),
     benchmark:
         benchmark_file("grade_generations/{model}-seed{seed}-{state}-{split}-{probe}.tsv")
+    localrule: True
     conda:
-        "../envs/study.yaml"
+        "../envs/controller.yaml"
     params:
         code=code("grade_generations"),
     shell:
@@ -59,7 +64,7 @@ rule categorize_facts:
         log_file("categorize_facts/{model}-seed{seed}-{state}-{split}-{probe}.log"),
     localrule: True
     conda:
-        "../envs/study.yaml"
+        "../envs/controller.yaml"
     params:
         scoring=STUDY["scoring"],
         mode=mode,
@@ -84,8 +89,9 @@ rule estimate_chance:
         log_file("estimate_chance/{model}-seed{seed}.log"),
     benchmark:
         benchmark_file("estimate_chance/{model}-seed{seed}.tsv")
+    localrule: True
     conda:
-        "../envs/study.yaml"
+        "../envs/controller.yaml"
     params:
         scoring=STUDY["scoring"],
         code=code("estimate_chance"),

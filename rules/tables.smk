@@ -11,7 +11,7 @@ rule write_table:
         log_file("write_table/{table}.log"),
     localrule: True
     conda:
-        "../envs/study.yaml"
+        "../envs/controller.yaml"
     params:
         results=lambda wildcards, output: str(Path(output.csv).parents[1]),
         study=lambda wildcards: json.dumps(tables.settings(wildcards.table, STUDY)),
@@ -30,7 +30,7 @@ rule collect_tables:
         log_file("collect_tables.log"),
     localrule: True
     conda:
-        "../envs/study.yaml"
+        "../envs/controller.yaml"
     params:
         study=STUDY["study"],
         models=[model["label"] for model in MODELS.values()],
@@ -52,7 +52,7 @@ rule write_costs:
         log_file("write_costs.log"),
     localrule: True
     conda:
-        "../envs/study.yaml"
+        "../envs/controller.yaml"
     params:
         works=as_json(WORKS),
         results=lambda wildcards, output: str(Path(output.csv).parent),
@@ -74,7 +74,7 @@ rule write_provenance:
         log_file("write_provenance.log"),
     localrule: True
     conda:
-        "../envs/study.yaml"
+        "../envs/controller.yaml"
     params:
         config=as_json(STUDY),
         codes=as_json({script: code(script) for script in CODED}),

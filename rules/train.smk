@@ -14,7 +14,7 @@ rule select_facts:
         log_file("select_facts/{model}-seed{seed}-{run}.log"),
     localrule: True
     conda:
-        "../envs/study.yaml"
+        "../envs/controller.yaml"
     params:
         states=lambda wildcards: sorted(study.states_needed(RUNS[wildcards.run])),
         select=lambda wildcards: as_json(RUNS[wildcards.run].select),
@@ -27,50 +27,49 @@ rule select_facts:
         " --selection {output.selection} 2> {log}"
 
 
-# One rule for all runs; as its outputs are an adapter per epoch, it is declared for each number of epochs that there is.
-for epochs, names in RUNS_BY_EPOCHS.items():
+# A run's epochs are known by their handle epochs.json, however many they are.
 
-    rule:
-        name:
-            f"train_adapter_{epochs}_epochs"
-        input:
-            base=of_model("base/base.json"),
-            facts=of_seed("facts.parquet"),
-            selection=of_run("selection.parquet"),
-            merge=lambda wildcards: adapter_files(adapter_folders(beneath(wildcards.run))),
-            parent=lambda wildcards: adapter_files(adapter_folders(continued(wildcards.run))),
-        output:
-            epochs=adapter_files(epoch_folders("{run}", epochs)),
-            loss=of_run("loss.csv"),
-        log:
-            log_file("train_adapter/{model}-seed{seed}-{run}.log"),
-        benchmark:
-            of_study(layout.training_benchmark("{seed}", "{model}", "{run}"))
-        wildcard_constraints:
-            run="|".join(names),
-        conda:
-            "../envs/study.yaml"
-        threads: THREADS
-        params:
-            merge=lambda wildcards: expand(adapter_folders(beneath(wildcards.run)), **wildcards),
-            parent=parent_adapter,
-            epochs=lambda wildcards, epochs=epochs: expand(epoch_folders("{run}", epochs), **wildcards),
-            settings=lambda wildcards: as_json(training_settings(wildcards)),
-            ratio=lambda wildcards: (RUNS[wildcards.run].replay or {"ratio": 0.0})["ratio"],
-            format=PROBE["format"],
-            dtype=dtype,
-            code=code("train_adapter"),
-        shell:
-            "python scripts/train_adapter.py --base {input.base} --merge {params.merge} {params.parent}"
-            " --facts {input.facts} --selection {input.selection} --settings {params.settings:q}"
-            " --replay-ratio {params.ratio} --format {params.format} --dtype {params.dtype} --run {wildcards.run}"
-            " --seed {wildcards.seed} --code {params.code} --loss {output.loss} --epochs {params.epochs} 2> {log}"
+
+rule train_adapter:
+    input:
+        base=of_model("base/base.json"),
+        facts=of_seed("facts.parquet"),
+        selection=of_run("selection.parquet"),
+        merge=lambda wildcards: adapter_files(adapter_folders(beneath(wildcards.run))),
+        parent=lambda wildcards: adapter_files(adapter_folders(continued(wildcards.run))),
+    output:
+        epochs=of_run("epochs/epochs.json"),
+        loss=of_run("loss.csv"),
+    log:
+        log_file("train_adapter/{model}-seed{seed}-{run}.log"),
+    benchmark:
+        of_study(layout.training_benchmark("{seed}", "{model}", "{run}"))
+    conda:
+        "../envs/train.yaml"
+    threads: THREADS
+    resources:
+        python="python",
+        gpu=GPU,
+    params:
+        merge=lambda wildcards: expand(adapter_folders(beneath(wildcards.run)), **wildcards),
+        parent=parent_adapter,
+        settings=lambda wildcards: as_json(training_settings(wildcards)),
+        ratio=lambda wildcards: (RUNS[wildcards.run].replay or {"ratio": 0.0})["ratio"],
+        format=PROBE["format"],
+        dtype=dtype,
+        code=code("train_adapter"),
+    shell:
+        "{resources.python} scripts/train_adapter.py --base {input.base} --merge {params.merge} {params.parent}"
+        " --facts {input.facts} --selection {input.selection} --settings {params.settings:q}"
+        " --replay-ratio {params.ratio} --format {params.format} --dtype {params.dtype} --run {wildcards.run}"
+        " --seed {wildcards.seed} --code {params.code} --gpus {resources.gpu} --loss {output.loss}"
+        " --epochs {output.epochs} 2> {log}"
 
 
 rule choose_epoch:
     input:
         accuracy=of_run("evaluation/accuracy.csv"),
-        epochs=lambda wildcards: adapter_files(epochs_of(wildcards.run)),
+        epochs=of_run("epochs/epochs.json"),
     output:
         adapter=adapter_files([of_run("adapter")]),
         chosen=of_run("adapter/chosen.json"),
@@ -78,12 +77,11 @@ rule choose_epoch:
         log_file("choose_epoch/{model}-seed{seed}-{run}.log"),
     localrule: True
     conda:
-        "../envs/study.yaml"
+        "../envs/controller.yaml"
     params:
-        epochs=lambda wildcards: expand(epochs_of(wildcards.run), **wildcards),
         adapter=lambda wildcards: expand(of_run("adapter"), **wildcards),
         split=STUDY["choose_on"],
         code=code("choose_epoch"),
     shell:
-        "python scripts/choose_epoch.py --accuracy {input.accuracy} --split {params.split} --epochs {params.epochs}"
+        "python scripts/choose_epoch.py --accuracy {input.accuracy} --split {params.split} --epochs {input.epochs}"
         " --adapter {params.adapter} --chosen {output.chosen} 2> {log}"

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from gradual.adapters import copy_adapter, read_epochs
 from gradual.errors import report
 from gradual.evaluation import choose_epoch
 from gradual.files import write_json
-from gradual.training import copy_adapter
 
 log = logging.getLogger("gradual")
 
@@ -18,13 +18,14 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--accuracy", type=Path, required=True)
     parser.add_argument("--split", choices=["dev", "test"], required=True)
-    parser.add_argument("--epochs", type=Path, nargs="+", required=True, help="the adapter folder of each epoch")
+    parser.add_argument("--epochs", type=Path, required=True, help="handle of the run's epochs")
     parser.add_argument("--adapter", type=Path, required=True, help="where the chosen epoch's adapter goes")
     parser.add_argument("--chosen", type=Path, required=True)
     args = parser.parse_args(argv)
+    epochs = read_epochs(args.epochs)
     epoch = choose_epoch(pd.read_csv(args.accuracy), args.split)
-    log.info("epoch %d of %d, chosen on %s", epoch, len(args.epochs), args.split)
-    copy_adapter(args.epochs[epoch - 1], args.adapter)
+    log.info("epoch %d of %d, chosen on %s", epoch, len(epochs), args.split)
+    copy_adapter(epochs[epoch - 1], args.adapter)
     write_json({"epoch": epoch, "chosen_on": args.split}, args.chosen)
 
 

@@ -5,12 +5,14 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+from gradual.adapters import read_epochs
 from gradual.base_model import load_tokenizer
-from gradual.engines import load_engine
-from gradual.engines.interface import Decoding, Usage
+from gradual.engines import add_deployment, deployment, load_engine
+from gradual.engines.interface import Decoding
 from gradual.errors import report
 from gradual.facts import read_facts
 from gradual.files import write_atomically, write_json
+from gradual.gpus import taken
 from gradual.probing import GenerationsFile, append_generations, fact_prompts
 from gradual.prompts import ExemplarPool, PromptSettings, renderer
 
@@ -19,33 +21,36 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--base", type=Path, required=True, help="handle of the base model")
     parser.add_argument("--merge", type=Path, nargs="*", default=[], help="adapter folders beneath those of the epochs")
-    parser.add_argument(
-        "--epochs", type=Path, nargs="*", default=[], help="the adapter folder of each epoch; none: origin"
-    )
+    parser.add_argument("--epochs", type=Path, help="handle of the run's epochs; without it, the origin is evaluated")
     parser.add_argument("--facts", type=Path, required=True)
     parser.add_argument("--probe", type=json.loads, required=True, help="the config's probe section, as JSON")
     parser.add_argument("--settings", type=json.loads, required=True, help="the config's evaluation section, as JSON")
     parser.add_argument("--dtype", required=True)
+    add_deployment(parser)
     parser.add_argument("--generations", type=Path, required=True)
     parser.add_argument("--usage", type=Path, required=True)
     args = parser.parse_args(argv)
+    with taken(args.gpus):
+        evaluate(args)
+
+
+def evaluate(args: argparse.Namespace) -> None:
     probe, settings = args.probe, args.settings
     facts = read_facts(args.facts)
     asked = facts[facts["split"].isin(settings["splits"])]
     pool = ExemplarPool(facts, settings["exemplar_split"], str(args.facts))
     prompt_settings = PromptSettings(settings["seed"], probe["shots"], probe["exemplars"])
-    decoding = Decoding(probe["max_new_tokens"], tuple(probe["stop"]))
+    decoding = Decoding(probe["max_new_tokens"], tuple(probe["stop"]), repetition_penalty=probe["repetition_penalty"])
     render = renderer(probe["format"], load_tokenizer(args.base))
-    states = [(0, args.merge)] if not args.epochs else [(n, [*args.merge, e]) for n, e in enumerate(args.epochs, 1)]
-    usage = Usage()
+    epochs = read_epochs(args.epochs) if args.epochs else []
+    engine = load_engine(probe["engine"], args.base, args.merge, probe["format"], args.dtype, deployment(args))
     with write_atomically(args.generations) as temporary, GenerationsFile(temporary, "epoch") as file:
-        for epoch, adapters in states:
-            engine = load_engine(probe["engine"], args.base, adapters, probe["format"], args.dtype)
+        for epoch, adapter in enumerate(epochs, 1) if epochs else [(0, None)]:
+            if adapter:
+                engine.use(adapter)
             prompts = fact_prompts(asked, pool, prompt_settings, 1, render)
             append_generations(engine, prompts, len(asked), decoding, lambda _: False, file, epoch=epoch)
-            usage += engine.usage
-            del engine  # before the next one is loaded
-    write_json(asdict(usage), args.usage)
+    write_json(asdict(engine.usage), args.usage)
 
 
 if __name__ == "__main__":

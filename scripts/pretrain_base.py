@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from gradual.base_model import digest, pretrain, write_handle
+from gradual.base_model import pretrain, write_handle
 from gradual.errors import report
-from gradual.files import read_parquet, write_csv
+from gradual.files import digest, read_parquet, write_csv
+from gradual.gpus import taken
 
 log = logging.getLogger("gradual")
 
@@ -24,9 +25,15 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--settings", type=json.loads, required=True, help="the config's pretraining section, as JSON")
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--code", required=True, help="fingerprint of the code: other code resumes no checkpoint")
+    parser.add_argument("--gpus", type=int, default=0, help="GPUs of the job: one or none")
     parser.add_argument("--loss", type=Path, required=True)
     parser.add_argument("--base", type=Path, required=True, help="the handle; the model's files are written beside it")
     args = parser.parse_args(argv)
+    with taken(args.gpus):
+        train(args)
+
+
+def train(args: argparse.Namespace) -> None:
     key = sha256(repr((args.model, args.settings, args.seed, args.code, digest(args.corpus))).encode()).hexdigest()[:16]
     checkpoints = args.base.parent / f"checkpoints-{key}"
     documents = read_parquet(args.corpus, "a corpus", ("text",))["text"].tolist()

@@ -7,11 +7,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 from gradual.base_model import load_tokenizer
-from gradual.engines import load_engine
+from gradual.engines import add_deployment, deployment, load_engine
 from gradual.engines.interface import Decoding
 from gradual.errors import report
 from gradual.facts import read_facts
 from gradual.files import write_atomically, write_json
+from gradual.gpus import taken
 from gradual.probing import GenerationsFile, append_generations, fact_prompts, shard, unsolved
 from gradual.prompts import ExemplarPool, PromptSettings, renderer, seeded
 
@@ -33,9 +34,15 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--split", required=True)
     parser.add_argument("--probe", type=int, required=True, help="0 is the probe, 1 and on are retests")
     parser.add_argument("--shard", type=int, required=True)
+    add_deployment(parser)
     parser.add_argument("--generations", type=Path, required=True)
     parser.add_argument("--usage", type=Path, required=True)
     args = parser.parse_args(argv)
+    with taken(args.gpus):
+        probe(args)
+
+
+def probe(args: argparse.Namespace) -> None:
     settings, sampling = args.settings, args.sampling
     facts = read_facts(args.facts)
     # Every probe draws prompts and samples of its own; the sets that relations share stay the same for all states.
@@ -43,11 +50,12 @@ def main(argv: list[str] | None = None) -> None:
     shared = settings["exemplars"] == "per_relation"
     prompt_seed = seeded("probe", args.seed, args.probe) if shared else seed
     render = renderer(settings["format"], load_tokenizer(args.base))
-    engine = load_engine(settings["engine"], args.base, args.adapters, settings["format"], args.dtype)
+    engine = load_engine(settings["engine"], args.base, args.adapters, settings["format"], args.dtype, deployment(args))
     probed = shard(facts[facts["split"] == args.split], args.shard, settings["shards"])
     decoding = Decoding(
         max_new_tokens=settings["max_new_tokens"],
         stop=tuple(settings["stop"]),
+        repetition_penalty=settings["repetition_penalty"],
         seed=seed,
         **{key: sampling[key] for key in ("samples", "temperature", "top_k") if sampling},
     )

@@ -1,6 +1,7 @@
 """Fine-tune a state with LoRA on selected facts; an adapter per epoch. Continues from its last checkpoint.
 
-Several GPUs: launch it with torchrun; the global batch stays the same.
+With several GPUs it starts itself again under torchrun, as one rank per GPU; the global batch stays the same. SIGTERM
+ends it in order: it keeps a checkpoint of its last step.
 """
 
 import argparse
@@ -8,17 +9,21 @@ import json
 import logging
 import os
 import shutil
+import sys
 from hashlib import sha256
 from pathlib import Path
 
 import pandas as pd
 
-from gradual.base_model import digest, load_model, load_tokenizer
+from gradual.adapters import ADAPTER_FILES, write_epochs
+from gradual.base_model import load_model, load_tokenizer
 from gradual.errors import report
 from gradual.facts import read_facts
-from gradual.files import read_parquet, write_csv
-from gradual.prompts import seeded
-from gradual.training import ADAPTER_FILES, attach_adapter, copy_adapter, examples, train_adapter
+from gradual.files import digest, read_parquet, write_csv
+from gradual.gpus import taken
+from gradual.prompts import renderer, seeded
+from gradual.ranks import launch, launched, ordered_end, rank
+from gradual.training import attach_adapter, examples, train_adapter
 
 log = logging.getLogger("gradual")
 
@@ -38,24 +43,43 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--code", required=True, help="fingerprint of the code: other code resumes no checkpoint")
     parser.add_argument("--loss", type=Path, required=True)
-    parser.add_argument("--epochs", type=Path, nargs="+", required=True, help="the adapter folder of each epoch")
+    parser.add_argument("--epochs", type=Path, required=True, help="handle of the epochs; their adapters go beside it")
+    parser.add_argument("--gpus", type=int, default=0, help="GPUs of the job, and so ranks")
     args = parser.parse_args(argv)
+    if launched():
+        with ordered_end():
+            train(args)
+        return
+    with taken(args.gpus):
+        if args.gpus > 1:
+            launch(Path(__file__), sys.argv[1:] if argv is None else argv, args.gpus)
+        else:
+            with ordered_end():
+                train(args)
+
+
+def train(args: argparse.Namespace) -> None:
+    """Train, as the only process or as one of the ranks."""
     parents = [*args.merge, *([args.parent] if args.parent else [])]
     inputs = [args.base, args.selection, *(folder / name for folder in parents for name in ADAPTER_FILES)]
     settings = (args.settings, args.replay_ratio, args.format, args.dtype, args.seed, args.code)
     key = sha256(repr((settings, [*map(digest, inputs)])).encode())
-    folder = args.epochs[0].parent / f"checkpoints-{key.hexdigest()[:16]}"
+    folder = args.epochs.parent / f"checkpoints-{key.hexdigest()[:16]}"
     texts, trained, pool = examples(
         read_parquet(args.selection, "a selection of facts", ("fact_id", "role")), read_facts(args.facts)
     )
     log.info("training on %d facts, %d in the replay pool, ratio %s", trained, pool, args.replay_ratio)
     seed = seeded("train", args.seed, args.run) % 2**31
+    tokenizer = load_tokenizer(args.base)
+    renderer(args.format, tokenizer)  # refuses a tokenizer without a chat template before the model is loaded
     import torch
 
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))  # else every rank's model goes to the first GPU
     torch.manual_seed(seed)  # the new adapter's weights
     checkpoints, losses = train_adapter(
         attach_adapter(load_model(args.base, args.merge, args.dtype), args.parent, args.settings),
-        load_tokenizer(args.base),
+        tokenizer,
         texts,
         trained,
         pool,
@@ -65,11 +89,12 @@ def main(argv: list[str] | None = None) -> None:
         seed,
         folder,
     )
-    if int(os.environ.get("RANK", "0")) == 0:
-        for checkpoint, target in zip(checkpoints, args.epochs, strict=True):
-            copy_adapter(checkpoint, target)
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+    if rank() == 0:
         columns = ["step", "epoch", "loss", "learning_rate", "grad_norm"]
         write_csv(pd.DataFrame(losses)[columns], args.loss)
+        write_epochs(args.epochs, checkpoints)
         shutil.rmtree(folder)
 
 

@@ -4,10 +4,9 @@ import argparse
 import json
 from pathlib import Path
 
-from gradual.base_model import digest
 from gradual.errors import report
-from gradual.files import write_json
-from gradual.provenance import git_state, hardware, packages, timings
+from gradual.files import digest, write_json
+from gradual.provenance import git_state, hardware, locks, packages, timings
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -28,6 +27,7 @@ def main(argv: list[str] | None = None) -> None:
             "data_sha256": {str(path): digest(path) for path in args.facts},
             "base_models": {str(path): json.loads(path.read_text(encoding="utf-8"))["sha256"] for path in args.bases},
             "packages": packages(),
+            "locks": locks(Path(__file__).parents[1] / "envs"),
             "hardware": hardware(),
             "jobs": timings(args.benchmarks, {path for work in args.works for path in work["benchmarks"]}),
         },

@@ -5,12 +5,13 @@ that whatever depends on a base model depends on one small file, and changes whe
 """
 
 import sys
-from hashlib import sha256
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from gradual.adapters import merge_adapter
 from gradual.errors import InputError
-from gradual.files import read_json, write_json
+from gradual.files import digest, read_json, write_json
 
 HANDLE = "base.json"
 SAVE_STEPS = 500  # between two checkpoints of a pretraining
@@ -18,15 +19,6 @@ END_OF_TEXT = "<|endoftext|>"
 BEGIN_OF_TEXT = "<|begin_of_text|>"
 WEIGHTS = "*.safetensors"
 MODEL_FILES = ("*.json", WEIGHTS, "*.txt", "*.model", "*.jinja")
-
-
-def digest(path: Path) -> str:
-    """sha256 of a file."""
-    with path.open("rb") as handle:
-        value = sha256()
-        while block := handle.read(1 << 22):
-            value.update(block)
-    return value.hexdigest()
 
 
 def write_handle(handle: Path, folder: Path, source: str) -> None:
@@ -116,8 +108,8 @@ def load_tokenizer(handle: Path) -> Any:
         raise InputError(folder, f"has a tokenizer that cannot be loaded ({cause})", "that of the model") from error
 
 
-def load_model(handle: Path, adapters: list[Path], dtype: str) -> Any:
-    """The base model, on the GPU where there is one, with each adapter folder merged into it, in order."""
+def load_model(handle: Path, adapters: Sequence[Path], dtype: str, device: str | None = None) -> Any:
+    """The base model with each adapter folder merged into it, in order; on the GPU where there is one, or on `device`."""
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -134,46 +126,8 @@ def load_model(handle: Path, adapters: list[Path], dtype: str) -> Any:
     if missing := sorted(found["missing_keys"]):  # transformers fills them with random numbers, and only warns
         raise InputError(folder, f"lacks {len(missing)} weights", "all weights of config.json's model", key=missing[0])
     for adapter in adapters:
-        model = with_adapter(model, adapter).merge_and_unload(safe_merge=True)
-    return model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
-
-
-def with_adapter(model: Any, folder: Path, trainable: bool = False) -> Any:
-    """The model with the folder's adapter on it; InputError for an adapter that is broken, empty or of another model."""
-    from peft import PeftModel
-
-    names = check_adapter(folder)
-    try:
-        adapted = PeftModel.from_pretrained(model, folder, is_trainable=trainable)
-    except (RuntimeError, ValueError, TypeError, KeyError) as error:
-        cause = " ".join(str(error).split())
-        raise InputError(folder, f"does not fit the model ({cause})", "an adapter trained on this model") from error
-    places = {name.replace(".default.", ".") for name, _ in adapted.named_parameters() if "lora_" in name}
-    if places != set(names):  # peft leaves out what it does not find a place for
-        problem = f"has {len(names)} weights, of which the model has {len(places)}, {len(places & set(names))} by name"
-        raise InputError(folder, problem, "an adapter trained on this model")
-    return adapted
-
-
-def check_adapter(folder: Path) -> list[str]:
-    """The names of the adapter's weights; InputError unless the folder holds a whole one with finite weights."""
-    from safetensors import SafetensorError, safe_open
-
-    kind = read_json(folder / "adapter_config.json", "an adapter's config")
-    if not isinstance(kind, dict) or kind.get("peft_type") != "LORA":
-        raise InputError(folder / "adapter_config.json", "is no LoRA adapter", "peft_type: LORA", key="peft_type")
-    weights = folder / "adapter_model.safetensors"
-    try:
-        with safe_open(weights, framework="pt") as tensors:
-            names = list(tensors.keys())
-            broken = next((name for name in names if not tensors.get_tensor(name).isfinite().all()), None)
-    except (OSError, SafetensorError) as error:
-        raise InputError(weights, f"cannot be read ({error})", "a whole safetensors file of an adapter") from error
-    if not names:
-        raise InputError(weights, "holds no weights", "those of an adapter")
-    if broken:
-        raise InputError(weights, "has values that are not finite", "an adapter whose training went well", key=broken)
-    return names
+        model = merge_adapter(model, adapter)
+    return model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")).eval()
 
 
 def train_tokenizer(documents: list[str], vocabulary: int, architecture: str) -> Any:

@@ -65,7 +65,7 @@ def load_config(overrides: Mapping[str, Any], default: Path, schema: Path) -> Co
         merged[key] = value if key in REPLACED else _overlay(merged.get(key), value, deep=key != "runs")
     if isinstance(merged.get("runs"), dict):
         merged["runs"] = {name: run for name, run in merged["runs"].items() if run is not None}
-    config = _fill(merged, rules, rules)
+    config = with_defaults(merged, rules, rules)
     problems += _schema_problems(config, rules)
     broken = {str(p.key).partition(".")[0].partition("[")[0] for p in problems}
     for sections, check in CHECKS:
@@ -210,14 +210,14 @@ def _overlay(below: Any, above: Any, deep: bool = True) -> Any:
     return above
 
 
-def _fill(value: Any, schema: Any, root: Config) -> Any:
+def with_defaults(value: Any, schema: Any, root: Config) -> Any:
     """The value with the schema's defaults for the keys it lacks."""
     if not isinstance(value, dict) or not isinstance(schema, dict):
         return value
     schema = resolve(schema, root)
     known = schema.get("properties", {})
     other = schema.get("additionalProperties")
-    filled = {key: _fill(item, known.get(key, other), root) for key, item in value.items()}
+    filled = {key: with_defaults(item, known.get(key, other), root) for key, item in value.items()}
     missing = {key: deepcopy(s["default"]) for key, s in known.items() if key not in filled and "default" in s}
     return filled | missing
 
@@ -383,7 +383,7 @@ def _check_batches(config: Config) -> Iterator[Problem]:
     sections = {"training": config["training"]} | {f"runs.{name}": run.settings for name, run in runs(config).items()}
     for section, settings in sections.items():
         batch, micro_batch = settings["batch"], settings["micro_batch"]
-        if batch % micro_batch:
+        if micro_batch < batch and batch % micro_batch:
             problem = f"a batch of {batch} is no multiple of {micro_batch}"
             yield Problem(f"{section}.micro_batch", problem, "a divisor of the batch")
             if section == "training":

@@ -1,7 +1,6 @@
 """Downloads that resume, retry, and count only when their digest is right."""
 
 import errno
-import hashlib
 import re
 import time
 from pathlib import Path
@@ -10,6 +9,7 @@ from urllib.parse import urlsplit
 import requests
 
 from gradual.errors import InputError
+from gradual.files import digest
 
 TIMEOUT = (10, 60)  # seconds to connect, and between two blocks
 BLOCK = 1 << 16  # bytes; a broken connection loses at most one block
@@ -53,12 +53,11 @@ def download(url: str, sha256: str | None, target: Path, attempts: int = 5) -> N
     else:
         problem = f"not downloaded in {attempts} attempts ({failure})"
         raise InputError(url, problem, "a connection; the next call goes on where this one stopped") from failure
-    with part.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if sha256 is not None and digest != sha256.lower():
+    found = digest(part)
+    if sha256 is not None and found != sha256.lower():
         part.unlink()
         raise InputError(
-            url, f"its sha256 is {digest}", f"{sha256.lower()}; the download was removed", key="dataset.sha256"
+            url, f"its sha256 is {found}", f"{sha256.lower()}; the download was removed", key="dataset.sha256"
         )
     part.replace(target)
 

@@ -23,9 +23,25 @@ class InputError(ValueError):
         self.file, self.row, self.key = str(file), row, key
 
 
+def out_of_memory(error: BaseException) -> bool:
+    """Whether the memory of a GPU, or of the machine, did not suffice: each library says it in its own way."""
+    said = (
+        "out of memory",
+        "can't allocate memory",
+        "no available memory for the cache",
+        "free memory on device",
+        "larger than the available kv cache",
+    )
+    return isinstance(error, MemoryError) or any(words in str(error).lower() for words in said)
+
+
+class EndedWithNotice(Exception):
+    """A job that was told to end (SIGTERM), did so in order, and continues when it is started again."""
+
+
 def remedy(error: Exception) -> str:
     """What a user can do about an error that no code of ours foresaw; what was finished is kept in every case."""
-    if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+    if out_of_memory(error):
         return "free memory, run fewer jobs at once (--cores), or lower training.micro_batch; then run again"
     full = ("no space left", "quota exceeded", "inline_container")  # of safetensors and torch, which have no errno
     if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or any(w in str(error).lower() for w in full):
@@ -35,8 +51,20 @@ def remedy(error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
         return "restore the file, or remove what was made from it; then run again"
     if isinstance(error, ImportError):
-        return "set up the environment again (envs/requirements.lock), or start Snakemake with the environment active"
+        return "set up the job's environment again (make setup; envs/), or start Snakemake with the environment active"
     return "not foreseen, so likely a defect: report it with the lines above"
+
+
+def explanation(error: Exception) -> str:
+    """The lines that end a log: the cause of an error and, where it was not foreseen, the likely remedy.
+
+    Prints the traceback of an unforeseen one.
+    """
+    if isinstance(error, InputError | EndedWithNotice):
+        return f"error: {error}"
+    traceback.print_exception(error)
+    cause = " ".join(str(error).split())
+    return f"error: {type(error).__name__}: {cause}\nremedy: {remedy(error)}"
 
 
 def report(main: Callable[[], None]) -> None:
@@ -52,9 +80,5 @@ def report(main: Callable[[], None]) -> None:
         os.environ.setdefault("TQDM_DISABLE", "1")
     try:
         main()
-    except InputError as error:
-        sys.exit(f"error: {error}")
     except Exception as error:
-        traceback.print_exc()
-        cause = " ".join(str(error).split())
-        sys.exit(f"error: {type(error).__name__}: {cause}\nremedy: {remedy(error)}")
+        sys.exit(explanation(error))

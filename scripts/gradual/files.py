@@ -1,6 +1,7 @@
 """Files are read with an error that names them, and written whole or not at all: renamed from a temporary name."""
 
 import errno
+import hashlib
 import json
 import os
 import tempfile
@@ -12,6 +13,12 @@ from typing import Any
 import pandas as pd
 
 from gradual.errors import InputError
+
+
+def digest(path: Path) -> str:
+    """sha256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_parquet(path: Path | str, what: str, columns: tuple[str, ...] = ()) -> pd.DataFrame:

@@ -109,3 +109,12 @@ def chat_renderer(tokenizer: Any) -> Callable[[list[Exemplar], str], str]:
 def renderer(style: str, tokenizer: Any) -> Callable[[list[Exemplar], str], str]:
     """The renderer of a prompt format. Plain prompts get the tokenizer's special tokens when they are tokenized."""
     return chat_renderer(tokenizer) if style == "chat" else plain
+
+
+def ending_tokens(tokenizer: Any) -> set[int]:
+    """The tokens that end an answer whatever its text: every special one, so a turn's end in chat, too.
+
+    Some tokenizers mark the end of a turn as special only where they add it.
+    """
+    added = {token for token, content in tokenizer.added_tokens_decoder.items() if content.special}
+    return added | set(tokenizer.all_special_ids)

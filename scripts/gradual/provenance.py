@@ -9,6 +9,8 @@ from typing import Any
 
 import pandas as pd
 
+from gradual.files import digest
+
 PACKAGES = ("snakemake", "torch", "transformers", "peft", "accelerate", "tokenizers", "numpy", "pandas", "pyarrow")
 
 
@@ -40,9 +42,20 @@ def hardware() -> dict[str, Any]:
     return {"cpu": model, "cores": os.cpu_count(), "memory_gib": round(memory, 1), "gpus": [g for g in gpus if g]}
 
 
-def packages() -> dict[str, str]:
-    """The versions of Python and of the packages that results depend on."""
-    return {"python": platform.python_version()} | {name: metadata.version(name) for name in PACKAGES}
+def packages() -> dict[str, str | None]:
+    """The versions of Python and of the packages that results depend on; null for one of other jobs' environments."""
+    found: dict[str, str | None] = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = None
+    return found
+
+
+def locks(folder: Path) -> dict[str, str]:
+    """The SHA-256 of each lock in the folder: what the environments of the jobs are made from."""
+    return {file.name: digest(file) for file in sorted(folder.glob("*.lock"))}
 
 
 def timings(benchmarks: Path, counted: set[str]) -> list[dict[str, Any]]:

@@ -1,93 +1,19 @@
-"""LoRA fine-tuning of a state on selected facts, through peft and the transformers Trainer."""
+"""LoRA fine-tuning of a state on selected facts, through peft and the transformers Trainer, on one or several ranks."""
 
-import os
-import shutil
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from gradual.base_model import with_adapter
+from gradual.adapters import with_adapter
+from gradual.batches import BLANK, EpochBatches, Example, Row, collate, micro_rows, tokenize
+from gradual.checkpoints import checkpoints, ends_epoch, keep_checkpoints, steps, stop_if_unfinished
 from gradual.errors import InputError
-from gradual.selection import REPLAY, TRAIN, epoch_order, replay_size
-
-IGNORED = -100  # label of tokens without loss
-ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
-
-
-@dataclass(frozen=True)
-class Example:
-    """A training text: the zero-shot question and its answer; the loss may cover the answer only."""
-
-    question: str
-    answer: str
-
-
-def tokenize(example: Example, tokenizer: Any, style: str, loss_on: str) -> dict[str, list[int]]:
-    """Token ids and labels of an example in the probe's own format, ending as an answer ends.
-
-    With `loss_on` "answer", the question's tokens have no loss; with "text", all have (the GL authors' code).
-    """
-    if style == "chat":
-        asked = [{"role": "user", "content": example.question}]
-        told = [*asked, {"role": "assistant", "content": example.answer}]
-        prompt = tokenizer.apply_chat_template(asked, tokenize=False, add_generation_prompt=True)
-        text = tokenizer.apply_chat_template(told, tokenize=False)
-    else:
-        prompt = f"Q: {example.question}\nA:"
-        text = f"{prompt} {example.answer}\n"
-    encoded = tokenizer(text, add_special_tokens=style == "plain", return_offsets_mapping=True)
-    ids = encoded["input_ids"]
-    starts = [start for start, _ in encoded["offset_mapping"]]
-    labels = [
-        token if loss_on == "text" or start >= len(prompt) else IGNORED
-        for token, start in zip(ids, starts, strict=True)
-    ]
-    return {"input_ids": ids, "labels": labels}
-
-
-def pad(rows: list[dict[str, list[int]]], padding: int) -> dict[str, Any]:
-    """A batch of rows padded to its longest: input_ids, attention_mask and labels of shape (rows, longest)."""
-    import torch
-
-    longest = max(len(row["input_ids"]) for row in rows)
-    batch = {
-        "input_ids": [row["input_ids"] + [padding] * (longest - len(row["input_ids"])) for row in rows],
-        "attention_mask": [[1] * len(row["input_ids"]) + [0] * (longest - len(row["input_ids"])) for row in rows],
-        "labels": [row["labels"] + [IGNORED] * (longest - len(row["labels"])) for row in rows],
-    }
-    return {name: torch.tensor(values) for name, values in batch.items()}
-
-
-class EpochSampler:
-    """The rows of each epoch: all selected facts and a fresh draw of replayed ones, shuffled (GL 3.2)."""
-
-    def __init__(self, trained: int, pool: int, ratio: float, seed: int) -> None:
-        self.trained, self.pool, self.ratio, self.seed, self.epoch = trained, pool, ratio, seed, 0
-
-    def set_epoch(self, epoch: int) -> None:
-        self.epoch = epoch
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(epoch_order(self.trained, self.pool, self.ratio, self.epoch, self.seed))
-
-    def __len__(self) -> int:
-        return self.trained + replay_size(self.pool, self.ratio)
-
-
-def accumulation(batch: int, micro_batch: int, ranks: int) -> int:
-    """Gradient accumulation steps that give the global batch; InputError where that is no whole number."""
-    if batch % (micro_batch * ranks):
-        raise InputError(
-            "training",
-            f"a global batch of {batch} cannot be made of micro batches of {micro_batch} on {ranks} ranks",
-            "training.batch to be a multiple of training.micro_batch x ranks",
-            key="micro_batch",
-        )
-    return batch // (micro_batch * ranks)
+from gradual.memory import needs_checkpointing
+from gradual.ranks import from_first, rank, ranks
+from gradual.selection import REPLAY, TRAIN
+from gradual.trainers import last_checkpoint, log_progress, stop_at_bad_loss
 
 
 def examples(selection: pd.DataFrame, facts: pd.DataFrame) -> tuple[list[Example], int, int]:
@@ -138,75 +64,105 @@ def train_adapter(
 ) -> tuple[list[Path], list[dict[str, float]]]:
     """Train the model's adapter and return the checkpoint folder of each epoch and the loss curve.
 
-    `model` is a PeftModel; `settings` a run's training settings. Resumes from the last checkpoint in `folder`, to the
-    same result. Raises InputError where the loss is not finite or the adapter has not changed.
+    `model` is a PeftModel; `settings` a run's training settings. Every rank calls it. Resumes from the last checkpoint in
+    `folder`, to the same result, on whatever number of ranks. Results do not depend on that number, up to rounding,
+    without dropout; with it, each rank drops at random in its own micro batches, so they agree as two seeds do. Raises
+    InputError where the loss is not finite or the adapter has not changed, EndedWithNotice after SIGTERM.
     """
     import torch
-    from transformers import Trainer, TrainingArguments
-
-    from gradual.trainers import last_checkpoint, log_progress, stop_at_bad_loss
 
     rows = [tokenize(text, tokenizer, style, settings["loss_on"]) for text in texts]
     longest, limit = max(len(row["input_ids"]) for row in rows), model.config.max_position_embeddings
     if longest > limit:
         raise InputError("training", f"a text of {longest} tokens", f"at most the model's {limit} (or shorter facts)")
-    before = {n: p.detach().clone() for n, p in model.named_parameters() if p.requires_grad}
+    per_rank = micro_rows(settings["batch"], settings["micro_batch"], ranks())
+    batches = EpochBatches(trained, pool, ratio, seed, per_rank, rank(), ranks())
+    before = {n: p.detach().cpu().clone() for n, p in model.named_parameters() if p.requires_grad}
+    arguments = _arguments(model, settings, per_rank, longest, seed, folder)
+    trainer = _trainer(model, rows, batches, tokenizer.pad_token_id or tokenizer.eos_token_id, arguments)
+    log_progress(trainer)
+    stop_at_bad_loss(trainer, "training")
+    keep_checkpoints(trainer, folder)
+    trainer.train(resume_from_checkpoint=from_first(last_checkpoint(folder) if rank() == 0 else None))
+    stop_if_unfinished(trainer)
+    if all(torch.equal(p.detach().cpu(), before[n]) for n, p in model.named_parameters() if n in before):
+        raise InputError("training", "the adapter has not changed", "a learning_rate and facts that train it")
+    found = checkpoints(folder) if rank() == 0 else []
+    kept = [checkpoint for checkpoint in found if ends_epoch(steps(checkpoint), trainer.state, settings["epochs"])]
+    if rank() == 0 and len(kept) != settings["epochs"]:
+        raise InputError(folder, f"{len(kept)} epochs' checkpoints", f"one per epoch ({settings['epochs']})")
+    return kept, [entry for entry in trainer.state.log_history if "loss" in entry]
+
+
+def _arguments(model: Any, settings: dict[str, Any], rows: int, tokens: int, seed: int, folder: Path) -> Any:
+    """The Trainer's arguments, for micro batches of `rows` rows of at most `tokens` tokens."""
+    import torch
+    from transformers import TrainingArguments
+
     gpu = torch.cuda.is_available()
     arguments = TrainingArguments(
         output_dir=str(folder),
         num_train_epochs=settings["epochs"],
-        per_device_train_batch_size=settings["micro_batch"],
-        gradient_accumulation_steps=accumulation(
-            settings["batch"], settings["micro_batch"], int(os.environ.get("WORLD_SIZE", "1"))
-        ),
+        per_device_train_batch_size=rows,
+        gradient_accumulation_steps=settings["batch"] // (rows * ranks()),
         learning_rate=settings["learning_rate"],
         weight_decay=settings["weight_decay"],
         adam_beta2=settings["adam_beta2"],
         lr_scheduler_type="cosine",
         warmup_steps=settings["warmup_ratio"],  # a value below 1 is a share of all steps
         bf16=gpu and model.dtype == torch.bfloat16,
+        activation_checkpointing=_exceeds_memory(model, settings, rows, tokens),
         seed=seed,
         data_seed=seed,
-        save_strategy="epoch",
+        save_strategy="no",  # keep_checkpoints saves
         logging_steps=1,
         logging_nan_inf_filter=False,
         report_to=[],
         use_cpu=not gpu,
-        ddp_backend="gloo" if not gpu and "RANK" in os.environ else None,
+        ddp_backend="gloo" if not gpu and ranks() > 1 else None,
         ddp_find_unused_parameters=False,
         remove_unused_columns=False,
         dataloader_pin_memory=gpu,
         disable_tqdm=not sys.stderr.isatty(),
     )
-
-    if "RANK" not in os.environ:
+    if ranks() == 1:
         arguments._n_gpu = min(arguments.n_gpu, 1)  # else the Trainer spreads, and multiplies, the batch over all GPUs
+    return arguments
+
+
+def _exceeds_memory(model: Any, settings: dict[str, Any], rows: int, tokens: int) -> bool:
+    """Whether this rank needs gradient checkpointing: by its GPU's memory; never without a GPU."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return False
+    memory = torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory
+    dtype = str(model.dtype).removeprefix("torch.")
+    return needs_checkpointing(model.config.to_dict(), settings, rows, tokens, dtype, ranks(), memory)
+
+
+def _trainer(model: Any, rows: list[Row], batches: EpochBatches, padding: int, arguments: Any) -> Any:
+    """A Trainer of the model on the rows, which takes them in the order of `batches`."""
+    from torch.utils.data import DataLoader
+    from transformers import Trainer
+
+    class EpochLoader(DataLoader):
+        def set_epoch(self, epoch: int) -> None:
+            self.batch_sampler.set_epoch(epoch)
 
     class EpochTrainer(Trainer):
-        def _get_train_sampler(self, train_dataset: Any = None) -> EpochSampler:
-            return EpochSampler(trained, pool, ratio, seed)
+        def get_train_dataloader(self) -> EpochLoader:
+            """Not accelerate's, which fills a rank that is left without rows with those of the epoch's beginning."""
+            return EpochLoader(
+                self.train_dataset,
+                batch_sampler=batches,
+                collate_fn=lambda batch: collate(batch, padding, model.config),
+                pin_memory=self.args.dataloader_pin_memory,
+            )
 
-    trainer = EpochTrainer(
-        model=model,
-        args=arguments,
-        train_dataset=rows,
-        data_collator=lambda batch: pad(batch, tokenizer.pad_token_id or tokenizer.eos_token_id),
-    )
-    log_progress(trainer)
-    stop_at_bad_loss(trainer, "training")
-    trainer.train(resume_from_checkpoint=last_checkpoint(folder))
-    if all(torch.equal(p.detach().to(before[n].device), before[n]) for n, p in model.named_parameters() if n in before):
-        raise InputError("training", "the adapter has not changed", "a learning_rate and facts that train it")
-    checkpoints = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
-    if len(checkpoints) != settings["epochs"]:
-        raise InputError(folder, f"{len(checkpoints)} checkpoints", f"one per epoch ({settings['epochs']})")
-    return checkpoints, [entry for entry in trainer.state.log_history if "loss" in entry]
+        def _save_rng_state(self, output_dir: str) -> None:
+            """Of all ranks before the checkpoint's state is written, which says that it is whole."""
+            super()._save_rng_state(output_dir)
+            self.accelerator.wait_for_everyone()
 
-
-def copy_adapter(source: Path, target: Path) -> None:
-    """Copy an adapter's files, each whole or not at all."""
-    from gradual.files import write_atomically
-
-    for name in ADAPTER_FILES:
-        with write_atomically(target / name) as temporary:
-            shutil.copyfile(source / name, temporary)
+    return EpochTrainer(model=model, args=arguments, train_dataset=[*rows, BLANK])

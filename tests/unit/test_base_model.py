@@ -4,6 +4,7 @@ import shutil
 import pytest
 
 from damage import contents, copy_of, cut, edit_json, edit_weights, halve, replace_by_text
+from gradual.adapters import with_adapter
 from gradual.base_model import (
     fetch_base,
     load_model,
@@ -11,11 +12,9 @@ from gradual.base_model import (
     model_folder,
     pack,
     pretrain,
-    with_adapter,
 )
 from gradual.errors import InputError
-from gradual.training import attach_adapter
-from tiny import SIZES, base_model
+from tiny import SIZES, base_model, write_adapter
 
 MODEL = {
     "architecture": "qwen2", "hidden_size": 32, "intermediate_size": 48, "layers": 1, "heads": 1, "key_value_heads": 1,
@@ -252,22 +251,9 @@ def test_a_missing_folder_is_a_clear_error(tmp_path):
         fetch_base({"source": "folder", "path": str(tmp_path / "none")}, tmp_path / "base.json")
 
 
-def write_adapter(handle, folder, *targets):
-    """An adapter of the model that changes its answers, as a training's checkpoint holds it."""
-    import torch
-
-    settings = {"rank": 4, "alpha": 8, "dropout": 0.0, "targets": list(targets) or ["q_proj", "v_proj"]}
-    model = attach_adapter(load_model(handle, [], "float32"), None, settings)
-    for name, parameter in model.named_parameters():
-        if "lora_B" in name:
-            torch.nn.init.ones_(parameter.data)
-    model.save_pretrained(folder)
-    return folder
-
-
 @pytest.fixture(scope="module")
 def adapter(handle, tmp_path_factory):
-    return write_adapter(handle, tmp_path_factory.mktemp("adapter"))
+    return write_adapter(handle, tmp_path_factory.mktemp("adapter"), targets=("q_proj", "v_proj"))
 
 
 def edit_adapter(change):

@@ -89,7 +89,7 @@ def test_enums_are_what_the_library_has():
     assert parts["split"]["enum"] == list(facts.SPLITS)
     assert set(parts["category"]["enum"]) == {*knowledge.FULL, *knowledge.GREEDY_ONLY}
     engines = {path.stem for path in (ROOT / "scripts" / "gradual" / "engines").glob("*.py")}
-    assert set(properties["probe"]["properties"]["engine"]["enum"]) == engines - {"__init__", "interface"}
+    assert set(properties["probe"]["properties"]["engine"]["enum"]) == engines - {"__init__", "interface", "rules"}
 
 
 def test_a_run_may_override_every_training_key():
@@ -266,7 +266,7 @@ MALFORMED = {
     "chat without a template": ({"models": {"m": TINY}, "probe": {"format": "chat"}}, "probe.format", "plain"),
     "table that is no integer": ({"tables": {"show": [2.0]}}, "tables.show[0]", "2.0; expected 2 or 3 or 4 or 5"),
     "batch of no micro batches": ({"training": {"micro_batch": 5}}, "training.micro_batch", "a divisor of the batch"),
-    "a run's batch": (with_runs(x=SAME | {"batch": 8}), "runs.x.micro_batch", "a batch of 8 is no multiple of 32"),
+    "a run's batch": (with_runs(x=SAME | {"batch": 40}), "runs.x.micro_batch", "a batch of 40 is no multiple of 32"),
     "run without from": (with_runs(x=without(SAME, "from")), "runs.x.from", "this key"),
     "run without select": (with_runs(x=without(SAME, "select")), "runs.x.select", "this key"),
     "empty select": (with_runs(x=SAME | {"select": {}}), "runs.x.select", "at least one key"),
@@ -492,7 +492,7 @@ MALFORMED = {
     "stop that is a text": ({"probe": {"stop": ";"}}, "probe.stop", "';'; expected a list of: a text"),
     "stop at nothing": ({"probe": {"stop": [""]}}, "probe.stop[0]", "''; expected a text that is not empty"),
     "endless temperature": ({"probe": {"temperature": float("inf")}}, "probe.temperature", "inf; expected a number"),
-    "unknown engine": ({"probe": {"engine": "vllm"}}, "probe.engine", "'vllm'; expected transformers"),
+    "unknown engine": ({"probe": {"engine": "sglang"}}, "probe.engine", "'sglang'; expected transformers or vllm"),
     "section in another": ({"probe": {"training": {}}}, "probe.training", "unknown key; expected one of engine"),
     "no learning": ({"training": {"learning_rate": 0}}, "training.learning_rate", "0; expected a number, more than 0"),
     "all dropped out": ({"training": {"dropout": 1}}, "training.dropout", "1; expected a number, at least 0 and less"),

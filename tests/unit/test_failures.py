@@ -15,12 +15,11 @@ import yaml
 
 from damage import contents, copy_of, cut, drop_column, edit_json, edit_weights, halve, replace_by_text, scratch
 from gradual import errors, files
-from gradual.base_model import load_model
+from gradual.adapters import epoch_folder
 from gradual.engines.interface import GENERATION_COLUMNS
 from gradual.errors import InputError, remedy, report
 from gradual.grading import RULES
-from gradual.training import attach_adapter
-from tiny import base_model, facts
+from tiny import base_model, facts, write_adapter
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
@@ -207,6 +206,7 @@ def test_a_disk_that_fills_up_while_answers_are_written_leaves_none_of_them(hand
 
 
 def test_a_full_disk_leaves_no_half_adapter(adapter, inputs, out, monkeypatch):
+    epochs(out, adapter)
     monkeypatch.setattr(shutil, "copyfile", fill_up)
     with pytest.raises(InputError, match=r"adapter_config\.json: the disk is full"):
         choose(adapter, inputs, out)
@@ -227,11 +227,6 @@ def handle(model, tmp_path):
     return copy_of(model.parent, tmp_path / "base") / "base.json"
 
 
-def write_adapter(handle, folder):
-    attach_adapter(load_model(handle, [], "float32"), None, TRAINING).save_pretrained(folder)
-    return folder
-
-
 @pytest.fixture
 def adapter(model, tmp_path):
     return write_adapter(model, tmp_path / "adapter")
@@ -248,10 +243,25 @@ def probe(handle, inputs, out, *adapters, **settings):
 
 def evaluate(handle, inputs, out, *adapters):
     importlib.import_module("evaluate_epochs").main(
-        ["--base", str(handle), "--epochs", *map(str, adapters), "--facts", str(inputs / "facts.parquet")]
+        ["--base", str(handle), "--epochs", str(epochs(out, *adapters)), "--facts", str(inputs / "facts.parquet")]
         + ["--probe", json.dumps(PROBE), "--settings", json.dumps(CONFIG["evaluation"]), "--dtype", "float32"]
         + ["--generations", str(out / "generations.parquet"), "--usage", str(out / "usage.json")]
     )
+
+
+def epochs_handle(out):
+    return out.parent / f"{out.name}-epochs" / "epochs.json"
+
+
+def epochs(out, *adapters):
+    """The handle of epochs whose adapters are these, broken or not."""
+    handle = epochs_handle(out)
+    for epoch, adapter in enumerate(adapters, 1):
+        if not epoch_folder(handle, epoch).exists():
+            shutil.copytree(adapter, epoch_folder(handle, epoch))
+    handle.parent.mkdir(parents=True, exist_ok=True)
+    handle.write_text(json.dumps({str(epoch): {} for epoch in range(1, len(adapters) + 1)}))
+    return handle
 
 
 def train(handle, inputs, out, *parents, **settings):
@@ -260,13 +270,13 @@ def train(handle, inputs, out, *parents, **settings):
         + ["--facts", str(inputs / "facts.parquet"), "--selection", str(inputs / "selection.parquet")]
         + ["--settings", json.dumps(TRAINING | settings), "--replay-ratio", "0", "--format", "plain"]
         + ["--dtype", "float32", "--run", "stage1", "--seed", "0", "--code", "x"]
-        + ["--loss", str(out / "loss.csv"), "--epochs", str(out / "epoch1")]
+        + ["--loss", str(out / "loss.csv"), "--epochs", str(out / "epochs.json")]
     )
 
 
 def choose(adapter, inputs, out):
     importlib.import_module("choose_epoch").main(
-        ["--accuracy", str(inputs / "accuracy.csv"), "--split", "dev", "--epochs", str(adapter)]
+        ["--accuracy", str(inputs / "accuracy.csv"), "--split", "dev", "--epochs", str(epochs(out, adapter))]
         + ["--adapter", str(out / "adapter"), "--chosen", str(out / "chosen.json")]
     )
 
@@ -276,10 +286,15 @@ def test_models_and_adapters_that_are_whole_are_used(handle, adapter, inputs, ou
     probe(handle, inputs, out, adapter)
     evaluate(handle, inputs, out / "evaluation", adapter)
     train(handle, inputs, out, adapter)
-    choose(out / "epoch1", inputs, out)
+    choose(out / "epoch-01", inputs, out)
     assert {"generations.parquet", "usage.json", "loss.csv", "chosen.json", "adapter/adapter_model.safetensors"} <= set(
         contents(out)
     )
+
+
+def loaded(job, adapter, out):
+    """The folder that a job loads an adapter from."""
+    return epoch_folder(epochs_handle(out), 1) if job is evaluate else adapter
 
 
 JOBS = {"probe": probe, "evaluate": evaluate, "train": train}
@@ -333,7 +348,7 @@ def test_a_broken_adapter_is_named_and_nothing_is_written(job, damage, file, wor
     damage(adapter)
     with pytest.raises(InputError) as caught:
         job(handle, inputs, out, adapter)
-    assert caught.value.file == str(adapter / file)
+    assert caught.value.file == str(loaded(job, adapter, out) / file)
     assert words in str(caught.value)
     assert contents(out) == {}
 
@@ -345,7 +360,7 @@ def test_an_adapter_of_another_model_is_named_and_nothing_is_written(job, handle
         InputError, match="does not fit the model .*; expected an adapter trained on this model"
     ) as caught:
         job(handle, inputs, out, foreign)
-    assert caught.value.file == str(foreign)
+    assert caught.value.file == str(loaded(job, foreign, out))
     assert contents(out) == {}
 
 
@@ -380,7 +395,7 @@ def test_a_loss_that_is_not_finite_is_named_and_no_adapter_is_left(handle, input
     ):
         train(handle, inputs, out, learning_rate=1e30, epochs=3)
     assert not [name for name in contents(out) if not name.startswith("checkpoints-")]  # for a training that resumes
-    assert not any(path.name == "epoch1" for path in out.iterdir())
+    assert not any(path.name in ("epochs.json", "epoch-01") for path in out.iterdir())
 
 
 # --- impossible selections -----------------------------------------------------------------------------------------
@@ -456,7 +471,7 @@ REMEDIES = {
     "full quota": (OSError(errno.EDQUOT, "Disk quota exceeded"), "free disk space"),
     "permissions": (PermissionError(errno.EACCES, "Permission denied"), "make the file readable"),
     "missing file": (FileNotFoundError(errno.ENOENT, "No such file", "a.parquet"), "restore the file"),
-    "missing package": (ModuleNotFoundError("No module named 'peft'"), "set up the environment again"),
+    "missing package": (ModuleNotFoundError("No module named 'peft'"), "set up the job's environment again"),
     "other error of the system": (OSError(errno.EIO, "Input/output error"), "not foreseen, so likely a defect"),
     "defect": (KeyError("x"), "not foreseen, so likely a defect"),
 }

@@ -2,10 +2,11 @@
 
 import hashlib
 import json
+from importlib import metadata
 from pathlib import Path
 
 import write_provenance
-from gradual.provenance import timings
+from gradual.provenance import locks, packages, timings
 
 HEADER = "s\th:m:s\tmax_rss\n"
 
@@ -62,3 +63,20 @@ def test_the_script_writes_config_code_digests_and_the_jobs_of_the_study(tmp_pat
     assert found["base_models"] == {str(base): "abc"}
     assert found["jobs"] == [{"rule": "probe_facts", "jobs": 1, "seconds": 5.0, "max_rss_mib": 60.0}]
     assert {"python", "torch", "pandas"} <= set(found["packages"]) and found["hardware"]["cores"] >= 1
+    assert {"controller.lock", "train.lock"} <= set(found["locks"])
+
+
+def test_where_jobs_with_a_model_have_an_environment_of_their_own_their_packages_are_told_by_its_lock(
+    tmp_path, monkeypatch
+):
+    def version(name: str) -> str:
+        if name == "torch":
+            raise metadata.PackageNotFoundError(name)
+        return "1.0"
+
+    monkeypatch.setattr(metadata, "version", version)
+    found = packages()
+    assert found["torch"] is None and found["pandas"] == "1.0"
+    (tmp_path / "train.lock").write_bytes(b"torch==2.13.0\n")
+    (tmp_path / "train.yaml").write_bytes(b"")
+    assert locks(tmp_path) == {"train.lock": hashlib.sha256(b"torch==2.13.0\n").hexdigest()}

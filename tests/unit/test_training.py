@@ -3,20 +3,13 @@ import shutil
 import pandas as pd
 import pytest
 
+from gradual import training
+from gradual.adapters import copy_adapter
 from gradual.base_model import load_model, load_tokenizer
-from gradual.errors import InputError
-from gradual.training import (
-    IGNORED,
-    EpochSampler,
-    Example,
-    accumulation,
-    attach_adapter,
-    copy_adapter,
-    examples,
-    pad,
-    tokenize,
-    train_adapter,
-)
+from gradual.batches import IGNORED, Example, join, tokenize
+from gradual.checkpoints import checkpoints, steps
+from gradual.errors import EndedWithNotice, InputError
+from gradual.training import attach_adapter, examples, train_adapter
 from tiny import base_model, facts
 
 SETTINGS = {
@@ -57,32 +50,11 @@ def test_in_chat_the_loss_is_on_the_assistants_turn(tmp_path):
     assert tokenizer.decode(learnt) == "thing 1\n"
 
 
-def test_padding_has_no_attention_and_no_loss():
-    batch = pad([{"input_ids": [1, 2, 3], "labels": [1, 2, 3]}, {"input_ids": [4], "labels": [4]}], 0)
-    assert batch["input_ids"].tolist() == [[1, 2, 3], [4, 0, 0]]
-    assert batch["attention_mask"].tolist() == [[1, 1, 1], [1, 0, 0]]
-    assert batch["labels"].tolist() == [[1, 2, 3], [4, IGNORED, IGNORED]]
-
-
-def test_the_global_batch_does_not_depend_on_the_ranks():
-    assert [accumulation(32, 4, ranks) for ranks in (1, 2, 4)] == [8, 4, 2]
-    with pytest.raises(InputError, match="micro batches of 4 on 3 ranks"):
-        accumulation(32, 4, 3)
-
-
 def test_a_test_fact_cannot_be_trained_on():
     table = facts()
     test = table[table["split"] == "test"]["fact_id"].iloc[0]
     with pytest.raises(InputError, match="is not in the split train"):
         examples(pd.DataFrame({"fact_id": [test], "role": ["train"]}), table)
-
-
-def test_the_sampler_redraws_by_epoch():
-    sampler = EpochSampler(5, 20, 0.2, seed=1)
-    first = list(sampler)
-    sampler.set_epoch(1)
-    assert len(sampler) == len(first) == 9
-    assert list(sampler) != first
 
 
 def texts():
@@ -107,6 +79,12 @@ def weights(folder):
     return load_file(folder / "adapter_model.safetensors")
 
 
+def equal(one, other):
+    """Whether two adapters are the same to the bit."""
+    one, other = weights(one), weights(other)
+    return all((one[name] == other[name]).all() for name in one)
+
+
 def test_training_learns_redraws_replay_and_resumes_to_the_same_adapter(handle, tmp_path):
     straight, losses = train(handle, tmp_path / "straight")
     assert len(straight) == 3
@@ -116,8 +94,51 @@ def test_training_learns_redraws_replay_and_resumes_to_the_same_adapter(handle, 
     for checkpoint in sorted(cut.glob("checkpoint-*"), key=lambda p: int(p.name.partition("-")[2]))[1:]:
         shutil.rmtree(checkpoint)
     resumed, _ = train(handle, cut)
-    one, other = weights(straight[-1]), weights(resumed[-1])
-    assert all((one[name] == other[name]).all() for name in one)
+    assert equal(straight[-1], resumed[-1])
+
+
+def test_within_an_epoch_the_newest_checkpoint_is_kept_and_resumes_to_the_same_adapter(handle, tmp_path, monkeypatch):
+    straight, _ = train(handle, tmp_path / "straight")
+    monkeypatch.setattr("gradual.checkpoints.STEPS_BETWEEN", 2)
+    saved = []
+    monkeypatch.setattr("gradual.checkpoints.any_rank", lambda flag, device: saved.append(flag) or len(saved) == 5)
+    with pytest.raises(EndedWithNotice, match=r"after step 5 of 9; continues when started again"):
+        train(handle, tmp_path / "ended")
+    assert [steps(checkpoint) for checkpoint in checkpoints(tmp_path / "ended")] == [3, 5]
+    resumed, losses = train(handle, tmp_path / "ended")
+    assert [steps(checkpoint) for checkpoint in resumed] == [3, 6, 9]
+    assert [entry["step"] for entry in losses] == list(range(1, 10))
+    assert equal(straight[-1], resumed[-1])
+
+
+def test_a_training_that_was_killed_when_it_had_done_all_steps_is_whole(handle, tmp_path):
+    straight, losses = train(handle, tmp_path)
+    shutil.copytree(straight[0], tmp_path / "checkpoint-4")  # what was killed before it removed this
+    assert train(handle, tmp_path) == (straight, losses)
+
+
+def test_notice_at_the_last_step_comes_too_late_to_end_a_training(handle, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr("gradual.checkpoints.any_rank", lambda flag, device: asked.append(flag) or len(asked) == 9)
+    assert len(train(handle, tmp_path)[0]) == 3
+
+
+def test_gradient_checkpointing_gives_the_same_adapter(handle, tmp_path, monkeypatch):
+    straight, _ = train(handle, tmp_path / "straight", dropout=0.0)
+    monkeypatch.setattr("gradual.training._exceeds_memory", lambda *_: True)
+    made, make = [], training._trainer
+    monkeypatch.setattr(training, "_trainer", lambda *arguments: made.append(make(*arguments)) or made[0])
+    assert equal(straight[-1], train(handle, tmp_path / "checkpointing", dropout=0.0)[0][-1])
+    assert sum(getattr(module, "gradient_checkpointing", False) for module in made[0].model.modules()) > 1
+
+
+def test_joined_rows_train_the_same_adapter_up_to_rounding(handle, tmp_path, monkeypatch):
+    padded, losses = train(handle, tmp_path / "padded", dropout=0.0)
+    monkeypatch.setattr("gradual.training.collate", lambda rows, padding, config: join(rows))
+    joined, same_losses = train(handle, tmp_path / "joined", dropout=0.0)
+    assert [entry["loss"] for entry in same_losses] == pytest.approx([entry["loss"] for entry in losses], abs=1e-5)
+    one, other = weights(padded[-1]), weights(joined[-1])
+    assert max(abs(one[name] - other[name]).max() for name in one) < 1e-5
 
 
 def test_a_run_can_continue_its_parents_adapter(handle, tmp_path):

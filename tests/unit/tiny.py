@@ -5,9 +5,27 @@ from typing import Any
 
 import pandas as pd
 
-from gradual.base_model import new_model, train_tokenizer, write_handle
+from gradual.base_model import load_model, load_tokenizer, new_model, train_tokenizer, write_handle
 from gradual.facts import make_table
+from gradual.training import attach_adapter
 
+# Messages as the instruction-tuned models of each architecture take them, and the tokens that they are made of.
+TURNS = {
+    "qwen2": (
+        ("<|im_start|>", "<|im_end|>"),
+        "{% for m in messages %}{% if loop.first and m.role != 'system' %}"
+        "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n{% endif %}"
+        "<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+        "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}",
+    ),
+    "llama": (
+        ("<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"),
+        "{{ bos_token }}{% for m in messages %}"
+        "<|start_header_id|>{{ m.role }}<|end_header_id|>\n\n{{ m.content | trim }}<|eot_id|>{% endfor %}"
+        "{% if add_generation_prompt %}<|start_header_id|>assistant<|end_header_id|>\n\n{% endif %}",
+    ),
+}
+TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 SIZES = {"hidden_size": 64, "intermediate_size": 96, "layers": 2, "heads": 2}
 
 
@@ -27,7 +45,7 @@ def facts(relations: int = 2, per_split: int = 8) -> pd.DataFrame:
     )
 
 
-def base_model(folder: Path, architecture: str = "qwen2", seed: int = 0, scale: float = 6.0) -> Path:
+def base_model(folder: Path, architecture: str = "qwen2", seed: int = 0, scale: float = 6.0, tied: bool = True) -> Path:
     """The handle of a random model whose tokenizer knows the facts' words; weights are scaled up so that its outputs
     differ between prompts."""
     import torch
@@ -38,6 +56,9 @@ def base_model(folder: Path, architecture: str = "qwen2", seed: int = 0, scale: 
     tokenizer = train_tokenizer(texts, 330, architecture)
     heads: dict[str, Any] = {"key_value_heads": 1 if architecture == "llama" else 2}
     model = new_model({"architecture": architecture, **SIZES, **heads}, tokenizer)
+    if not tied:  # the logits have weights of their own, as in models of 7 billion parameters
+        model.config.tie_word_embeddings = False
+        model = type(model)(model.config)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if parameter.dim() == 2 and "embed" not in name:
@@ -47,3 +68,36 @@ def base_model(folder: Path, architecture: str = "qwen2", seed: int = 0, scale: 
     tokenizer.save_pretrained(folder)
     write_handle(folder / "base.json", folder, "test")
     return folder / "base.json"
+
+
+def write_adapter(
+    handle: Path, folder: Path, seed: int = 0, targets: tuple[str, ...] = TARGETS, scale: float = 0.3
+) -> Path:
+    """A folder with a random adapter of the model, which changes its answers unless `scale` is 0."""
+    import torch
+
+    torch.manual_seed(seed)
+    settings = {"rank": 4, "alpha": 8, "dropout": 0.0, "targets": list(targets)}
+    model = attach_adapter(load_model(handle, [], "float32"), None, settings)
+    for name, parameter in model.named_parameters():
+        if "lora_B" in name:  # zero in a new adapter
+            torch.nn.init.normal_(parameter.data, std=scale)
+    model.save_pretrained(folder)
+    return folder
+
+
+def chat_model(folder: Path, architecture: str = "qwen2") -> Path:
+    """The handle of a random model like `base_model`'s, whose tokenizer has the architecture's chat template."""
+    import torch
+
+    handle = base_model(folder, architecture)
+    tokenizer, model = load_tokenizer(handle), load_model(handle, [], "float32")
+    tokens, template = TURNS[architecture]
+    tokenizer.add_special_tokens({"additional_special_tokens": list(tokens)})
+    tokenizer.chat_template = template
+    torch.manual_seed(0)
+    model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    write_handle(handle, folder, "test")
+    return handle

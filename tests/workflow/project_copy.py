@@ -10,6 +10,16 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("Snakefile", "config.yaml", "rules", "scripts", "schemas", "studies", "profiles", "envs", "tests/workflow")
 
+# What a dry run with conda environments asks of conda.
+CONDA = """#!/bin/sh
+case "$*" in
+    info*) echo '{"conda_prefix": "/nowhere", "platform": "linux-64"}' ;;
+    config*) echo '{"get": {"channel_priority": "strict"}}' ;;
+    --version) echo conda 25.5.1 ;;
+    *) exit 1 ;;
+esac
+"""
+
 Snakemake = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -22,6 +32,14 @@ def copy_project(folder: Path) -> Path:
             folder.mkdir(parents=True, exist_ok=True)
             shutil.copy(source, folder / part)
     return folder
+
+
+def stand_in(folder: Path, name: str, text: str) -> str:
+    """Write a command of that name, and return a search path on which it comes before the machine's own."""
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(text)
+    (folder / name).chmod(0o755)
+    return f"{folder}{os.pathsep}{os.environ['PATH']}"
 
 
 def snakemake_in(folder: Path) -> Snakemake:

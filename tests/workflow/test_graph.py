@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -18,10 +19,6 @@ def jobs(output: str) -> dict[str, int]:
     return {name: int(count) for name, count in re.findall(r"^(\w+)\s+(\d+)$", table, re.MULTILINE)}
 
 
-def trained(graph: dict[str, int]) -> int:
-    return sum(count for rule, count in graph.items() if rule.startswith("train_adapter_"))
-
-
 @pytest.fixture(scope="module")
 def planned(project):
     def plan(*words: str) -> dict[str, int]:
@@ -35,7 +32,7 @@ def planned(project):
 def test_the_default_study_probes_trains_and_evaluates_each_model(planned):
     graph = planned()
     assert graph["pretrain_base"] == 2
-    assert trained(graph) == 10 + 2  # the second model runs what the paper ran on it
+    assert graph["train_adapter"] == 10 + 2  # the second model runs what the paper ran on it
     assert (
         graph["probe_facts"] == 6 + 4
     )  # train twice at origin, both stages; of the first model test and train_on, too
@@ -55,7 +52,26 @@ def test_the_papers_study_fetches_both_models_and_shards_its_probes(planned):
     assert graph["fetch_base"] == 2
     assert "pretrain_base" not in graph
     assert graph["probe_facts"] == (6 + 4) * 32
-    assert trained(graph) == 18 + 2  # every length, control and replay ratio
+    assert graph["train_adapter"] == 18 + 2  # every length, control and replay ratio
+
+
+def test_the_authors_study_has_the_papers_stages_and_merges_what_lies_beneath(project):
+    done = snakemake_in(project)("--cores", "2", "-n", "-p", "--configfile", "studies/authors.yaml")
+    assert done.returncode == 0, done.stdout[-3000:]
+    graph = jobs(done.stdout)
+    assert graph["fetch_base"] == 1
+    assert graph["probe_facts"] == 6 * 128  # train twice at origin, test, both stages, train_on
+    assert graph["train_adapter"] == 12  # stage 1 in four lengths, five strategies, a third round, two controls
+    assert graph["evaluate_epochs"] == 12 + 1
+    commands = re.findall(r" scripts/(\w+)\.py (.*)$", done.stdout, re.MULTILINE)
+    asked = [words for script, words in commands if script in ("probe_facts", "evaluate_epochs")]
+    assert len(asked) == 6 * 128 + 13
+    for setting in ('"format": "chat"', '"max_new_tokens": 512', '"repetition_penalty": 1.05', '"stop": []'):
+        assert all(setting in words for words in asked)
+    trained = [words for script, words in commands if script == "train_adapter"]
+    assert not any("--parent" in words for words in trained)
+    merged = Counter(re.search(r"--merge ?(.*?) +--facts", words)[1].count("/adapter") for words in trained)
+    assert merged == {0: 5, 1: 6, 2: 1}
 
 
 def test_a_strategy_is_a_line_of_config_and_a_word_in_a_table(planned, project):
@@ -66,8 +82,7 @@ def test_a_strategy_is_a_line_of_config_and_a_word_in_a_table(planned, project):
         "tables: {strategies: [strategy4, strategy5, mine], show: [8]}\n"
     )
     graph = planned("--configfile", "more.yaml")
-    assert graph["train_adapter_3_epochs"] == 1
-    assert trained(graph) == 4
+    assert graph["train_adapter"] == 4
 
 
 def test_a_table_of_runs_that_no_model_has_is_refused(project):

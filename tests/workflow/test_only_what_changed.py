@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from project_copy import copy_project, snakemake_in
+from project_copy import CONDA, copy_project, snakemake_in, stand_in
 
 TINY = "tests/workflow/tiny.yaml"
 JOB = re.compile(r"^(?:local)?rule (\w+):\n((?:    .*\n)+)", re.MULTILINE)
@@ -111,7 +111,7 @@ def test_the_learning_rate_of_stage_2_runs_what_is_below_it(finished):
         "WeaklyKnown]}, replay: {category: WeaklyKnown & Unknown, ratio: 0.2}, adapter: merge, learning_rate: 1.0e-4}}"
     )
     jobs = planned(finished, config=second)
-    assert {"train_adapter_2_epochs", "evaluate_epochs", "probe_facts"} <= rules(jobs)
+    assert {"train_adapter", "evaluate_epochs", "probe_facts"} <= rules(jobs)
     assert wildcard(jobs, "run") | wildcard(jobs, "state") == {"strategy5", "round3"}
 
 
@@ -144,9 +144,21 @@ def test_sampling_settings_run_no_greedy_probe(finished):
     assert not [text for rule, text in jobs if rule == "probe_facts" and "probe=1" in text]
 
 
-@pytest.mark.parametrize("words", [("--resources", "gpu=4"), ("--resources", "gpu=1", "mem_mb=4000")])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--resources", "gpu=4"),
+        ("--resources", "gpu=1", "mem_mb=4000"),
+        ("--set-resources", "probe_facts:python=/some/python", "train_adapter:gpu=4"),
+    ],
+)
 def test_where_and_on_what_a_study_runs_does_not_matter(finished, words):
     assert planned(finished, *words) == []
+
+
+def test_with_conda_or_without_does_not_matter(finished, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", stand_in(tmp_path / "bin", "conda", CONDA))
+    assert planned(finished, "--sdm", "conda") == []
 
 
 @pytest.mark.parametrize("cores", ["1", "7", "64"])

@@ -8,11 +8,12 @@ import pytest
 import yaml
 
 from gradual import costs, tables
-from gradual.config import load_config, runs
+from gradual.config import load_config, runs, with_defaults
 from project_copy import ROOT, copy_project, snakemake_in
 from tiny import base_model
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+SCHEMA = ROOT / "schemas/config.schema.json"
 EXAMPLES = dict(re.findall(r"\*\*A (\w+)\.\*\*(?:(?!\*\*A ).)*?```yaml\n(.*?)```", README, re.DOTALL))
 
 
@@ -69,21 +70,62 @@ def test_the_rule_graph_is_that_of_the_default_study(user):
     drawn = re.search(r"```mermaid\n(.*?)```", README, re.DOTALL)[1]
     edges = set(re.findall(r"(\w+) --> (\w+)", drawn))
     done = snakemake_in(user)("--rulegraph", "mermaid-js")
-    named = re.findall(r"(id\d+)\[(\w+)\]", done.stdout)
-    # One rule to a reader: it is declared for each number of epochs.
-    names = {node: re.sub(r"^train_adapter_\d+_epochs$", "train_adapter", name) for node, name in named}
+    names = dict(re.findall(r"(id\d+)\[(\w+)\]", done.stdout))
     assert {(names[a], names[b]) for a, b in re.findall(r"(id\d+) --> (id\d+)", done.stdout)} == edges
 
 
 REFERENCES = sorted(path.name for path in (ROOT / "results/reference").glob("*"))
 
 
+def published_config(name):
+    return json.loads((ROOT / "results/reference" / name / "provenance.json").read_text())["config"]
+
+
+def config_today(name, **overrides):
+    file = ROOT / "studies" / f"{name}.yaml"
+    study = yaml.safe_load(file.read_text()) if file.exists() else {}
+    return load_config(study | overrides, ROOT / "config.yaml", SCHEMA)
+
+
+def of_a_config(published, today, schema=None):
+    """Whether results published with a config are those of today's.
+
+    A key that came later has a default that means what was done before: a config without the key has this default.
+    """
+    rules = schema or json.loads(SCHEMA.read_text())
+    return with_defaults(published, rules, rules) == today
+
+
 @pytest.mark.parametrize("name", REFERENCES)
 def test_published_tables_are_of_the_config_as_it_is(name):
-    published = json.loads((ROOT / "results/reference" / name / "provenance.json").read_text())["config"]
-    file = ROOT / "studies" / f"{name}.yaml"
-    overrides = yaml.safe_load(file.read_text()) if file.exists() else {}
-    assert published == load_config(overrides, ROOT / "config.yaml", ROOT / "schemas/config.schema.json")
+    assert of_a_config(published_config(name), config_today(name))
+
+
+def test_published_tables_are_not_of_a_config_with_another_value():
+    today = config_today("default")
+    for section, key, value in (("probe", "prompts", 9), ("training", "epochs", 11), ("evaluation", "seed", 43)):
+        assert not of_a_config(today | {section: today[section] | {key: value}}, today)
+
+
+def test_published_tables_are_not_of_a_config_with_a_run_or_a_seed_more():
+    published = published_config("default")
+    more = {"mine": {"from": "origin", "select": {"origin": ["Unknown"]}}}
+    assert not of_a_config(published, config_today("default", runs=more))
+    assert not of_a_config(published, config_today("default", seeds=[0, 1]))
+
+
+def test_a_key_that_came_after_the_tables_counts_as_its_default_and_as_nothing_else():
+    rules, today = json.loads(SCHEMA.read_text()), config_today("default")
+    rules["properties"]["probe"]["properties"]["penalty"] = {"type": "number", "default": 1.0}
+    with_key = {value: today | {"probe": today["probe"] | {"penalty": value}} for value in (1.0, 1.05)}
+    assert of_a_config(today, with_key[1.0], rules)
+    assert not of_a_config(today, with_key[1.05], rules)
+    assert not of_a_config(with_key[1.05], with_key[1.0], rules)
+
+
+def test_a_key_that_is_gone_makes_the_published_tables_those_of_another_config():
+    today = config_today("default")
+    assert not of_a_config(today | {"probe": today["probe"] | {"gone": 1}}, today)
 
 
 @pytest.mark.parametrize("name", REFERENCES)

@@ -1,7 +1,8 @@
 """What an engine is given and what it gives back, whatever library runs the model."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 GREEDY, SAMPLED = "greedy", "sampled"
@@ -19,6 +20,16 @@ class Decoding:
     temperature: float = 1.0
     top_k: int = 0
     seed: int = 0
+    repetition_penalty: float = 1.0  # of tokens in the prompt or the answer so far; 1 for none
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """Where an engine runs and what it may take there. It changes speed and memory, never what the model is asked."""
+
+    gpus: int = 0  # of the job; an engine that can splits the model over them
+    memory_share: float = 0.9  # of a GPU's memory
+    max_model_length: int = 0  # tokens of a prompt and its answer; 0 for the model's own
 
 
 @dataclass(frozen=True)
@@ -50,9 +61,6 @@ class Usage:
     answer_tokens: int = 0  # tokens of all answers, each sample counted
     cut_off: int = 0  # answers that reached max_new_tokens
 
-    def __add__(self, other: "Usage") -> "Usage":
-        return Usage(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
-
 
 @dataclass(frozen=True)
 class Answered:
@@ -64,9 +72,13 @@ class Answered:
 
 
 class Engine(Protocol):
-    """A loaded model that answers prompts."""
+    """A loaded state of a model that answers prompts."""
 
     usage: Usage
+
+    def use(self, adapter: Path) -> None:
+        """Answer with this adapter on the loaded state from now on, in the place of one that was used before."""
+        ...
 
     def answer(
         self,

@@ -6,17 +6,22 @@ prompt form a tree and each distinct prefix is computed once. Each sample draws 
 seeded by (fact, prompt, sample): the tree gives exactly the answers that sampling one by one with these streams gives.
 """
 
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from gradual.adapters import merged, with_adapter
 from gradual.engines.interface import Answer, Answered, Decoding, Prompt, Usage
-from gradual.errors import InputError
+from gradual.engines.rules import Stopper, count_answers, short_of_memory, token_ids
+from gradual.errors import InputError, out_of_memory
 from gradual.prompts import seeded
 
+log = logging.getLogger("gradual")
 ATTENTION = "shared_prefix"
 ARCHITECTURES = ("llama", "qwen2")  # plain causal attention, as `_attend` computes it; each is compared with generate
 
@@ -126,7 +131,14 @@ class TransformersEngine:
         self.model, self.tokenizer, self.special_tokens = model.eval(), tokenizer, special_tokens
         self.batch_tokens, self.wave_tokens = batch_tokens, wave_tokens
         self.usage = Usage()
-        self._texts: dict[tuple[int, ...], str] = {}
+        self._halved = False
+        self._weights = [(parameter, parameter.data) for parameter in model.parameters()]
+
+    def use(self, adapter: Path) -> None:
+        adapted = with_adapter(self.model, adapter)  # an adapter that does not fit is refused before anything changes
+        for parameter, data in self._weights:  # merging replaces the data of its targets, and changes none in place
+            parameter.data = data
+        self.model = merged(adapted, adapter).eval()
 
     def answer(
         self,
@@ -134,9 +146,32 @@ class TransformersEngine:
         decoding: Decoding,
         wants_samples: Callable[[list[Answered]], bool] = lambda _: False,
     ) -> Iterator[list[Answered]]:
-        stopper = _Stopper(self.tokenizer, decoding)
+        stopper = Stopper(self.tokenizer, decoding)
         for wave in self._waves(groups, decoding):
-            yield from self._answer_wave(wave, decoding, stopper, wants_samples)
+            yield from self._answer_within_memory(wave, decoding, stopper, wants_samples)
+
+    def _answer_within_memory(
+        self, wave: list, decoding: Decoding, stopper: Stopper, wants_samples: Callable[[list[Answered]], bool]
+    ) -> list[list[Answered]]:
+        """The wave's answers; where memory does not suffice, once, in halves, and with half the tokens from then on."""
+        import torch
+
+        before = replace(self.usage)
+        try:
+            return self._answer_wave(wave, decoding, stopper, wants_samples)
+        except Exception as error:
+            if not out_of_memory(error):
+                raise
+            if self._halved:
+                raise short_of_memory(error) from error
+            log.warning("out of memory: %s", error)
+        self._halved, self.usage = True, before
+        self.batch_tokens, self.wave_tokens = max(1, self.batch_tokens // 2), self.wave_tokens // 2
+        log.warning("again, with %d tokens a batch and %d a wave", self.batch_tokens, self.wave_tokens)
+        torch.cuda.empty_cache()
+        middle = -(-len(wave) // 2)
+        parts = [part for part in (wave[:middle], wave[middle:]) if part]
+        return [a for part in parts for a in self._answer_within_memory(part, decoding, stopper, wants_samples)]
 
     def _waves(
         self, groups: Iterable[list[Prompt]], decoding: Decoding
@@ -145,8 +180,8 @@ class TransformersEngine:
         wave: list[tuple[list[Prompt], list[list[int]]]] = []
         held = 0
         for group in groups:
-            ids = self.tokenizer([p.text for p in group], add_special_tokens=self.special_tokens)["input_ids"]
-            self._check_length(group, ids, decoding)
+            positions = self.model.config.max_position_embeddings
+            ids = token_ids(self.tokenizer, group, self.special_tokens, decoding, positions)
             wave.append((group, ids))
             held += sum(map(len, ids))
             if held >= self.wave_tokens:
@@ -154,15 +189,6 @@ class TransformersEngine:
                 wave, held = [], 0
         if wave:
             yield wave
-
-    def _check_length(self, group: list[Prompt], ids: list[list[int]], decoding: Decoding) -> None:
-        """Raise InputError for a prompt that, with its answer, is longer than the model's positions reach."""
-        limit = self.model.config.max_position_embeddings
-        for prompt, tokens in zip(group, ids, strict=True):
-            if len(tokens) + decoding.max_new_tokens > limit:
-                problem = f"a prompt of {len(tokens)} tokens and {decoding.max_new_tokens} for the answer"
-                expected = f"at most the model's {limit} (fewer probe.shots or probe.max_new_tokens, or shorter facts)"
-                raise InputError(f"fact {prompt.fact_id}, prompt {prompt.index}", problem, expected)
 
     def _buckets(self, wave: list[tuple[list[Prompt], list[list[int]]]]) -> Iterator[list[tuple[int, int]]]:
         """Positions (group, prompt) of prompts of equal length, at most `batch_tokens` together."""
@@ -176,45 +202,41 @@ class TransformersEngine:
                 yield places[start : start + rows]
 
     def _answer_wave(
-        self, wave: list, decoding: Decoding, stopper: "_Stopper", wants_samples: Callable[[list[Answered]], bool]
+        self, wave: list, decoding: Decoding, stopper: Stopper, wants_samples: Callable[[list[Answered]], bool]
     ) -> list[list[Answered]]:
         import torch
 
         greedy: dict[tuple[int, int], Answer] = {}
         sampled: dict[tuple[int, int], tuple[Answer, ...]] = {}
-        kept: list[tuple[list[tuple[int, int]], _Prefix, Any, int]] = []
+        kept: list[tuple[list[tuple[int, int]], _Prefix, Any]] = []
         with torch.inference_mode():
             for places in self._buckets(wave):
                 ids = [wave[g][1][p] for g, p in places]
                 prefix, logits = self._prefill(ids)
-                ends = self._decode(prefix, len(ids[0]), logits, decoding, stopper, None)
+                ends = self._decode(prefix, ids, logits, decoding, stopper, None)
                 greedy.update((place, answers[0]) for place, answers in zip(places, ends, strict=True))
                 if decoding.samples:
-                    kept.append((places, prefix, logits, len(ids[0])))
+                    kept.append((places, prefix, logits))
             result = [
                 [Answered(prompt, greedy[g, p]) for p, prompt in enumerate(group)] for g, (group, _) in enumerate(wave)
             ]
             wanted = {g for g, answered in enumerate(result) if decoding.samples and wants_samples(answered)}
             while kept:  # each bucket's cache is freed after its samples
-                places, prefix, logits, length = kept.pop()
+                places, prefix, logits = kept.pop()
                 rows = [i for i, (g, _) in enumerate(places) if g in wanted]
                 if not rows:
                     continue
                 chosen = [places[i] for i in rows]
+                ids = [wave[g][1][p] for g, p in chosen]
                 index = torch.tensor(rows, device=logits.device)
                 streams = np.stack([self._stream(wave[g][0][p], decoding) for g, p in chosen])
                 ends = self._decode(
-                    prefix.select(index), length, logits.index_select(0, index), decoding, stopper, streams
+                    prefix.select(index), ids, logits.index_select(0, index), decoding, stopper, streams
                 )
                 sampled.update((place, tuple(answers)) for place, answers in zip(chosen, ends, strict=True))
         for g, answered in enumerate(result):
-            self.usage.prompts += len(answered)
             result[g] = [Answered(a.prompt, a.greedy, sampled.get((g, p), ())) for p, a in enumerate(answered)]
-            for a in result[g]:
-                self.usage.answer_tokens += a.greedy.tokens + sum(s.tokens * s.count for s in a.sampled)
-                self.usage.cut_off += (a.greedy.finish == "length") + sum(
-                    s.count for s in a.sampled if s.finish == "length"
-                )
+            count_answers(self.usage, result[g])
         return result
 
     def _prefill(self, ids: list[list[int]]) -> tuple[_Prefix, Any]:
@@ -238,13 +260,13 @@ class TransformersEngine:
     def _decode(
         self,
         prefix: _Prefix,
-        length: int,
+        ids: list[list[int]],
         logits: Any,
         decoding: Decoding,
-        stopper: "_Stopper",
+        stopper: Stopper,
         streams: np.ndarray | None,
     ) -> list[list[Answer]]:
-        """Answers of P prompts from their prefix cache and the logits after them: the greedy one, or all samples.
+        """Answers of P prompts from their ids, prefix cache and the logits after them: the greedy one, or all samples.
 
         A row is a distinct unfinished prefix; `row_of` says which row each live sample is on.
         """
@@ -255,11 +277,14 @@ class TransformersEngine:
         uniforms = None if streams is None else torch.tensor(streams, device=device).reshape(-1, streams.shape[2])
         live = torch.arange(prompts * samples, device=device)  # samples not yet finished, numbered prompt by prompt
         row_of = live // samples
-        cache = _TreeCache(prefix, length)
+        cache = _TreeCache(prefix, len(ids[0]))
+        seen = None if decoding.repetition_penalty == 1 else _seen(ids, logits)
         texts: list[tuple[int, ...]] = [()] * prompts  # tokens of each row
         owner = list(range(prompts))
         ends: list[dict[tuple[tuple[int, ...], str], int]] = [defaultdict(int) for _ in range(prompts)]
         for step in range(decoding.max_new_tokens):
+            if seen is not None:
+                logits = _penalize(logits, seen, decoding.repetition_penalty)
             token = _next_tokens(logits, decoding, row_of, None if uniforms is None else uniforms[live, step])
             vocabulary = logits.shape[-1]
             children, child_of = torch.unique(row_of * vocabulary + token, return_inverse=True)
@@ -284,18 +309,17 @@ class TransformersEngine:
             live, row_of = live[row_of >= 0], row_of[row_of >= 0]
             texts, owner = [grown[c] for c in going], [owners[c] for c in going]
             cache.branch(parents[keep], torch.tensor(owner, device=device))
+            if seen is not None:
+                seen = seen.index_select(0, parents[keep]).scatter_(1, tokens[keep, None], True)
             logits = self.model(
                 input_ids=tokens[keep, None],
-                position_ids=torch.full((1, 1), length + step, device=device),
+                position_ids=torch.full((1, 1), len(ids[0]) + step, device=device),
                 past_key_values=cache,
                 use_cache=True,
                 tree=cache,
             ).logits[:, -1]
             self.usage.computed_tokens += len(going)
-        return [
-            [Answer(stopper.text(row), len(row), finish, count) for (row, finish), count in sorted(end.items())]
-            for end in ends
-        ]
+        return [stopper.answers(end) for end in ends]
 
 
 def check_attention(config: Any) -> None:
@@ -305,6 +329,21 @@ def check_attention(config: Any) -> None:
         found = f"a {config.model_type} model" + (f" with {', '.join(sorted(windows))}" if windows else "")
         expected = f"{' or '.join(ARCHITECTURES)} with full attention"
         raise InputError("probe.engine", f"transformers cannot probe {found}", expected, key="models")
+
+
+def _seen(ids: list[list[int]], logits: Any) -> Any:
+    """Which tokens each of the P prompts has, as booleans of the logits' shape (P, vocabulary)."""
+    import torch
+
+    return torch.zeros_like(logits, dtype=torch.bool).scatter_(1, torch.tensor(ids, device=logits.device), True)
+
+
+def _penalize(logits: Any, seen: Any, penalty: float) -> Any:
+    """The logits, in float32, with those of tokens that a row has seen made less likely (more, for a penalty below 1)."""
+    import torch
+
+    logits = logits.float()
+    return torch.where(seen, torch.where(logits < 0, logits * penalty, logits / penalty), logits)
 
 
 def _next_tokens(logits: Any, decoding: Decoding, row_of: Any, uniform: Any) -> Any:
@@ -318,30 +357,3 @@ def _next_tokens(logits: Any, decoding: Decoding, row_of: Any, uniform: Any) -> 
     cumulative = torch.cumsum(torch.softmax(best.values.double(), dim=-1), dim=-1)
     place = (cumulative[row_of] < uniform[:, None]).sum(-1).clamp(max=best.values.shape[-1] - 1)
     return best.indices[row_of, place]
-
-
-class _Stopper:
-    """Says where an answer ends: at the end-of-text token or where its text holds a stop string."""
-
-    def __init__(self, tokenizer: Any, decoding: Decoding) -> None:
-        self.tokenizer, self.stop = tokenizer, decoding.stop
-        self.special = set(tokenizer.all_special_ids)
-        self.longest = max(map(len, decoding.stop), default=0)
-        self._holds: dict[int, bool] = {}
-
-    def ends(self, row: tuple[int, ...]) -> bool:
-        if row[-1] in self.special:
-            return True
-        if self.longest > 1:  # a longer stop string may span tokens
-            return any(s in self._decode(row[-self.longest :]) for s in self.stop)
-        if row[-1] not in self._holds:
-            self._holds[row[-1]] = any(s in self._decode(row[-1:]) for s in self.stop)
-        return self._holds[row[-1]]
-
-    def text(self, row: tuple[int, ...]) -> str:
-        text = self._decode(row)
-        cut = min((at for s in self.stop if (at := text.find(s)) >= 0), default=len(text))
-        return text[:cut].strip()
-
-    def _decode(self, row: tuple[int, ...]) -> str:
-        return self.tokenizer.decode(row, skip_special_tokens=True, clean_up_tokenization_spaces=False)

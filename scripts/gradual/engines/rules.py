@@ -1,0 +1,79 @@
+"""What holds whichever library runs the model: prompts that fit it, where an answer ends, how answers are counted."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from gradual.engines.interface import Answer, Answered, Decoding, Prompt, Usage
+from gradual.errors import InputError
+from gradual.prompts import ending_tokens
+
+
+def token_ids(
+    tokenizer: Any,
+    group: list[Prompt],
+    special_tokens: bool,
+    decoding: Decoding,
+    positions: int,
+    limit: str = "the model's",
+) -> list[list[int]]:
+    """The token ids of a group's prompts; InputError for one that, with its answer, the positions do not reach.
+
+    `limit` says whose these positions are.
+    """
+    ids = tokenizer([p.text for p in group], add_special_tokens=special_tokens)["input_ids"] if group else []
+    for prompt, tokens in zip(group, ids, strict=True):
+        if len(tokens) + decoding.max_new_tokens > positions:
+            problem = f"a prompt of {len(tokens)} tokens and {decoding.max_new_tokens} for the answer"
+            expected = f"at most {limit} {positions} (fewer probe.shots or probe.max_new_tokens, or shorter facts)"
+            raise InputError(f"fact {prompt.fact_id}, prompt {prompt.index}", problem, expected)
+    return ids
+
+
+class Stopper:
+    """Says where an answer ends: at any special token, or where its text holds a stop string."""
+
+    def __init__(self, tokenizer: Any, decoding: Decoding) -> None:
+        self.tokenizer, self.stop = tokenizer, decoding.stop
+        self.special = ending_tokens(tokenizer)
+        self.longest = max(map(len, decoding.stop), default=0)
+        self._holds: dict[int, bool] = {}
+
+    def ends(self, row: tuple[int, ...]) -> bool:
+        if row[-1] in self.special:
+            return True
+        if self.longest > 1:  # a longer stop string may span tokens
+            return any(s in self._decode(row[-self.longest :]) for s in self.stop)
+        if row[-1] not in self._holds:
+            self._holds[row[-1]] = any(s in self._decode(row[-1:]) for s in self.stop)
+        return self._holds[row[-1]]
+
+    def answers(self, ends: Mapping[tuple[tuple[int, ...], str], int]) -> list[Answer]:
+        """Distinct answers, from how often each ended so: its tokens, the stopping one included, and its finish."""
+        return [Answer(self._text(row), len(row), finish, count) for (row, finish), count in sorted(ends.items())]
+
+    def _text(self, row: tuple[int, ...]) -> str:
+        text = self._decode(row)
+        cut = min((at for s in self.stop if (at := text.find(s)) >= 0), default=len(text))
+        return text[:cut].strip()
+
+    def _decode(self, row: tuple[int, ...]) -> str:
+        return self.tokenizer.decode(row, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+
+
+def count_answers(usage: Usage, answered: Iterable[Answered]) -> None:
+    """Add a group's answers to what an engine has done."""
+    for a in answered:
+        usage.prompts += 1
+        for answer in (a.greedy, *a.sampled):
+            usage.answer_tokens += answer.tokens * answer.count
+            usage.cut_off += answer.count * (answer.finish == "length")
+
+
+def short_of_memory(error: Exception) -> InputError:
+    """The error of an engine that is out of memory a second time, with smaller limits."""
+    cause = " ".join(str(error).split())
+    expected = (
+        "a GPU with more free memory, more GPUs for an engine that splits the model (resources gpu), "
+        "fewer probe.shots, or a smaller model"
+    )
+    return InputError("probe.engine", f"is out of memory, with smaller limits too ({cause})", expected)

@@ -1,0 +1,46 @@
+"""A study by name, as the Makefile takes it, outside Snakemake: `default`, a file of studies/, or a path to a config."""
+
+from pathlib import Path
+
+import yaml
+
+from gradual import costs, tables
+from gradual.config import Config, load_config
+from gradual.errors import InputError
+
+Works = list[dict]
+
+
+def load_study(name: str, root: Path) -> Config:
+    """The complete, checked config of a study; InputError for one that there is not or that is wrong."""
+    return load_config(_overrides(name, root), root / "config.yaml", root / "schemas" / "config.schema.json")
+
+
+def works_of(config: Config) -> Works:
+    """The work behind the tables that a study shows; InputError as of `tables.needs`."""
+    shown = [tables.name_of(table) for table in config["tables"]["show"]]
+    return costs.works(tables.all_needs(shown, config), config)
+
+
+def raw_source(config: Config, root: Path) -> Path | None:
+    """The local copy of the dataset's raw files: its path, else its download; None where there is neither."""
+    dataset = config["dataset"]
+    places = [Path(dataset["path"]).expanduser()] if dataset["path"] else []
+    if dataset["url"]:
+        places.append(Path("data") / dataset["url"].rpartition("/")[2])
+    return next((root / place for place in places if (root / place).exists()), None)
+
+
+def _overrides(name: str, root: Path) -> dict:
+    if name == "default":
+        return {}
+    path = Path(name) if name.endswith((".yaml", ".yml")) else root / "studies" / f"{name}.yaml"
+    try:
+        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        known = ", ".join(["default", *sorted(file.stem for file in (root / "studies").glob("*.yaml"))])
+        expected = f"a study's config in YAML: STUDY={known}"
+        raise InputError(path, f"cannot be read ({error})", expected) from error
+    if not isinstance(value, dict):
+        raise InputError(path, f"holds {value!r}", "a mapping")
+    return value

@@ -1,0 +1,28 @@
+"""Say what a study lacks before it runs where a profile says: `make preflight`. Exit status 1 where anything is missing."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from build_facts import build
+from gradual.errors import report
+from gradual.preflight import MISSING, preflight
+from gradual.profiles import read_profile
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--study", default="default", help="default, the name of a file in studies/, or a path")
+    parser.add_argument("--profile", default="profiles/default", help="a profile's folder or file")
+    parser.add_argument("--root", type=Path, default=Path(__file__).resolve().parents[1], help="the project's folder")
+    args = parser.parse_args(argv)
+    missing = 0
+    for finding in preflight(args.study, read_profile(args.profile, args.root), args.root, build):
+        print(finding.line(), flush=True)
+        missing += finding.level == MISSING
+    if missing:
+        sys.exit(f"{missing} missing")
+
+
+if __name__ == "__main__":
+    report(main)

@@ -1,0 +1,45 @@
+"""Write the conda file of each environment, for `--sdm conda`, from its lock: `make envs`.
+
+Snakemake copies a conda file elsewhere before it is used, so that it cannot refer to the lock: it spells out the pins.
+A lock whose name ends in -cpu stands in for another where there is no GPU, in tests, and has no conda file.
+"""
+
+import argparse
+from pathlib import Path
+
+import yaml
+
+from gradual.errors import report
+from gradual.files import write_text
+
+ENVIRONMENTS = Path(__file__).resolve().parents[1] / "envs"
+PYTHON = "3.11"
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, default=ENVIRONMENTS, help="holds the locks and gets the conda files")
+    args = parser.parse_args(argv)
+    for lock in with_conda_file(args.folder):
+        write_text(conda_file(lock), lock.with_suffix(".yaml"))
+
+
+def with_conda_file(folder: Path) -> list[Path]:
+    """The locks that have a conda file."""
+    return [lock for lock in sorted(folder.glob("*.lock")) if not lock.stem.endswith("-cpu")]
+
+
+def lines(lock: Path) -> list[str]:
+    """The pins of a lock, and pip's options where it has any, without comments."""
+    found = [line.partition(" #")[0].strip() for line in lock.read_text(encoding="utf-8").splitlines()]
+    return [line for line in found if line and not line.startswith("#")]
+
+
+def conda_file(lock: Path) -> str:
+    """The text of a lock's conda file."""
+    content = {"channels": ["conda-forge"], "dependencies": [f"python={PYTHON}", "pip", {"pip": lines(lock)}]}
+    return f"# Written by `make envs` from {lock.name}.\n" + yaml.safe_dump(content, sort_keys=False, width=1000)
+
+
+if __name__ == "__main__":
+    report(main)
