@@ -38,7 +38,7 @@ def engine(handle):
 
 
 def sample_alone(model, tokenizer, prompt, decoding, sample):
-    """The reference: one sample, token by token, from its own stream of uniform numbers."""
+    """The reference: one sample, token by token, penalized before temperature and top k, from its own stream."""
     import torch
 
     uniforms = np.random.Generator(np.random.Philox(key=seeded(decoding.seed, prompt.fact_id, prompt.index))).random(
@@ -47,8 +47,10 @@ def sample_alone(model, tokenizer, prompt, decoding, sample):
     ids = tokenizer(prompt.text)["input_ids"]
     new = []
     for step in range(decoding.max_new_tokens):
-        logits = model(torch.tensor([ids + new])).logits[0, -1] / decoding.temperature
-        best = torch.topk(logits, decoding.top_k)
+        logits = model(torch.tensor([ids + new])).logits[0, -1]
+        for token in {*ids, *new}:
+            logits[token] *= decoding.repetition_penalty ** (1 if logits[token] < 0 else -1)
+        best = torch.topk(logits / decoding.temperature, decoding.top_k)
         cumulative = torch.softmax(best.values.double(), -1).cumsum(-1).numpy()
         place = min(int((cumulative < uniforms[sample, step]).sum()), decoding.top_k - 1)
         new.append(int(best.indices[place]))
@@ -57,11 +59,12 @@ def sample_alone(model, tokenizer, prompt, decoding, sample):
     return tokenizer.decode(new, skip_special_tokens=True).partition("\n")[0].strip()
 
 
-def test_the_tree_gives_the_answers_that_sampling_one_by_one_gives(handle, engine):
+@pytest.mark.parametrize("penalty", [1.0, 1.3])
+def test_the_tree_gives_the_answers_that_sampling_one_by_one_gives(penalty, handle, engine):
     import torch
 
     tokenizer, model = load_tokenizer(handle), load_model(handle, [], "float32")
-    decoding = Decoding(6, ("\n",), samples=16, temperature=0.5, top_k=40, seed=11)
+    decoding = Decoding(6, ("\n",), samples=16, temperature=0.5, top_k=40, seed=11, repetition_penalty=penalty)
     found = list(answers(engine, groups(), decoding).values())[::9]
     for answered in found:
         with torch.inference_mode():

@@ -1,10 +1,8 @@
-"""The repetition penalty of the engine is that of transformers, for greedy and for sampled answers."""
+"""The repetition penalty of the engine is that of transformers; for sampled answers see test_engine.py."""
 
 import importlib
 import json
-from collections import Counter
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -14,24 +12,11 @@ from gradual.config import load_config
 from gradual.engines import load_engine
 from gradual.engines.interface import Decoding
 from gradual.files import write_parquet
-from gradual.probing import fact_prompts
-from gradual.prompts import ExemplarPool, PromptSettings, plain, seeded
 from test_config import DEFAULT, SCHEMA
+from test_engine import answers, groups
 from tiny import base_model, facts, write_adapter
 
 PENALTY = 1.3
-
-
-def groups(prompts=3):
-    table = facts()
-    pool = ExemplarPool(table, "train", "facts")
-    return list(fact_prompts(table[table["split"] == "train"], pool, PromptSettings(0, 4, "per_fact"), prompts, plain))
-
-
-def answers(engine, asked, decoding):
-    return {
-        (a.prompt.fact_id, a.prompt.index): a for group in engine.answer(asked, decoding, lambda _: True) for a in group
-    }
 
 
 @pytest.fixture(scope="module", params=["qwen2", "llama"])
@@ -72,42 +57,6 @@ def test_without_a_penalty_no_logits_are_touched(engine, monkeypatch):
     monkeypatch.setattr("gradual.engines.transformers._seen", None)
     monkeypatch.setattr("gradual.engines.transformers._penalize", None)
     assert answers(engine, groups(1)[:2], Decoding(4, (), samples=4, top_k=5))
-
-
-def sample_alone(model, tokenizer, prompt, decoding, sample):
-    """The reference: one sample, token by token, penalized before temperature and top k, from its own stream."""
-    import torch
-
-    uniforms = np.random.Generator(np.random.Philox(key=seeded(decoding.seed, prompt.fact_id, prompt.index))).random(
-        (decoding.samples, decoding.max_new_tokens)
-    )
-    ids = tokenizer(prompt.text)["input_ids"]
-    new = []
-    for step in range(decoding.max_new_tokens):
-        logits = model(torch.tensor([ids + new])).logits[0, -1]
-        for token in {*ids, *new}:
-            logits[token] *= decoding.repetition_penalty ** (1 if logits[token] < 0 else -1)
-        best = torch.topk(logits / decoding.temperature, decoding.top_k)
-        cumulative = torch.softmax(best.values.double(), -1).cumsum(-1).numpy()
-        place = min(int((cumulative < uniforms[sample, step]).sum()), decoding.top_k - 1)
-        new.append(int(best.indices[place]))
-        if new[-1] in tokenizer.all_special_ids or "\n" in tokenizer.decode(new[-1:]):
-            break
-    return tokenizer.decode(new, skip_special_tokens=True).partition("\n")[0].strip()
-
-
-def test_the_tree_gives_the_penalized_answers_that_sampling_one_by_one_gives(handle, engine):
-    import torch
-
-    tokenizer, model = load_tokenizer(handle), load_model(handle, [], "float32")
-    decoding = Decoding(6, ("\n",), samples=16, temperature=0.5, top_k=40, seed=11, repetition_penalty=PENALTY)
-    for answered in list(answers(engine, groups(), decoding).values())[::9]:
-        with torch.inference_mode():
-            alone = Counter(sample_alone(model, tokenizer, answered.prompt, decoding, s) for s in range(16))
-        tree = Counter()
-        for answer in answered.sampled:
-            tree[answer.text] += answer.count
-        assert tree == alone
 
 
 # --- through the scripts, as the rules call them ---------------------------------------------------------------------
