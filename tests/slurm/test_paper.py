@@ -3,9 +3,11 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
+import yaml
 
 import runs
 from cluster import GPUS
@@ -17,11 +19,20 @@ MODEL = f"{RESULTS}/seed0/qwen2_7b"
 STUDY = (
     *("--profile", "profiles/slurm", "--slurm-init-seconds-before-status-checks", "2"),
     *("--seconds-between-status-checks", "2"),
-    *("--configfile", "studies/paper.yaml", str(Path(__file__).with_name("standin.yaml"))),
+    *("--configfile", "standin.yaml"),
     *("--set-resources", f"probe_facts:python={PROBE_PYTHON}", f"evaluate_epochs:python={PROBE_PYTHON}"),
     *("--set-threads", "pretrain_base=2", "probe_facts=1", "evaluate_epochs=1", "train_adapter=4"),
 )
 TRAIN_FACTS = 500
+
+
+def standin() -> dict[str, Any]:
+    """The paper's config with what the stand-in has: its sections in the place of the paper's, or of keys within two."""
+    paper, other = (
+        yaml.safe_load(path.read_text())
+        for path in (ROOT / "studies/paper.yaml", Path(__file__).with_name("standin.yaml"))
+    )
+    return paper | other | {section: paper[section] | other[section] for section in ("probe", "tables")}
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +41,7 @@ def finished(cluster, real_data, tmp_path_factory):
     if not PROBE_PYTHON.exists():
         pytest.skip("no .venv-probe: make setup-probe PROBE_LOCK=envs/probe-cpu.lock")
     folder = copy_project(tmp_path_factory.mktemp("paper") / "project")
+    (folder / "standin.yaml").write_text(yaml.safe_dump(standin()))
     (folder / "data").mkdir()
     (folder / "data/entity_questions").symlink_to(real_data("entity_questions"))
     with runs.watched(cluster) as jobs:
