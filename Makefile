@@ -46,7 +46,7 @@ test-slurm: setup
 test-slurm-faults: setup
 	python -m pytest tests/slurm/test_faults.py
 
-# The paper's study with stand-ins for its models and fewer facts, with vLLM and four ranks: some 20 minutes on two cores.
+# The paper's study with stand-ins for its models and fewer facts, with vLLM and four ranks.
 test-slurm-paper: setup
 	$(MAKE) setup-probe PROBE_LOCK=envs/probe-cpu.lock
 	python -m pytest tests/slurm/test_paper.py

@@ -11,14 +11,14 @@ ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "scripts"))
 
 from gradual import config as study
-from gradual import costs, failures, gpus, layout, slurm, tables
+from gradual import failures, gpus, layout, slurm, studies, tables
 from gradual.errors import InputError
 from gradual.fingerprint import code_fingerprint
 
 try:
     STUDY = study.load_config(config, ROOT / "config.yaml", ROOT / "schemas" / "config.schema.json")
     TABLES_SHOWN = [tables.name_of(shown) for shown in STUDY["tables"]["show"]]
-    WORKS = costs.works(tables.all_needs(TABLES_SHOWN, STUDY), STUDY)
+    WORKS = studies.works_of(STUDY)
 except InputError as error:
     raise WorkflowError(str(error))
 
@@ -212,8 +212,7 @@ def training_settings(wildcards):
     return {k: v for k, v in RUNS[wildcards.run].settings.items() if k != "adapter"}
 
 
-# Where the dataset's url is downloaded to; studies of one url share the file.
-DOWNLOAD = STUDY["dataset"]["url"] and f"data/{STUDY['dataset']['url'].rpartition('/')[2]}"
+DOWNLOAD = studies.download_of(STUDY)
 
 
 def raw_source():

@@ -22,12 +22,16 @@ def works_of(config: Config) -> Works:
     return costs.works(tables.all_needs(shown, config), config)
 
 
+def download_of(config: Config) -> str | None:
+    """Where the dataset's url is downloaded to, in the project's folder; studies of one url share the file."""
+    url = config["dataset"]["url"]
+    return f"data/{url.rpartition('/')[2]}" if url else None
+
+
 def raw_source(config: Config, root: Path) -> Path | None:
     """The local copy of the dataset's raw files: its path, else its download; None where there is neither."""
-    dataset = config["dataset"]
-    places = [Path(dataset["path"]).expanduser()] if dataset["path"] else []
-    if dataset["url"]:
-        places.append(Path("data") / dataset["url"].rpartition("/")[2])
+    path, download = config["dataset"]["path"], download_of(config)
+    places = ([Path(path).expanduser()] if path else []) + ([Path(download)] if download else [])
     return next((root / place for place in places if (root / place).exists()), None)
 
 
