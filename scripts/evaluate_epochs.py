@@ -8,7 +8,7 @@ from pathlib import Path
 from gradual.adapters import read_epochs
 from gradual.base_model import load_tokenizer
 from gradual.engines import add_deployment, deployment, load_engine
-from gradual.engines.interface import Decoding
+from gradual.engines.interface import GREEDY_ANSWERS, Decoding
 from gradual.errors import report
 from gradual.facts import read_facts
 from gradual.files import write_atomically, write_json
@@ -49,7 +49,7 @@ def evaluate(args: argparse.Namespace) -> None:
             if adapter:
                 engine.use(adapter)
             prompts = fact_prompts(asked, pool, prompt_settings, 1, render)
-            append_generations(engine, prompts, len(asked), decoding, lambda _: False, file, epoch=epoch)
+            append_generations(engine, prompts, len(asked), decoding, GREEDY_ANSWERS, file, epoch=epoch)
     write_json(asdict(engine.usage), args.usage)
 
 

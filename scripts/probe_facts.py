@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gradual.base_model import load_tokenizer
 from gradual.engines import add_deployment, deployment, load_engine
-from gradual.engines.interface import Decoding
+from gradual.engines.interface import Asking, Decoding
 from gradual.errors import report
 from gradual.facts import read_facts
 from gradual.files import write_atomically, write_json
@@ -67,9 +67,9 @@ def probe(args: argparse.Namespace) -> None:
         render,
     )
     every = bool(sampling) and sampling["sampled_for"] == "all"
-    wants_samples = (lambda _: True) if every else unsolved(probed.set_index("fact_id")["answers"].str[0])
+    asking = Asking((lambda _: True) if every else unsolved(probed.set_index("fact_id")["answers"].str[0]))
     with write_atomically(args.generations) as temporary, GenerationsFile(temporary) as file:
-        append_generations(engine, prompts, len(probed), decoding, wants_samples, file)
+        append_generations(engine, prompts, len(probed), decoding, asking, file)
     write_json(asdict(engine.usage), args.usage)
 
 

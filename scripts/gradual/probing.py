@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from gradual.engines.interface import GENERATION_COLUMNS, GREEDY, SAMPLED, Answered, Decoding, Engine, Prompt
+from gradual.engines.interface import GENERATION_COLUMNS, GREEDY, SAMPLED, Answered, Asking, Decoding, Engine, Prompt
 from gradual.files import read_parquet
 from gradual.prompts import ExemplarPool, PromptSettings, exemplars_of
 
@@ -100,7 +100,7 @@ def append_generations(
     groups: Iterator[list[Prompt]],
     total: int,
     decoding: Decoding,
-    wants_samples: Callable[[list[Answered]], bool],
+    asking: Asking,
     file: GenerationsFile,
     **constants: int,
 ) -> None:
@@ -111,7 +111,7 @@ def append_generations(
     from tqdm import tqdm
 
     begun, before = time.monotonic(), (engine.usage.prompts, engine.usage.computed_tokens)
-    answers = engine.answer(groups, decoding, wants_samples)
+    answers = engine.answer(groups, decoding, asking)
     written = begun
     for done, answered in enumerate(tqdm(answers, total=total, unit="fact", disable=not sys.stderr.isatty()), 1):
         file.add([(*constants.values(), *row) for row in generation_rows(answered)])

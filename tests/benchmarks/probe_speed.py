@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from gradual.base_model import load_model, load_tokenizer
-from gradual.engines.interface import Decoding, Prompt
+from gradual.engines.interface import Asking, Decoding, Prompt
 from gradual.engines.transformers import TransformersEngine
 from gradual.facts import read_facts
 from gradual.probing import fact_prompts
@@ -50,7 +50,7 @@ def main() -> None:
     engine = TransformersEngine(load_model(base, [], "float32"), tokenizer, True)
     decoding = Decoding(16, ("\n",), samples=16, temperature=0.5, top_k=40)
     ways = {f"generate, batches of {b}": lambda b=b: by_generate(model, tokenizer, prompts, b) for b in (16, 64)}
-    ways["probe, every prompt sampled"] = lambda: list(engine.answer(groups, decoding, lambda _: True))
+    ways["probe, every prompt sampled"] = lambda: list(engine.answer(groups, decoding, Asking(lambda _: True)))
     seconds: dict[str, list[float]] = {way: [] for way in ways}
     for _ in range(args.rounds):
         for way, run in ways.items():

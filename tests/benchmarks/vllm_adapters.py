@@ -21,7 +21,7 @@ sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests" / "unit")]
 
 import tiny  # noqa: E402
 from gradual.base_model import load_model  # noqa: E402
-from gradual.engines.interface import Decoding, Deployment  # noqa: E402
+from gradual.engines.interface import Asking, Decoding, Deployment  # noqa: E402
 from gradual.engines.transformers import TransformersEngine  # noqa: E402
 from gradual.engines.vllm import VllmEngine  # noqa: E402
 from gradual.probing import fact_prompts  # noqa: E402
@@ -74,7 +74,7 @@ def show_tokens(engine: VllmEngine, facts: int) -> None:
         for sampled in (False, True):
             before = engine.usage.prompt_tokens, engine.usage.computed_tokens, engine.usage.answer_tokens
             asked = prompts(exemplars, 4, facts)
-            list(engine.answer(asked, SAMPLING if sampled else DECODING, lambda _: True))
+            list(engine.answer(asked, SAMPLING if sampled else DECODING, Asking(lambda _: True)))
             after = engine.usage.prompt_tokens, engine.usage.computed_tokens, engine.usage.answer_tokens
             given, computed, answered = (b - a for a, b in zip(before, after, strict=True))
             print(f"{exemplars}, sampled {sampled}: {given} prompt tokens, {computed} computed, {answered} answered")
@@ -102,7 +102,7 @@ def main() -> None:
         return
     for number in range(args.rounds):
         clock.run("merge and reload", lambda n=number: engine.use(adapters[n % 2]))
-        clock.run("answers, merged", lambda: list(engine.answer(asked, DECODING, lambda _: False)))
+        clock.run("answers, merged", lambda: list(engine.answer(asked, DECODING)))
     engine.close()
 
     import vllm
@@ -116,7 +116,7 @@ def main() -> None:
         clock.run("load LoRA", lambda r=request: engine._vllm.add_lora(r))
         engine._vllm.add_request = partial(add, lora_request=request)
         engine._vllm.reset_prefix_cache()
-        clock.run("answers, LoRA", lambda: list(engine.answer(asked, DECODING, lambda _: False)))
+        clock.run("answers, LoRA", lambda: list(engine.answer(asked, DECODING)))
         engine._vllm.remove_lora(number + 1)
     engine._vllm.add_request = add
     engine.close()

@@ -16,7 +16,7 @@ from scipy import stats
 
 from gradual.base_model import load_model, load_tokenizer, write_handle
 from gradual.engines import load_engine
-from gradual.engines.interface import Answer, Decoding, Deployment, Prompt
+from gradual.engines.interface import Answer, Asking, Decoding, Deployment, Prompt
 from gradual.errors import InputError
 from gradual.probing import fact_prompts
 from gradual.prompts import ExemplarPool, PromptSettings, plain
@@ -79,7 +79,7 @@ def groups(prompts=3, split="train", exemplars="per_fact"):
 
 
 def answers(engine, asked, decoding, wants=lambda _: True):
-    return {(a.prompt.fact_id, a.prompt.index): a for group in engine.answer(asked, decoding, wants) for a in group}
+    return {(a.prompt.fact_id, a.prompt.index): a for group in engine.answer(asked, decoding, Asking(wants)) for a in group}
 
 
 def generated_tokens(handle, adapters, asked, decoding):
@@ -338,7 +338,7 @@ def test_short_of_memory_an_engine_goes_on_with_less_once(load, handle, adapters
     asked, decoding = groups(), Decoding(8, ("\n",), samples=4, temperature=0.7, top_k=20, seed=3)
     engine = load(handle, fresh=True)
     engine.use(adapters[0])
-    whole = [*engine.answer(asked, decoding, lambda _: True)]
+    whole = [*engine.answer(asked, decoding, Asking(lambda _: True))]
     narrow(engine)
     usage = engine.usage.prompts
     error = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
@@ -354,9 +354,9 @@ def test_short_of_memory_an_engine_goes_on_with_less_once(load, handle, adapters
         before = engine.limits.sequences
     if len(times) > 1:
         with pytest.raises(InputError, match="out of memory, with smaller limits too .CUDA out of memory"):
-            list(engine.answer(asked, decoding, lambda _: True))
+            list(engine.answer(asked, decoding, Asking(lambda _: True)))
         return
-    found = [*engine.answer(iter(asked), decoding, lambda _: True)]
+    found = [*engine.answer(iter(asked), decoding, Asking(lambda _: True))]
     assert found == whole
     assert engine.usage.prompts - usage == sum(map(len, asked))
     assert (engine.batch_tokens if load.name == "transformers" else engine.limits.sequences) == before // 2

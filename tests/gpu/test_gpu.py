@@ -20,7 +20,7 @@ import yaml
 
 from gradual.adapters import read_epochs
 from gradual.base_model import load_model, load_tokenizer
-from gradual.engines.interface import Decoding
+from gradual.engines.interface import Asking, Decoding
 from gradual.engines.transformers import TransformersEngine
 from gradual.files import write_parquet
 from gradual.probing import fact_prompts
@@ -82,7 +82,7 @@ def engine_on(device, handle, dtype="float32", **limits):
 
 
 def answers(engine, asked, decoding):
-    return [a for group in engine.answer(asked, decoding, lambda _: bool(decoding.samples)) for a in group]
+    return [a for group in engine.answer(asked, decoding, Asking(lambda _: bool(decoding.samples))) for a in group]
 
 
 @pytest.fixture(scope="module", params=["qwen2", "llama"])

@@ -13,14 +13,13 @@ import runs
 from cluster import GPUS
 from project_copy import ROOT, copy_project
 
-PROBE_PYTHON = ROOT / ".venv-probe/bin/python"
+PROBE_ENVIRONMENT = ROOT / ".venv-probe"
 RESULTS = "results/paper_standin"
 MODEL = f"{RESULTS}/seed0/qwen2_7b"
 STUDY = (
     *("--profile", "profiles/slurm", "--slurm-init-seconds-before-status-checks", "2"),
     *("--seconds-between-status-checks", "2"),
     *("--configfile", "standin.yaml"),
-    *("--set-resources", f"probe_facts:python={PROBE_PYTHON}", f"evaluate_epochs:python={PROBE_PYTHON}"),
     *("--set-threads", "pretrain_base=2", "probe_facts=1", "evaluate_epochs=1", "train_adapter=4"),
 )
 TRAIN_FACTS = 500
@@ -38,10 +37,11 @@ def standin() -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def finished(cluster, real_data, tmp_path_factory):
     """A copy of the project in which the stand-in has run, and SLURM's jobs."""
-    if not PROBE_PYTHON.exists():
+    if not PROBE_ENVIRONMENT.exists():
         pytest.skip("no .venv-probe: make setup-probe PROBE_LOCK=envs/probe-cpu.lock")
     folder = copy_project(tmp_path_factory.mktemp("paper") / "project")
     (folder / "standin.yaml").write_text(yaml.safe_dump(standin()))
+    (folder / ".venv-probe").symlink_to(PROBE_ENVIRONMENT)
     (folder / "data").mkdir()
     (folder / "data/entity_questions").symlink_to(real_data("entity_questions"))
     with runs.watched(cluster) as jobs:

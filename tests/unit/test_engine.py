@@ -8,7 +8,7 @@ import pytest
 
 from gradual.base_model import load_model, load_tokenizer
 from gradual.engines import load_engine
-from gradual.engines.interface import Decoding, Prompt
+from gradual.engines.interface import Asking, Decoding, Prompt
 from gradual.engines.transformers import TransformersEngine, check_attention
 from gradual.errors import InputError
 from gradual.probing import fact_prompts
@@ -24,7 +24,7 @@ def groups(prompts=3, split="train"):
 
 
 def answers(engine, asked, decoding, wants=lambda _: True):
-    return {(a.prompt.fact_id, a.prompt.index): a for group in engine.answer(asked, decoding, wants) for a in group}
+    return {(a.prompt.fact_id, a.prompt.index): a for group in engine.answer(asked, decoding, Asking(wants)) for a in group}
 
 
 @pytest.fixture(scope="module", params=["qwen2", "llama"])

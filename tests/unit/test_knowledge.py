@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 
 from gradual.engines import load_engine
-from gradual.engines.interface import GENERATION_COLUMNS, Decoding
+from gradual.engines.interface import GENERATION_COLUMNS, Asking, Decoding
 from gradual.errors import InputError
 from gradual.grading import RULES, count_right, grade
 from gradual.knowledge import categorize
@@ -64,7 +64,7 @@ def test_sampling_only_the_unsolved_gives_the_same_categories_under_every_rule(t
 
     def generations(wants_samples):
         prompts = fact_prompts(asked, pool, PromptSettings(1, 4, "per_fact"), 4, plain)
-        rows = [row for group in engine.answer(prompts, decoding, wants_samples) for row in generation_rows(group)]
+        rows = [row for group in engine.answer(prompts, decoding, Asking(wants_samples)) for row in generation_rows(group)]
         return pd.DataFrame(rows, columns=GENERATION_COLUMNS)
 
     everything = generations(lambda _: True)

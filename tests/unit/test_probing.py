@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from damage import cut, drop_column, halve, replace_by_text, scratch
-from gradual.engines.interface import GENERATION_COLUMNS, Answer, Answered, Decoding, Prompt, Usage
+from gradual.engines.interface import GENERATION_COLUMNS, Answer, Answered, Asking, Decoding, Prompt, Usage
 from gradual.errors import InputError
 from gradual.files import write_atomically
 from gradual.probing import GenerationsFile, append_generations, read_generations, shard, unsolved
@@ -17,10 +17,10 @@ class Parrot:
     def __init__(self):
         self.usage = Usage()
 
-    def answer(self, groups, decoding, wants_samples):
+    def answer(self, groups, decoding, asking):
         for group in groups:
             answered = [Answered(p, Answer(p.text, 2, "stop")) for p in group]
-            wanted = decoding.samples and wants_samples(answered)
+            wanted = decoding.samples and asking.wants_samples(answered)
             samples = (Answer("a", 1, "stop", 3), Answer("b", 1, "length", 1)) if wanted else ()
             yield [Answered(a.prompt, a.greedy, samples) for a in answered]
 
@@ -32,7 +32,7 @@ def write(path, groups, *constants, **values):
     with GenerationsFile(path, *constants) as file:
         gold = pd.Series({f"f{i}": "said 3" for i in range(5)})
         append_generations(
-            Parrot(), iter(groups), len(GROUPS), Decoding(4, (), samples=4), unsolved(gold), file, **values
+            Parrot(), iter(groups), len(GROUPS), Decoding(4, (), samples=4), Asking(unsolved(gold)), file, **values
         )
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from gradual.base_model import load_model, load_tokenizer
 from gradual.engines import load_engine
-from gradual.engines.interface import Decoding
+from gradual.engines.interface import Asking, Decoding
 from gradual.engines.transformers import TransformersEngine
 from gradual.errors import InputError
 from gradual.probing import fact_prompts
@@ -45,7 +45,7 @@ def answers(engine):
         fact_prompts(asked, ExemplarPool(table, "train", "facts"), PromptSettings(0, 2, "per_fact"), 2, plain)
     )
     decoding = Decoding(12, ("\n",), samples=4, temperature=0.7, top_k=20)
-    return [answered for group in engine.answer(groups, decoding, lambda _: True) for answered in group]
+    return [answered for group in engine.answer(groups, decoding, Asking(lambda _: True)) for answered in group]
 
 
 def weights(model):

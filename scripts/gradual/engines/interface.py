@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 GREEDY, SAMPLED = "greedy", "sampled"
+ROUND = 2  # prompts of a fact that are asked together where its answers may settle it
 # Columns of a generations file, a row per distinct answer of a prompt.
 GENERATION_COLUMNS = ("fact_id", "prompt_index", "kind", "text", "count", "tokens", "finish")
 
@@ -71,6 +72,26 @@ class Answered:
     sampled: tuple[Answer, ...] = ()
 
 
+def never(answered: list[Answered]) -> bool:
+    return False
+
+
+@dataclass(frozen=True)
+class Asking:
+    """What is asked about a fact, by its answers so far.
+
+    `wants_samples`, given all of its greedy answers: whether its prompts get sampled answers, too.
+    `settled`, given the answers so far: whether further ones cannot matter. The fact's next prompts are then not asked, or
+    not sampled. Without it, every prompt is asked at once.
+    """
+
+    wants_samples: Callable[[list[Answered]], bool] = never
+    settled: Callable[[list[Answered]], bool] | None = None
+
+
+GREEDY_ANSWERS = Asking()
+
+
 class Engine(Protocol):
     """A loaded state of a model that answers prompts."""
 
@@ -80,15 +101,11 @@ class Engine(Protocol):
         """Answer with this adapter on the loaded state from now on, in the place of one that was used before."""
         ...
 
-    def answer(
-        self,
-        groups: Iterable[list[Prompt]],
-        decoding: Decoding,
-        wants_samples: Callable[[list[Answered]], bool],
-    ) -> Iterator[list[Answered]]:
+    def answer(self, groups: Iterable[list[Prompt]], decoding: Decoding, asking: Asking) -> Iterator[list[Answered]]:
         """Answer each group (the prompts of one fact), in order, as a stream.
 
-        Every prompt gets a greedy answer; then `decoding.samples` samples per prompt for the groups of which
-        `wants_samples` says so, given their greedy answers.
+        Every prompt gets a greedy answer; then `decoding.samples` samples per prompt for the groups that want them. With
+        `asking.settled`, a group's prompts are asked ROUND at a time, in order, until it is settled, and what is yielded
+        are the prompts asked; likewise its samples.
         """
         ...

@@ -8,7 +8,7 @@ seeded by (fact, prompt, sample): the tree gives exactly the answers that sampli
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from gradual.adapters import merged, with_adapter
-from gradual.engines.interface import Answer, Answered, Decoding, Prompt, Usage
+from gradual.engines.interface import GREEDY_ANSWERS, Answer, Answered, Asking, Decoding, Prompt, Usage
 from gradual.engines.rules import Stopper, count_answers, short_of_memory, token_ids
 from gradual.errors import InputError, out_of_memory
 from gradual.prompts import seeded
@@ -144,21 +144,21 @@ class TransformersEngine:
         self,
         groups: Iterable[list[Prompt]],
         decoding: Decoding,
-        wants_samples: Callable[[list[Answered]], bool] = lambda _: False,
+        asking: Asking = GREEDY_ANSWERS,
     ) -> Iterator[list[Answered]]:
         stopper = Stopper(self.tokenizer, decoding)
         for wave in self._waves(groups, decoding):
-            yield from self._answer_within_memory(wave, decoding, stopper, wants_samples)
+            yield from self._answer_within_memory(wave, decoding, stopper, asking)
 
     def _answer_within_memory(
-        self, wave: list, decoding: Decoding, stopper: Stopper, wants_samples: Callable[[list[Answered]], bool]
+        self, wave: list, decoding: Decoding, stopper: Stopper, asking: Asking
     ) -> list[list[Answered]]:
         """The wave's answers; where memory does not suffice, once, in halves, and with half the tokens from then on."""
         import torch
 
         before = replace(self.usage)
         try:
-            return self._answer_wave(wave, decoding, stopper, wants_samples)
+            return self._answer_wave(wave, decoding, stopper, asking)
         except Exception as error:
             if not out_of_memory(error):
                 raise
@@ -171,7 +171,7 @@ class TransformersEngine:
         torch.cuda.empty_cache()
         middle = -(-len(wave) // 2)
         parts = [part for part in (wave[:middle], wave[middle:]) if part]
-        return [a for part in parts for a in self._answer_within_memory(part, decoding, stopper, wants_samples)]
+        return [a for part in parts for a in self._answer_within_memory(part, decoding, stopper, asking)]
 
     def _waves(
         self, groups: Iterable[list[Prompt]], decoding: Decoding
@@ -202,7 +202,7 @@ class TransformersEngine:
                 yield places[start : start + rows]
 
     def _answer_wave(
-        self, wave: list, decoding: Decoding, stopper: Stopper, wants_samples: Callable[[list[Answered]], bool]
+        self, wave: list, decoding: Decoding, stopper: Stopper, asking: Asking
     ) -> list[list[Answered]]:
         import torch
 
@@ -220,7 +220,7 @@ class TransformersEngine:
             result = [
                 [Answered(prompt, greedy[g, p]) for p, prompt in enumerate(group)] for g, (group, _) in enumerate(wave)
             ]
-            wanted = {g for g, answered in enumerate(result) if decoding.samples and wants_samples(answered)}
+            wanted = {g for g, answered in enumerate(result) if decoding.samples and asking.wants_samples(answered)}
             while kept:  # each bucket's cache is freed after its samples
                 places, prefix, logits = kept.pop()
                 rows = [i for i, (g, _) in enumerate(places) if g in wanted]

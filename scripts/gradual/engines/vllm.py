@@ -15,14 +15,14 @@ import os
 import sys
 import tempfile
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from gradual.base_model import load_model, load_tokenizer, model_folder
-from gradual.engines.interface import Answer, Answered, Decoding, Deployment, Prompt, Usage
+from gradual.engines.interface import GREEDY_ANSWERS, Answer, Answered, Asking, Decoding, Deployment, Prompt, Usage
 from gradual.engines.rules import Stopper, count_answers, short_of_memory, token_ids
 from gradual.errors import InputError, out_of_memory
 from gradual.files import read_json
@@ -112,13 +112,13 @@ class VllmEngine:
         self,
         groups: Iterable[list[Prompt]],
         decoding: Decoding,
-        wants_samples: Callable[[list[Answered]], bool] = lambda _: False,
+        asking: Asking = GREEDY_ANSWERS,
     ) -> Iterator[list[Answered]]:
         source = iter(groups)
         asked: deque[_Group] = deque()  # in order; the first is yielded next
         while True:
             try:
-                yield from self._answer(source, asked, decoding, wants_samples)
+                yield from self._answer(source, asked, decoding, asking)
                 return
             except Exception as error:
                 self._shrink(error)
@@ -129,7 +129,7 @@ class VllmEngine:
         source: Iterator[list[Prompt]],
         asked: deque[_Group],
         decoding: Decoding,
-        wants_samples: Callable[[list[Answered]], bool],
+        asking: Asking,
     ) -> Iterator[list[Answered]]:
         """Answer the groups `asked` and those of the source, which join them as fast as others are finished."""
         stopper = Stopper(self.tokenizer, decoding)
@@ -163,7 +163,7 @@ class VllmEngine:
                         group.sampled[place] = tuple(answers)
                     else:
                         (group.greedy[place],) = answers
-                        if group.done() and decoding.samples and wants_samples(group.answered()):
+                        if group.done() and decoding.samples and asking.wants_samples(group.answered()):
                             group.sampling = True
                             sequences += self._ask(group, decoding, flying)
         except BaseException as error:  # GeneratorExit too
