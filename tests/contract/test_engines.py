@@ -79,7 +79,9 @@ def groups(prompts=3, split="train", exemplars="per_fact"):
 
 
 def answers(engine, asked, decoding, wants=lambda _: True):
-    return {(a.prompt.fact_id, a.prompt.index): a for group in engine.answer(asked, decoding, Asking(wants)) for a in group}
+    return {
+        (a.prompt.fact_id, a.prompt.index): a for group in engine.answer(asked, decoding, Asking(wants)) for a in group
+    }
 
 
 def generated_tokens(handle, adapters, asked, decoding):

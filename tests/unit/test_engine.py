@@ -24,7 +24,9 @@ def groups(prompts=3, split="train"):
 
 
 def answers(engine, asked, decoding, wants=lambda _: True):
-    return {(a.prompt.fact_id, a.prompt.index): a for group in engine.answer(asked, decoding, Asking(wants)) for a in group}
+    return {
+        (a.prompt.fact_id, a.prompt.index): a for group in engine.answer(asked, decoding, Asking(wants)) for a in group
+    }
 
 
 @pytest.fixture(scope="module", params=["qwen2", "llama"])

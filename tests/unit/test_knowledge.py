@@ -64,7 +64,9 @@ def test_sampling_only_the_unsolved_gives_the_same_categories_under_every_rule(t
 
     def generations(wants_samples):
         prompts = fact_prompts(asked, pool, PromptSettings(1, 4, "per_fact"), 4, plain)
-        rows = [row for group in engine.answer(prompts, decoding, Asking(wants_samples)) for row in generation_rows(group)]
+        rows = [
+            row for group in engine.answer(prompts, decoding, Asking(wants_samples)) for row in generation_rows(group)
+        ]
         return pd.DataFrame(rows, columns=GENERATION_COLUMNS)
 
     everything = generations(lambda _: True)

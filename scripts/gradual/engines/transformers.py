@@ -201,9 +201,7 @@ class TransformersEngine:
             for start in range(0, len(places), rows):
                 yield places[start : start + rows]
 
-    def _answer_wave(
-        self, wave: list, decoding: Decoding, stopper: Stopper, asking: Asking
-    ) -> list[list[Answered]]:
+    def _answer_wave(self, wave: list, decoding: Decoding, stopper: Stopper, asking: Asking) -> list[list[Answered]]:
         import torch
 
         greedy: dict[tuple[int, int], Answer] = {}
