@@ -9,7 +9,8 @@ import pytest
 from gradual.base_model import load_model, load_tokenizer
 from gradual.engines import load_engine
 from gradual.engines.interface import Asking, Decoding, Prompt
-from gradual.engines.transformers import TransformersEngine, check_attention
+from gradual.engines.transformers import TransformersEngine
+from gradual.engines.tree import check_attention
 from gradual.errors import InputError
 from gradual.probing import fact_prompts
 from gradual.prompts import ExemplarPool, PromptSettings, plain, seeded

@@ -1,7 +1,10 @@
 """What holds whichever library runs the model: prompts that fit it, where an answer ends, how answers are counted."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
+
+import numpy as np
 
 from gradual.engines.interface import Answer, Answered, Decoding, Prompt, Usage
 from gradual.errors import InputError
@@ -36,27 +39,36 @@ class Stopper:
         self.tokenizer, self.stop = tokenizer, decoding.stop
         self.special = ending_tokens(tokenizer)
         self.longest = max(map(len, decoding.stop), default=0)
-        self._holds: dict[int, bool] = {}
+        self._ends: dict[int, bool] = {}  # of tokens, whether an answer ends at them whatever is before
+        self._text = lru_cache(maxsize=2**16)(self._text_of)
 
-    def ends(self, row: tuple[int, ...]) -> bool:
-        if row[-1] in self.special:
-            return True
+    def ended(self, rows: np.ndarray) -> np.ndarray:
+        """Which answers end at their last token, of answers (rows, tokens) that did not end before it: booleans (rows,)."""
+        last = rows[:, -1].tolist()
+        ended = np.array([self._ends[t] if t in self._ends else self._ends_at(t) for t in last], dtype=bool)
         if self.longest > 1:  # a longer stop string may span tokens
-            return any(s in self._decode(row[-self.longest :]) for s in self.stop)
-        if row[-1] not in self._holds:
-            self._holds[row[-1]] = any(s in self._decode(row[-1:]) for s in self.stop)
-        return self._holds[row[-1]]
+            for row in np.flatnonzero(~ended):
+                ended[row] = self._holds_stop(rows[row, -self.longest :].tolist())
+        return ended
+
+    def _ends_at(self, token: int) -> bool:
+        self._ends[token] = token in self.special or self._holds_stop([token])
+        return self._ends[token]
+
+    def _holds_stop(self, tokens: list[int]) -> bool:
+        text = self._decode(tokens)
+        return any(stop in text for stop in self.stop)
 
     def answers(self, ends: Mapping[tuple[tuple[int, ...], str], int]) -> list[Answer]:
         """Distinct answers, from how often each ended so: its tokens, the stopping one included, and its finish."""
         return [Answer(self._text(row), len(row), finish, count) for (row, finish), count in sorted(ends.items())]
 
-    def _text(self, row: tuple[int, ...]) -> str:
+    def _text_of(self, row: tuple[int, ...]) -> str:
         text = self._decode(row)
         cut = min((at for s in self.stop if (at := text.find(s)) >= 0), default=len(text))
         return text[:cut].strip()
 
-    def _decode(self, row: tuple[int, ...]) -> str:
+    def _decode(self, row: Sequence[int]) -> str:
         return self.tokenizer.decode(row, skip_special_tokens=True, clean_up_tokenization_spaces=False)
 
 

@@ -1,135 +1,90 @@
 """The engine on Hugging Face transformers, on a CPU or a GPU.
 
-Prompts of equal length are prefilled together, without padding. The prefix cache of a prompt is kept once and shared, not
-copied, by its greedy answer and by all of its samples; samples with equal prefixes share a row, so that the samples of a
-prompt form a tree and each distinct prefix is computed once. Each sample draws from its own stream of uniform numbers,
-seeded by (fact, prompt, sample): the tree gives exactly the answers that sampling one by one with these streams gives.
+Prompts are prefilled in batches of similar length. What they share at their beginning is computed once, and the last
+layer only where something reads it. The keys and values of a prompt are kept once and shared, not copied, by its greedy
+answer and by all of its samples; samples with equal prefixes share a row, so that the samples of a prompt form a tree
+and each distinct prefix is computed once. Each sample draws from its own stream of uniform numbers, seeded by (fact,
+prompt, sample): the tree gives exactly the answers that sampling one by one with these streams gives.
 """
 
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from gradual.adapters import merged, with_adapter
-from gradual.engines.interface import GREEDY_ANSWERS, Answer, Answered, Asking, Decoding, Prompt, Usage
+from gradual.engines.interface import (
+    GREEDY_ANSWERS,
+    ROUND,
+    Answer,
+    Answered,
+    Asking,
+    Decoding,
+    Prompt,
+    Usage,
+)
+from gradual.engines.prefixes import shared_prefixes
 from gradual.engines.rules import Stopper, count_answers, short_of_memory, token_ids
-from gradual.errors import InputError, out_of_memory
+from gradual.engines.tree import Filling, LastToken, Level, Rows, install
+from gradual.errors import out_of_memory
 from gradual.prompts import seeded
 
 log = logging.getLogger("gradual")
-ATTENTION = "shared_prefix"
-ARCHITECTURES = ("llama", "qwen2")  # plain causal attention, as `_attend` computes it; each is compared with generate
+TOGETHER = 1024  # prompts that are decoded together
 
 
 @dataclass
-class _Prefix:
-    """The prefix cache of a bucket of P prompts of L tokens: per layer, keys and values of shape (P, heads, L, size)."""
+class _Group:
+    """The prompts of a fact, their token ids, and their answers so far, in order."""
 
-    keys: list[Any]
-    values: list[Any]
+    prompts: list[Prompt]
+    ids: list[list[int]]
+    greedy: dict[int, Answer] = field(default_factory=dict)
+    sampled: dict[int, tuple[Answer, ...]] = field(default_factory=dict)
 
-    def select(self, rows: Any) -> "_Prefix":
-        return _Prefix([k.index_select(0, rows) for k in self.keys], [v.index_select(0, rows) for v in self.values])
+    def answered(self) -> list[Answered]:
+        return [Answered(self.prompts[i], self.greedy[i], self.sampled.get(i, ())) for i in sorted(self.greedy)]
 
 
-class _TreeCache:
-    """A transformers cache of R rows, each continuing one of the P prompts of a prefix.
+@dataclass
+class _Chunk:
+    """Prompts that are decoded together: their places (group, prompt), token ids, and what came of their prefill."""
 
-    Without a prefix it records the keys and values of a prefill. With one, `update` returns the rows' own keys and
-    values after the prefix, of shape (R, heads, t, size). `owner` (R,) is the prompt of each row, in ascending order;
-    `slot` (R,) numbers the rows of a prompt.
-    """
+    places: list[tuple[int, int]]
+    ids: list[list[int]]
+    level: Level
+    logits: Any  # (prompts, vocabulary), after their last tokens
 
-    is_compileable = False
-
-    def __init__(self, prefix: _Prefix | None = None, length: int = 0) -> None:
-        self.prefix, self.length = prefix, length
-        self.keys: list[Any] = []
-        self.values: list[Any] = []
-        self.owner: Any = None
-        self.slot: Any = None
-        self.width = 1
-
-    def update(self, key: Any, value: Any, layer: int, *_: Any, **__: Any) -> tuple[Any, Any]:
+    def select(self, rows: list[int]) -> "_Chunk":
+        """The prompts of these numbers."""
         import torch
 
-        if layer == len(self.keys):
-            self.keys.append(key)
-            self.values.append(value)
-        else:
-            self.keys[layer] = torch.cat([self.keys[layer], key], dim=2)
-            self.values[layer] = torch.cat([self.values[layer], value], dim=2)
-        return self.keys[layer], self.values[layer]
-
-    def get_seq_length(self, layer: int = 0) -> int:
-        return self.length + (self.keys[layer].shape[2] if layer < len(self.keys) else 0)
-
-    def branch(self, parents: Any, owner: Any) -> None:
-        """Make the rows children of the rows `parents` (R',), belonging to the prompts `owner` (R',)."""
-        import torch
-
-        self.keys = [k.index_select(0, parents) for k in self.keys]
-        self.values = [v.index_select(0, parents) for v in self.values]
-        self.owner = owner
-        prompts = self.prefix.keys[0].shape[0]
-        counts = torch.bincount(owner, minlength=prompts)
-        starts = torch.cumsum(counts, 0) - counts
-        self.slot = torch.arange(len(owner), device=owner.device) - starts[owner]
-        self.width = int(counts.max())
-
-
-def _attend(module: Any, query: Any, key: Any, value: Any, mask: Any, **options: Any) -> tuple[Any, None]:
-    """Attention of the rows of a tree: causal self-attention at prefill, shared prefix plus own tokens afterwards."""
-    import torch
-    import torch.nn.functional as F
-
-    cache = options["tree"]
-    scale, groups = options["scaling"], module.num_key_value_groups
-    if cache.prefix is None:
-        out = F.scaled_dot_product_attention(query, key, value, is_causal=True, scale=scale, enable_gqa=groups > 1)
-        return out.transpose(1, 2), None
-    prefix_key, prefix_value = cache.prefix.keys[module.layer_idx], cache.prefix.values[module.layer_idx]
-    prompts, heads, length, size = prefix_key.shape
-    rows = query.shape[0]
-    query = query.reshape(rows, heads, groups, size) * scale
-    # The rows of a prompt stand side by side, padded to the widest prompt, so that its prefix is read in place.
-    side = query.new_zeros(prompts, cache.width, heads, groups, size)
-    side[cache.owner, cache.slot] = query
-    side = side.permute(0, 2, 1, 3, 4).reshape(prompts, heads, cache.width * groups, size)
-    before = torch.matmul(side, prefix_key.transpose(2, 3)).view(prompts, heads, cache.width, groups, length)
-    before = before.permute(0, 2, 1, 3, 4)[cache.owner, cache.slot]
-    own = torch.matmul(query, key.transpose(2, 3))
-    weights = torch.softmax(torch.cat([before, own], dim=-1), dim=-1, dtype=torch.float32).to(query.dtype)
-    side = query.new_zeros(prompts, cache.width, heads, groups, length)
-    side[cache.owner, cache.slot] = weights[..., :length]
-    side = side.permute(0, 2, 1, 3, 4).reshape(prompts, heads, cache.width * groups, length)
-    out = torch.matmul(side, prefix_value).view(prompts, heads, cache.width, groups, size)
-    out = out.permute(0, 2, 1, 3, 4)[cache.owner, cache.slot] + torch.matmul(weights[..., length:], value)
-    return out.reshape(rows, 1, heads * groups, size), None
+        if len(rows) == len(self.places):
+            return self
+        index = torch.tensor(rows, device=self.logits.device)
+        places, ids = ([kept[row] for row in rows] for kept in (self.places, self.ids))
+        return _Chunk(places, ids, self.level.select(index), self.logits.index_select(0, index))
 
 
 class TransformersEngine:
     """Answers prompts with a causal language model of transformers.
 
-    `batch_tokens` bounds the prompt tokens of one prefill, `wave_tokens` those whose cache is held at a time; both
-    change speed and memory, never an answer (beyond floating point).
+    `batch_tokens` bounds the tokens of one prefill (0: what suits the device), `wave_tokens` those whose keys and values
+    are held at a time; both change speed and memory, never an answer (beyond floating point).
     """
 
     def __init__(
-        self, model: Any, tokenizer: Any, special_tokens: bool, batch_tokens: int = 16384, wave_tokens: int = 262144
+        self, model: Any, tokenizer: Any, special_tokens: bool, batch_tokens: int = 0, wave_tokens: int = 262144
     ) -> None:
-        from transformers import AttentionInterface
-
-        check_attention(model.config)
-        AttentionInterface.register(ATTENTION, _attend)
-        model.set_attn_implementation(ATTENTION)
+        install(model)
         self.model, self.tokenizer, self.special_tokens = model.eval(), tokenizer, special_tokens
-        self.batch_tokens, self.wave_tokens = batch_tokens, wave_tokens
+        # On a CPU the activations of a batch should stay in its caches; a GPU wants more at a time.
+        self.batch_tokens = batch_tokens or (4096 if model.device.type == "cpu" else 32768)
+        self.wave_tokens = wave_tokens
         self.usage = Usage()
         self._halved = False
         self._weights = [(parameter, parameter.data) for parameter in model.parameters()]
@@ -151,7 +106,7 @@ class TransformersEngine:
             yield from self._answer_within_memory(wave, decoding, stopper, asking)
 
     def _answer_within_memory(
-        self, wave: list, decoding: Decoding, stopper: Stopper, asking: Asking
+        self, wave: list[_Group], decoding: Decoding, stopper: Stopper, asking: Asking
     ) -> list[list[Answered]]:
         """The wave's answers; where memory does not suffice, once, in halves, and with half the tokens from then on."""
         import torch
@@ -173,16 +128,14 @@ class TransformersEngine:
         parts = [part for part in (wave[:middle], wave[middle:]) if part]
         return [a for part in parts for a in self._answer_within_memory(part, decoding, stopper, asking)]
 
-    def _waves(
-        self, groups: Iterable[list[Prompt]], decoding: Decoding
-    ) -> Iterator[list[tuple[list[Prompt], list[list[int]]]]]:
+    def _waves(self, groups: Iterable[list[Prompt]], decoding: Decoding) -> Iterator[list[_Group]]:
         """Groups with their prompts' token ids, collected until their prompt tokens fill a wave."""
-        wave: list[tuple[list[Prompt], list[list[int]]]] = []
+        wave: list[_Group] = []
         held = 0
         for group in groups:
             positions = self.model.config.max_position_embeddings
             ids = token_ids(self.tokenizer, group, self.special_tokens, decoding, positions)
-            wave.append((group, ids))
+            wave.append(_Group(group, ids))
             held += sum(map(len, ids))
             if held >= self.wave_tokens:
                 yield wave
@@ -190,128 +143,190 @@ class TransformersEngine:
         if wave:
             yield wave
 
-    def _buckets(self, wave: list[tuple[list[Prompt], list[list[int]]]]) -> Iterator[list[tuple[int, int]]]:
-        """Positions (group, prompt) of prompts of equal length, at most `batch_tokens` together."""
-        by_length: dict[int, list[tuple[int, int]]] = defaultdict(list)
-        for g, (_, ids) in enumerate(wave):
-            for p, tokens in enumerate(ids):
-                by_length[len(tokens)].append((g, p))
-        for length, places in sorted(by_length.items()):
-            rows = max(1, self.batch_tokens // length)
-            for start in range(0, len(places), rows):
-                yield places[start : start + rows]
-
-    def _answer_wave(self, wave: list, decoding: Decoding, stopper: Stopper, asking: Asking) -> list[list[Answered]]:
+    def _answer_wave(
+        self, wave: list[_Group], decoding: Decoding, stopper: Stopper, asking: Asking
+    ) -> list[list[Answered]]:
         import torch
 
-        greedy: dict[tuple[int, int], Answer] = {}
-        sampled: dict[tuple[int, int], tuple[Answer, ...]] = {}
-        kept: list[tuple[list[tuple[int, int]], _Prefix, Any]] = []
+        for group in wave:  # as it was, where memory did not suffice
+            group.greedy, group.sampled = {}, {}
         with torch.inference_mode():
-            for places in self._buckets(wave):
-                ids = [wave[g][1][p] for g, p in places]
-                prefix, logits = self._prefill(ids)
-                ends = self._decode(prefix, ids, logits, decoding, stopper, None)
-                greedy.update((place, answers[0]) for place, answers in zip(places, ends, strict=True))
-                if decoding.samples:
-                    kept.append((places, prefix, logits))
-            result = [
-                [Answered(prompt, greedy[g, p]) for p, prompt in enumerate(group)] for g, (group, _) in enumerate(wave)
-            ]
-            wanted = {g for g, answered in enumerate(result) if decoding.samples and asking.wants_samples(answered)}
-            while kept:  # each bucket's cache is freed after its samples
-                places, prefix, logits = kept.pop()
-                rows = [i for i, (g, _) in enumerate(places) if g in wanted]
-                if not rows:
-                    continue
-                chosen = [places[i] for i in rows]
-                ids = [wave[g][1][p] for g, p in chosen]
-                index = torch.tensor(rows, device=logits.device)
-                streams = np.stack([self._stream(wave[g][0][p], decoding) for g, p in chosen])
-                ends = self._decode(
-                    prefix.select(index), ids, logits.index_select(0, index), decoding, stopper, streams
-                )
-                sampled.update((place, tuple(answers)) for place, answers in zip(chosen, ends, strict=True))
-        for g, answered in enumerate(result):
-            result[g] = [Answered(a.prompt, a.greedy, sampled.get((g, p), ())) for p, a in enumerate(answered)]
-            count_answers(self.usage, result[g])
+            rounds = self._answer_greedily(wave, decoding, stopper, asking)
+            settled = asking.settled or (lambda _: False)
+            wanted = set()
+            for number, group in enumerate(wave if decoding.samples else ()):
+                answered = group.answered()
+                if len(answered) == len(group.prompts) and asking.wants_samples(answered) and not settled(answered):
+                    wanted.add(number)
+            while rounds and wanted:
+                chunks = rounds.pop(0)
+                while chunks:  # each chunk's keys and values are freed after its samples
+                    self._sample(chunks.pop(0), wave, wanted, decoding, stopper)
+                wanted -= {number for number in wanted if settled(wave[number].answered())}
+        result = [group.answered() for group in wave]
+        for answered in result:
+            count_answers(self.usage, answered)
         return result
 
-    def _prefill(self, ids: list[list[int]]) -> tuple[_Prefix, Any]:
-        """The prefix cache of prompts of equal length and the logits (P, vocabulary) after them."""
+    def _answer_greedily(
+        self, wave: list[_Group], decoding: Decoding, stopper: Stopper, asking: Asking
+    ) -> list[list[_Chunk]]:
+        """Give the groups their greedy answers; what was prefilled, by rounds, if samples may continue it."""
+        size = ROUND if asking.settled else max((len(group.prompts) for group in wave), default=1) or 1
+        rounds: list[list[_Chunk]] = []
+        going = list(range(len(wave)))
+        begin = 0
+        while going:
+            places = [(g, p) for g in going for p in range(begin, min(begin + size, len(wave[g].prompts)))]
+            rounds.append([])
+            for chunk in self._prefilled(places, wave):
+                for (g, p), (answer,) in zip(chunk.places, self._decode(chunk, decoding, stopper, None), strict=True):
+                    wave[g].greedy[p] = answer
+                if decoding.samples:
+                    rounds[-1].append(chunk)
+            begin += size
+            going = [g for g in going if begin < len(wave[g].prompts) and not asking.settled(wave[g].answered())]
+        return rounds
+
+    def _sample(
+        self, chunk: _Chunk, wave: list[_Group], wanted: set[int], decoding: Decoding, stopper: Stopper
+    ) -> None:
+        """Give the wanted groups the samples of the chunk's prompts."""
+        rows = [row for row, (g, _) in enumerate(chunk.places) if g in wanted]
+        if not rows:
+            return
+        chunk = chunk.select(rows)
+        streams = np.stack([_stream(wave[g].prompts[p], decoding) for g, p in chunk.places])
+        for (g, p), answers in zip(chunk.places, self._decode(chunk, decoding, stopper, streams), strict=True):
+            wave[g].sampled[p] = tuple(answers)
+
+    def _prefilled(self, places: list[tuple[int, int]], wave: list[_Group]) -> Iterator[_Chunk]:
+        """The prompts at these places, prefilled: what they share at first, then chunk by chunk what is their own."""
         import torch
 
-        tokens = torch.tensor(ids, device=self.model.device)
-        self.usage.prompt_tokens += tokens.numel()
-        self.usage.computed_tokens += tokens.numel()
-        cache = _TreeCache()
-        logits = self.model(
-            input_ids=tokens, past_key_values=cache, use_cache=True, logits_to_keep=1, tree=cache
-        ).logits[:, -1]
-        return _Prefix(cache.keys, cache.values), logits
+        if not places:
+            return
+        device = self.model.device
+        ids = [wave[g].ids[p] for g, p in places]
+        self.usage.prompt_tokens += sum(map(len, ids))
+        blocks = sorted(shared_prefixes(ids), key=lambda block: block.length)
+        begun = {place: (block.length, number) for number, block in enumerate(blocks) for place in block.places}
+        shared = None
+        if blocks[-1].length:
+            prefixes = [ids[block.places[0]][: block.length] for block in blocks]
+            shared = Level.empty(self.model, torch.tensor([block.length for block in blocks], device=device))
+            self._fill(shared, prefixes, [0] * len(prefixes))
+        order = sorted(begun, key=lambda place: (begun[place][0], len(ids[place]), begun[place][1]))
+        for start in range(0, len(order), TOGETHER):
+            chosen = order[start : start + TOGETHER]
+            lengths = [begun[place][0] for place in chosen]
+            own = [ids[place][length:] for place, length in zip(chosen, lengths, strict=True)]
+            level = Level.empty(self.model, torch.tensor([len(tokens) for tokens in own], device=device))
+            if shared:
+                used, level.parents = torch.unique(
+                    torch.tensor([begun[place][1] for place in chosen], device=device), return_inverse=True
+                )
+                level.above = shared.select(used)
+            logits = self._fill(level, own, lengths, logits=True)
+            yield _Chunk([places[i] for i in chosen], [ids[i] for i in chosen], level, logits)
 
-    def _stream(self, prompt: Prompt, decoding: Decoding) -> np.ndarray:
-        """The uniform numbers (samples, tokens) of a prompt; a sample's stream depends on fact, prompt and sample."""
-        key = seeded(decoding.seed, prompt.fact_id, prompt.index)
-        return np.random.Generator(np.random.Philox(key=key)).random((decoding.samples, decoding.max_new_tokens))
+    def _fill(self, level: Level, ids: list[list[int]], begun: list[int], logits: bool = False) -> Any:
+        """Compute a level's keys and values, in batches, of sequences sorted by (begun, length); and the logits after them.
 
-    def _decode(
-        self,
-        prefix: _Prefix,
-        ids: list[list[int]],
-        logits: Any,
-        decoding: Decoding,
-        stopper: Stopper,
-        streams: np.ndarray | None,
-    ) -> list[list[Answer]]:
-        """Answers of P prompts from their ids, prefix cache and the logits after them: the greedy one, or all samples.
-
-        A row is a distinct unfinished prefix; `row_of` says which row each live sample is on.
+        `begun` is how many tokens there are above each sequence, the same within a batch.
         """
         import torch
 
-        prompts, device = logits.shape[0], logits.device
-        samples = 1 if streams is None else decoding.samples
-        uniforms = None if streams is None else torch.tensor(streams, device=device).reshape(-1, streams.shape[2])
-        live = torch.arange(prompts * samples, device=device)  # samples not yet finished, numbered prompt by prompt
-        row_of = live // samples
-        cache = _TreeCache(prefix, len(ids[0]))
-        seen = None if decoding.repetition_penalty == 1 else _seen(ids, logits)
-        texts: list[tuple[int, ...]] = [()] * prompts  # tokens of each row
-        owner = list(range(prompts))
+        found, begin = [], 0
+        while begin < len(ids):
+            end = begin + 1
+            while (
+                end < len(ids) and begun[end] == begun[begin] and (end + 1 - begin) * len(ids[end]) <= self.batch_tokens
+            ):
+                end += 1
+            if length := len(ids[end - 1]):
+                part = level.part(begin, end, length)
+                found.append(self._prefill(part, ids[begin:end], begun[begin], logits))
+            begin = end
+        return torch.cat(found) if logits else None
+
+    def _prefill(self, level: Level, ids: list[list[int]], begun: int, logits: bool) -> Any:
+        """Fill a level in one pass of the model; the logits (sequences, vocabulary) after the last tokens, where wanted."""
+        import torch
+        from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
+
+        model, length = self.model.model, len(ids[-1])
+        self.usage.computed_tokens += sum(map(len, ids))
+        tokens = torch.tensor([row + [0] * (length - len(row)) for row in ids], device=self.model.device)
+        cache = Filling(level, begun)
+        hidden = model.embed_tokens(tokens)
+        rotary = model.rotary_emb(hidden, begun + torch.arange(length, device=tokens.device)[None])
+        for layer in model.layers[:-1]:
+            hidden = layer(hidden, position_embeddings=rotary, past_key_values=cache, tree=cache)
+        # Of the last layer all keys and values are needed, but its output after the last tokens only.
+        layer, attention = model.layers[-1], model.layers[-1].self_attn
+        normed = layer.input_layernorm(hidden)
+        shape = (*tokens.shape, -1, attention.head_dim)
+        key, value = (product(normed).view(shape).transpose(1, 2) for product in (attention.k_proj, attention.v_proj))
+        cache.update(apply_rotary_pos_emb(key, key, *rotary)[0], value, attention.layer_idx)
+        if not logits:
+            return None
+        rows, last = torch.arange(len(ids), device=tokens.device), level.lengths - 1
+        cache = LastToken(level, rows)
+        rotary = tuple(part[0, last][:, None] for part in rotary)
+        hidden = layer(hidden[rows, last][:, None], position_embeddings=rotary, past_key_values=cache, tree=cache)
+        return self.model.lm_head(model.norm(hidden))[:, 0]
+
+    def _decode(
+        self, chunk: _Chunk, decoding: Decoding, stopper: Stopper, streams: np.ndarray | None
+    ) -> list[list[Answer]]:
+        """Answers of a chunk's P prompts: the greedy one, or, from streams (P, samples, tokens), all samples.
+
+        A row is a distinct unfinished answer; `row_of` says which row each live sample is on.
+        """
+        import torch
+
+        logits, device = chunk.logits, chunk.logits.device
+        prompts = len(chunk.places)
+        draws = None
+        if streams is not None:
+            draws = _Draws(torch.tensor(streams, device=device).flatten(0, 1), decoding)
+        lengths = torch.tensor([len(tokens) for tokens in chunk.ids], device=device)
+        cache = Rows(chunk.level, torch.arange(prompts, device=device))
+        seen = None if decoding.repetition_penalty == 1 else _seen(chunk.ids, logits)
+        said = np.empty((prompts, 0), dtype=np.int64)  # the tokens of each row
+        owner = np.arange(prompts)
         ends: list[dict[tuple[tuple[int, ...], str], int]] = [defaultdict(int) for _ in range(prompts)]
         for step in range(decoding.max_new_tokens):
             if seen is not None:
                 logits = _penalize(logits, seen, decoding.repetition_penalty)
-            token = _next_tokens(logits, decoding, row_of, None if uniforms is None else uniforms[live, step])
-            vocabulary = logits.shape[-1]
-            children, child_of = torch.unique(row_of * vocabulary + token, return_inverse=True)
-            counts = torch.bincount(child_of).tolist()
-            parents, tokens = children // vocabulary, children % vocabulary
-            grown = [(*texts[r], t) for r, t in zip(parents.tolist(), tokens.tolist(), strict=True)]
-            owners = [owner[r] for r in parents.tolist()]
-            last = step + 1 == decoding.max_new_tokens
-            going = []
-            for child, row in enumerate(grown):
-                finish = "stop" if stopper.ends(row) else "length" if last else None
-                if finish:
-                    ends[owners[child]][row, finish] += counts[child]
-                else:
-                    going.append(child)
-            if not going:
+            if draws is None:
+                tokens, parents = logits.argmax(-1), torch.arange(len(logits), device=device)
+                counts = np.ones(len(owner), dtype=np.int64)
+            else:
+                tokens, parents, counts = draws.next(logits, step)
+            above = parents.cpu().numpy()
+            said, owner = np.column_stack([said[above], tokens.cpu().numpy()]), owner[above]
+            stopped = stopper.ended(said)
+            over = stopped | (step + 1 == decoding.max_new_tokens)
+            for row in np.flatnonzero(over):
+                finish = "stop" if stopped[row] else "length"
+                ends[owner[row]][tuple(said[row].tolist()), finish] += int(counts[row])
+            going = np.flatnonzero(~over)
+            if not len(going):
                 break
+            said, owner = said[going], owner[going]
             keep = torch.tensor(going, device=device)
-            position = torch.full((len(grown),), -1, device=device)
-            position[keep] = torch.arange(len(going), device=device)
-            row_of = position[child_of]
-            live, row_of = live[row_of >= 0], row_of[row_of >= 0]
-            texts, owner = [grown[c] for c in going], [owners[c] for c in going]
-            cache.branch(parents[keep], torch.tensor(owner, device=device))
+            tokens, parents = tokens[keep], parents[keep]
+            if draws:
+                draws.keep(keep)
             if seen is not None:
-                seen = seen.index_select(0, parents[keep]).scatter_(1, tokens[keep, None], True)
+                seen = seen.index_select(0, parents).scatter_(1, tokens[:, None], True)
+            cache.branch(parents)
+            positions = lengths[torch.tensor(owner, device=device)] + step
             logits = self.model(
-                input_ids=tokens[keep, None],
-                position_ids=torch.full((1, 1), len(ids[0]) + step, device=device),
+                input_ids=tokens[:, None],
+                position_ids=positions[:, None],
                 past_key_values=cache,
                 use_cache=True,
                 tree=cache,
@@ -320,20 +335,50 @@ class TransformersEngine:
         return [stopper.answers(end) for end in ends]
 
 
-def check_attention(config: Any) -> None:
-    """Raise InputError for a model whose attention is not plain and causal: its answers would be silently wrong."""
-    windows = set(getattr(config, "layer_types", None) or ["full_attention"]) - {"full_attention"}
-    if config.model_type not in ARCHITECTURES or windows:
-        found = f"a {config.model_type} model" + (f" with {', '.join(sorted(windows))}" if windows else "")
-        expected = f"{' or '.join(ARCHITECTURES)} with full attention"
-        raise InputError("probe.engine", f"transformers cannot probe {found}", expected, key="models")
+class _Draws:
+    """The samples of P prompts, drawn token by token from streams of uniform numbers (P * samples, tokens)."""
+
+    def __init__(self, uniforms: Any, decoding: Decoding) -> None:
+        import torch
+
+        self.uniforms, self.decoding = uniforms, decoding
+        self.live = torch.arange(len(uniforms), device=uniforms.device)  # samples not yet finished, prompt by prompt
+        self.row_of = self.live // decoding.samples
+        self._child_of: Any = None
+
+    def next(self, logits: Any, step: int) -> tuple[Any, Any, np.ndarray]:
+        """The distinct continuations of the rows: their tokens, the rows they continue, and how many samples they have."""
+        import torch
+
+        token = _next_tokens(logits, self.decoding, self.row_of, self.uniforms[self.live, step])
+        vocabulary = logits.shape[-1]
+        children, self._child_of = torch.unique(self.row_of * vocabulary + token, return_inverse=True)
+        counts = torch.bincount(self._child_of).cpu().numpy()
+        return children % vocabulary, children // vocabulary, counts
+
+    def keep(self, going: Any) -> None:
+        """Go on with these of the continuations."""
+        import torch
+
+        place = torch.full((int(self._child_of.max()) + 1,), -1, device=going.device)
+        place[going] = torch.arange(len(going), device=going.device)
+        row_of = place[self._child_of]
+        self.live, self.row_of = self.live[row_of >= 0], row_of[row_of >= 0]
+
+
+def _stream(prompt: Prompt, decoding: Decoding) -> np.ndarray:
+    """The uniform numbers (samples, tokens) of a prompt; a sample's stream depends on fact, prompt and sample."""
+    key = seeded(decoding.seed, prompt.fact_id, prompt.index)
+    return np.random.Generator(np.random.Philox(key=key)).random((decoding.samples, decoding.max_new_tokens))
 
 
 def _seen(ids: list[list[int]], logits: Any) -> Any:
     """Which tokens each of the P prompts has, as booleans of the logits' shape (P, vocabulary)."""
     import torch
 
-    return torch.zeros_like(logits, dtype=torch.bool).scatter_(1, torch.tensor(ids, device=logits.device), True)
+    most = max(map(len, ids))
+    tokens = torch.tensor([row + row[:1] * (most - len(row)) for row in ids], device=logits.device)
+    return torch.zeros_like(logits, dtype=torch.bool).scatter_(1, tokens, True)
 
 
 def _penalize(logits: Any, seen: Any, penalty: float) -> Any:
@@ -345,11 +390,9 @@ def _penalize(logits: Any, seen: Any, penalty: float) -> Any:
 
 
 def _next_tokens(logits: Any, decoding: Decoding, row_of: Any, uniform: Any) -> Any:
-    """A token for each sample: its row's likeliest, or by inverting the row's distribution (temperature, top k)."""
+    """A token for each sample, by inverting its row's distribution (temperature, top k)."""
     import torch
 
-    if uniform is None:
-        return logits.argmax(-1)[row_of]
     size = logits.shape[-1]
     best = torch.topk(logits.float() / decoding.temperature, min(decoding.top_k or size, size), dim=-1)
     cumulative = torch.cumsum(torch.softmax(best.values.double(), dim=-1), dim=-1)

@@ -1,0 +1,55 @@
+"""Prefixes that prompts share: which of them are worth computing once."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+BLOCK_COST = 16  # tokens that a shared prefix must save beyond what it costs to hold it apart
+WORTH = 0.1  # share of all tokens that must be saved for prompts to be taken apart at all
+
+
+@dataclass(frozen=True)
+class Block:
+    """Prompts (their places) whose first `length` tokens are equal; a length of 0 for those that share nothing."""
+
+    places: list[int]
+    length: int
+
+
+def shared_prefixes(ids: list[list[int]]) -> list[Block]:
+    """Blocks of prompts, by their token ids, that save most tokens where each block's prefix is computed once.
+
+    In lexicographic order, prompts with a common prefix are neighbours. The order is split where neighbours share least, as
+    long as the parts together save more than the whole. Every prompt keeps a token of its own.
+    """
+    order = sorted(range(len(ids)), key=ids.__getitem__)
+    if len(order) < 2:
+        return [Block(order, 0)]
+    shared = np.array([_common(ids[a], ids[b]) for a, b in zip(order, order[1:], strict=False)])
+    saved, spans = _best(shared, 0, len(order))
+    if saved < WORTH * sum(map(len, ids)):
+        return [Block(order, 0)]
+    alone = [place for begin, end, length in spans if not length for place in order[begin:end]]
+    blocks = [Block(order[begin:end], length) for begin, end, length in spans if length]
+    return blocks + ([Block(alone, 0)] if alone else [])
+
+
+def _common(one: list[int], other: list[int]) -> int:
+    """The length of the common prefix of two prompts, at most that of the shorter one without its last token."""
+    most = min(len(one), len(other)) - 1
+    return next((i for i in range(most) if one[i] != other[i]), max(most, 0))
+
+
+def _best(shared: np.ndarray, begin: int, end: int) -> tuple[int, list[tuple[int, int, int]]]:
+    """The most tokens that the prompts from `begin` to `end` save, and how: (begin, end, length) of each block."""
+    if end - begin == 1:
+        return 0, [(begin, end, 0)]
+    within = shared[begin : end - 1]
+    least = int(within.min())
+    whole = (end - begin - 1) * least - BLOCK_COST
+    cuts = [begin, *(begin + 1 + np.flatnonzero(within == least)).tolist(), end]
+    parts = [_best(shared, a, b) for a, b in zip(cuts, cuts[1:], strict=False)]
+    apart = sum(saved for saved, _ in parts)
+    if whole > 0 and whole >= apart:
+        return whole, [(begin, end, least)]
+    return apart, [span for _, spans in parts for span in spans]
