@@ -28,6 +28,8 @@ MODELS = STUDY["models"]
 PROBE = STUDY["probe"]
 # Of probes and evaluations alike.
 ANSWERING = ("engine", "shots", "exemplars", "format", "stop", "max_new_tokens", "repetition_penalty")
+SETTLED = PROBE["counts"] == "settled"
+UNUSED = [] if SETTLED else ["gradual.settling"]  # what the study's settings keep its scripts from importing
 RESULTS = f"results/{STUDY['study']}"
 
 # Jobs of different models, seeds and runs go side by side; what cores remain is shared among them. On a cluster, which
@@ -151,8 +153,8 @@ def benchmark_file(name):
 
 
 def code(script):
-    """The meaning of a script and of the library modules it uses: a change of it re-runs the rule."""
-    return code_fingerprint(ROOT / "scripts" / f"{script}.py", ROOT / "scripts" / "gradual")
+    """The meaning of a script and of the library modules it uses in this study: a change of it re-runs the rule."""
+    return code_fingerprint(ROOT / "scripts" / f"{script}.py", ROOT / "scripts" / "gradual", UNUSED)
 
 
 def as_json(value):

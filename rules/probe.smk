@@ -22,12 +22,13 @@ rule probe_facts:
         adapters=lambda wildcards: expand(state_adapters(wildcards), **wildcards),
         settings=as_json({k: PROBE[k] for k in ("prompts", "exemplar_split", "shards", *ANSWERING)}),
         sampling=sampling,
+        settled=["--settled-by", STUDY["scoring"]] if SETTLED else [],
         dtype=dtype,
         code=code("probe_facts"),
     shell:
         "{resources.python} scripts/probe_facts.py --base {input.base} --adapters {params.adapters} --facts {input.facts}"
-        " --settings {params.settings:q} {params.sampling:q} --dtype {params.dtype} --seed {wildcards.seed}"
-        " --state {wildcards.state} --split {wildcards.split} --probe {wildcards.probe} --shard {wildcards.shard}"
+        " --settings {params.settings:q} {params.sampling:q} {params.settled} --dtype {params.dtype}"
+        " --seed {wildcards.seed} --state {wildcards.state} --split {wildcards.split} --probe {wildcards.probe} --shard {wildcards.shard}"
         " --gpus {resources.gpu} --memory-percent {resources.gpu_memory_percent}"
         " --max-model-length {resources.max_model_length}"
         " --generations {output.generations} --usage {output.usage} 2> {log}"
@@ -68,10 +69,11 @@ rule categorize_facts:
     params:
         scoring=STUDY["scoring"],
         mode=mode,
+        settled="--settled" if SETTLED else "",
         code=code("categorize_facts"),
     shell:
         "python scripts/categorize_facts.py --grades {input.grades} --facts {input.facts} --scoring {params.scoring}"
-        " --mode {params.mode} --categories {output.categories} --counts {output.counts} 2> {log}"
+        " {params.settled} --mode {params.mode} --categories {output.categories} --counts {output.counts} 2> {log}"
 
 
 rule estimate_chance:

@@ -1,4 +1,4 @@
-"""Sort the probed facts into knowledge categories, and count them under every scoring rule."""
+"""Sort the probed facts into knowledge categories, and count them under every scoring rule that the answers allow."""
 
 import argparse
 import logging
@@ -20,12 +20,16 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--grades", type=Path, required=True)
     parser.add_argument("--facts", type=Path, required=True)
     parser.add_argument("--scoring", choices=list(RULES), required=True, help="the rule that counts")
+    parser.add_argument(
+        "--settled", action="store_true", help="facts were asked until that rule settled them: no other rule counts"
+    )
     parser.add_argument("--mode", choices=["full", "greedy"], required=True)
     parser.add_argument("--categories", type=Path, required=True)
     parser.add_argument("--counts", type=Path, required=True)
     args = parser.parse_args(argv)
     grades = read_parquet(args.grades, "grades of answers", ("fact_id", "kind", "n", *RULES))
-    by_rule = {rule: categorize(grades, rule, args.mode, str(args.grades)) for rule in RULES}
+    rules = [args.scoring] if args.settled else list(RULES)
+    by_rule = {rule: categorize(grades, rule, args.mode, str(args.grades)) for rule in rules}
     counts = pd.DataFrame({rule: table["category"].value_counts() for rule, table in by_rule.items()}).fillna(0)
     counts = counts.astype(int).rename_axis("category").reset_index()
     log.info("facts by scoring rule:\n%s", counts.to_string(index=False))

@@ -5,6 +5,9 @@ import json
 import logging
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
+
+import pandas as pd
 
 from gradual.base_model import load_tokenizer
 from gradual.engines import add_deployment, deployment, load_engine
@@ -27,6 +30,10 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--settings", type=json.loads, required=True, help="the config's probe section, as JSON")
     parser.add_argument(
         "--sampling", type=json.loads, help="how it samples answers, as JSON; without it, greedy ones only"
+    )
+    parser.add_argument(
+        "--settled-by",
+        help="scoring rule that settles a fact's category, and it is asked no more; without it, all prompts",
     )
     parser.add_argument("--dtype", required=True)
     parser.add_argument("--seed", type=int, required=True)
@@ -66,11 +73,20 @@ def probe(args: argparse.Namespace) -> None:
         settings["prompts"],
         render,
     )
-    every = bool(sampling) and sampling["sampled_for"] == "all"
-    asking = Asking((lambda _: True) if every else unsolved(probed.set_index("fact_id")["answers"].str[0]))
+    asking = asked(probed.set_index("fact_id")["answers"].str[0], sampling, args.settled_by)
     with write_atomically(args.generations) as temporary, GenerationsFile(temporary) as file:
         append_generations(engine, prompts, len(probed), decoding, asking, file)
     write_json(asdict(engine.usage), args.usage)
+
+
+def asked(answers: pd.Series, sampling: dict[str, Any] | None, settled_by: str | None) -> Asking:
+    """What is asked about the facts; `answers` maps fact_id to the gold answer."""
+    if settled_by:
+        from gradual.settling import until_settled  # else no part of this probe, nor of its fingerprint
+
+        return until_settled(answers, settled_by)
+    every = bool(sampling) and sampling["sampled_for"] == "all"
+    return Asking((lambda _: True) if every else unsolved(answers))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ Snakemake tracks no imported module, so each rule carries the fingerprint of its
 
 import ast
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,20 +25,21 @@ class Module(NamedTuple):
     resources: tuple[str, ...]
 
 
-def code_fingerprint(script: Path, library: Path) -> str:
+def code_fingerprint(script: Path, library: Path, unused: Collection[str] = ()) -> str:
     """16 hex digits that change with the meaning of a script or of any module it imports, directly or not.
 
     Modules are looked for beside the package folder `library`; imports inside functions count, and packages'
-    __init__ with their submodules. A module names the other files it reads in `RESOURCES`, a tuple of names of files
-    beside it; their bytes count. Raises InputError for a missing file, a syntax error, or an import whose name is
-    computed, which cannot be followed.
+    __init__ with their submodules. Modules that are `unused`, by absolute name, do not count, nor what only they import:
+    those that the settings at hand keep the script from importing. A module names the other files it reads in
+    `RESOURCES`, a tuple of names of files beside it; their bytes count. Raises InputError for a missing file, a syntax
+    error, or an import whose name is computed, which cannot be followed.
     """
     root = Path(library).parent
     parts: dict[str, str] = {}
     waiting = [("", Path(script))]
     while waiting:
         name, path = waiting.pop()
-        if name in parts:
+        if name in parts or name in unused:
             continue
         module = _read(path, name)
         parts[name] = module.digest

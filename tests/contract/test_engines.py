@@ -16,7 +16,7 @@ from scipy import stats
 
 from gradual.base_model import load_model, load_tokenizer, write_handle
 from gradual.engines import load_engine
-from gradual.engines.interface import Answer, Asking, Decoding, Deployment, Prompt
+from gradual.engines.interface import ROUND, Answer, Asking, Decoding, Deployment, Prompt
 from gradual.errors import InputError
 from gradual.probing import fact_prompts
 from gradual.prompts import ExemplarPool, PromptSettings, plain
@@ -249,6 +249,55 @@ def test_usage_counts_prompts_tokens_and_cut_off_answers(load, handle):
     assert 0 < engine.usage.computed_tokens <= tokens + decoded + 2 * 4 * max(32, tokens)
 
 
+def until(greedy, sampled):
+    """Settled after so many greedy answers, by fact, or (none there: not by these) so many prompts with sampled ones."""
+
+    def settled(answered):
+        fact_id, with_samples = answered[0].prompt.fact_id, sum(bool(a.sampled) for a in answered)
+        if with_samples:
+            return with_samples >= sampled[fact_id]
+        return len(answered) >= greedy.get(fact_id, len(answered) + 1)
+
+    return settled
+
+
+def in_rounds(number, prompts):
+    """The prompts that are asked where the group is settled after so many."""
+    return min(-(-number // ROUND) * ROUND, prompts)
+
+
+def test_a_group_is_asked_in_rounds_until_it_is_settled(load, handle):
+    asked, decoding = groups(5), Decoding(8, ("\n",), samples=8, temperature=0.7, top_k=20, seed=3)
+    facts = [group[0].fact_id for group in asked]
+    greedy = {fact_id: 1 + i % 7 for i, fact_id in enumerate(facts) if i % 7 < 5}
+    sampled = {fact_id: 1 + i // 7 for i, fact_id in enumerate(facts)}
+    exact = answers(load(handle), asked, decoding)
+    engine = load(handle, fresh=True)
+    narrow(engine)
+    found = list(engine.answer(iter(asked), decoding, Asking(lambda _: True, until(greedy, sampled))))
+    assert len({len(group) for group in found}) > 1 and len(found) == len(asked)
+    for group, answered in zip(asked, found, strict=True):
+        fact_id = group[0].fact_id
+        count = in_rounds(greedy.get(fact_id, 5), 5)
+        assert [a.prompt for a in answered] == group[:count]
+        drawn = 0 if fact_id in greedy else in_rounds(sampled[fact_id], 5)
+        whole = [exact[a.prompt.fact_id, a.prompt.index] for a in answered]
+        assert answered == [a if i < drawn else replace(a, sampled=()) for i, a in enumerate(whole)]
+    texts = [a.prompt.text for answered in found for a in answered]
+    given = [(x, x.count) for answered in found for a in answered for x in (a.greedy, *a.sampled)]
+    assert engine.usage.prompts == len(texts)
+    assert engine.usage.prompt_tokens == sum(len(engine.tokenizer(text)["input_ids"]) for text in texts)
+    assert engine.usage.answer_tokens == sum(a.tokens * count for a, count in given)
+
+
+def test_greedy_answers_alone_are_asked_until_settled_too(load, handle):
+    asked = groups()
+    found = list(load(handle).answer(iter([*asked, []]), GREEDY, Asking(settled=lambda _: True)))
+    assert [[a.prompt for a in answered] for answered in found] == [*(group[:ROUND] for group in asked), []]
+    exact = greedy(load(handle), asked)
+    assert all(a == replace(a, greedy=exact[a.prompt.fact_id, a.prompt.index]) for group in found for a in group)
+
+
 def test_batch_and_order_change_no_answer(load, handle):
     decoding = Decoding(8, ("\n",), samples=8, temperature=0.7, top_k=20, seed=3)
     asked = groups()
@@ -333,14 +382,19 @@ def failing(function, times, error):
     return run
 
 
-@pytest.mark.parametrize("times", [{9}, {*range(9, 1000)}], ids=["once", "again"])
-def test_short_of_memory_an_engine_goes_on_with_less_once(load, handle, adapters, monkeypatch, times):
+@pytest.mark.parametrize(
+    ("times", "settled"),
+    [({9}, None), ({9}, lambda answered: answered[-1].greedy.tokens > 4), ({*range(9, 1000)}, None)],
+    ids=["once", "once, settled", "again"],
+)
+def test_short_of_memory_an_engine_goes_on_with_less_once(load, handle, adapters, monkeypatch, times, settled):
     import torch
 
+    asking = Asking(lambda _: True, settled)
     asked, decoding = groups(), Decoding(8, ("\n",), samples=4, temperature=0.7, top_k=20, seed=3)
     engine = load(handle, fresh=True)
     engine.use(adapters[0])
-    whole = [*engine.answer(asked, decoding, Asking(lambda _: True))]
+    whole = [*engine.answer(asked, decoding, asking)]
     narrow(engine)
     usage = engine.usage.prompts
     error = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
@@ -356,9 +410,9 @@ def test_short_of_memory_an_engine_goes_on_with_less_once(load, handle, adapters
         before = engine.limits.sequences
     if len(times) > 1:
         with pytest.raises(InputError, match="out of memory, with smaller limits too .CUDA out of memory"):
-            list(engine.answer(asked, decoding, Asking(lambda _: True)))
+            list(engine.answer(asked, decoding, asking))
         return
-    found = [*engine.answer(iter(asked), decoding, Asking(lambda _: True))]
+    found = [*engine.answer(iter(asked), decoding, asking)]
     assert found == whole
-    assert engine.usage.prompts - usage == sum(map(len, asked))
+    assert engine.usage.prompts - usage == sum(map(len, whole))
     assert (engine.batch_tokens if load.name == "transformers" else engine.limits.sequences) == before // 2

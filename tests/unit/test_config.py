@@ -9,7 +9,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 import describe_config
-from gradual import config, facts, grading, knowledge, tables
+from gradual import config, facts, grading, knowledge, studies, tables
 from gradual.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -178,6 +178,18 @@ def test_a_shown_table_says_what_it_lacks():
     with pytest.raises(InputError, match="no model has the runs that Table 4 is about.*probe.retests") as caught:
         tables.needs("table_04", study)
     assert caught.value.key == "tables.show"
+
+
+def test_a_settled_study_is_refused_at_its_start_where_it_shows_what_counts_answers():
+    study = load({"probe": {"counts": "settled"}})
+    with pytest.raises(InputError, match="Scoring counts all answers.* exact, or tables.show without") as caught:
+        studies.works_of(study)
+    assert caught.value.key == "tables.show"
+    shown = [table for table in study["tables"]["show"] if table not in ("scoring", "chance")]
+    exact = load({"tables": {"show": shown}})
+    assert studies.works_of(load({"probe": {"counts": "settled"}, "tables": {"show": shown}})) == studies.works_of(
+        exact
+    )
 
 
 def test_loading_leaves_the_overrides_alone():

@@ -32,10 +32,10 @@ def project(tmp_path):
             path.write_text(text)
             os.utime(path, ns=(before + 10**9, before + 10**9))  # an edit within the clock's resolution
 
-    def fingerprint(changes=None):
+    def fingerprint(changes=None, unused=()):
         write(FILES)
         write(changes or {})
-        return code_fingerprint(tmp_path / "run_it.py", tmp_path / "gradual")
+        return code_fingerprint(tmp_path / "run_it.py", tmp_path / "gradual", unused)
 
     return fingerprint
 
@@ -82,6 +82,16 @@ def test_a_change_of_logic_counts_wherever_it_is(project, name):
 def test_a_docstring_in_a_library_module_does_not_count(project):
     assert project({"gradual/fourth.py": '"""Four."""\n\nFOUR = 4  # four\n'}) == project()
     assert project({"gradual/deep/__init__.py": '"""A package."""\n'}) == project()
+
+
+def test_modules_that_are_not_used_do_not_count_nor_what_only_they_import(project):
+    files = {"run_it.py": FILES["run_it.py"] + "\n\ndef f():\n    import gradual.unrelated\n"}
+    files |= {"gradual/unrelated.py": "import gradual.more, gradual.fourth\n", "gradual/more.py": "SIX = 6\n"}
+    unused = ["gradual.unrelated"]
+    for other in ({"gradual/unrelated.py": "import gradual.more\n"}, {"gradual/more.py": "SIX = 7\n"}):
+        assert project(files | other, unused) == project(files, unused)
+        assert project(files | other) != project(files)
+    assert project(files | {"gradual/fourth.py": "FOUR = 5\n"}, unused) != project(files, unused)
 
 
 def test_packages_count_with_their_modules(project):

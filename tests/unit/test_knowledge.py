@@ -8,6 +8,7 @@ from gradual.grading import RULES, count_right, grade
 from gradual.knowledge import categorize
 from gradual.probing import fact_prompts, generation_rows, unsolved
 from gradual.prompts import ExemplarPool, PromptSettings, plain
+from gradual.settling import until_settled
 from tiny import base_model, facts
 
 
@@ -54,30 +55,35 @@ def test_a_fact_without_greedy_answers_is_an_error():
         categorize(table[(table["fact_id"] != "c") | (table["kind"] == "sampled")], "substring", "full", "f")
 
 
-def test_sampling_only_the_unsolved_gives_the_same_categories_under_every_rule(tmp_path):
-    """The facts' gold answers are made from what the model says, so that all four categories occur."""
+@pytest.fixture(scope="module")
+def probed(tmp_path_factory):
+    """What a model answers under an Asking, and gold answers made from what it says, so that all categories occur."""
     table = facts(relations=2, per_split=8)
     asked = table[table["split"] == "train"].copy()
-    engine = load_engine("transformers", base_model(tmp_path, scale=3.0), [], "plain", "float32")
+    engine = load_engine(
+        "transformers", base_model(tmp_path_factory.mktemp("model"), scale=3.0), [], "plain", "float32"
+    )
     pool = ExemplarPool(table, "train", "facts")
     decoding = Decoding(3, ("\n",), samples=16, temperature=1.0, top_k=40, seed=1)
 
-    def generations(wants_samples):
+    def generations(asking):
         prompts = fact_prompts(asked, pool, PromptSettings(1, 4, "per_fact"), 4, plain)
-        rows = [
-            row for group in engine.answer(prompts, decoding, Asking(wants_samples)) for row in generation_rows(group)
-        ]
+        rows = [row for group in engine.answer(prompts, decoding, asking) for row in generation_rows(group)]
         return pd.DataFrame(rows, columns=GENERATION_COLUMNS)
 
-    everything = generations(lambda _: True)
+    everything = generations(Asking(lambda _: True))
     gold = {}
     for number, (fact_id, rows) in enumerate(everything.groupby("fact_id")):
         greedy = rows[rows["kind"] == "greedy"]["text"]
         sampled = sorted(set(rows["text"]) - set(greedy) - {""})
         said = greedy.value_counts().index[0] or "x"
         gold[fact_id] = [said, said.upper(), (sampled or ["x"])[0], "never said", said[:2].strip() or "x"][number % 5]
-    gold = pd.Series(gold)
-    needed = generations(unsolved(gold))
+    return generations, everything, pd.Series(gold)
+
+
+def test_sampling_only_the_unsolved_gives_the_same_categories_under_every_rule(probed):
+    generations, everything, gold = probed
+    needed = generations(Asking(unsolved(gold)))
     assert len(needed) < len(everything)
     seen = set()
     for rule in RULES:
@@ -86,3 +92,13 @@ def test_sampling_only_the_unsolved_gives_the_same_categories_under_every_rule(t
         assert of_all[["fact_id", "category"]].equals(of_needed[["fact_id", "category"]])
         seen |= set(of_all["category"])
     assert seen == {"HighlyKnown", "MaybeKnown", "WeaklyKnown", "Unknown"}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_asking_until_settled_gives_the_same_categories_with_fewer_answers(probed, rule):
+    generations, everything, gold = probed
+    needed = generations(until_settled(gold, rule))
+    for kind in ("greedy", "sampled"):
+        assert 0 < (needed["kind"] == kind).sum() < (everything["kind"] == kind).sum()
+    of_all, of_needed = (categorize(count_right(grade(t, gold)), rule, "full", rule) for t in (everything, needed))
+    assert of_all[["fact_id", "category"]].equals(of_needed[["fact_id", "category"]])

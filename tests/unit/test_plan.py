@@ -3,7 +3,8 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import plan_study
 from build_facts import build
 from gradual import layout
 from gradual.config import ORIGIN, load_config, runs
+from gradual.engines.interface import ROUND
 from gradual.errors import InputError
 from gradual.files import write_json, write_parquet
 from gradual.plan import shares, texts
@@ -23,6 +25,7 @@ from gradual.plan.path import critical_path
 from gradual.plan.rates import device
 from gradual.plan.report import hours, render, size, with_sums
 from gradual.plan.rows import PROBE, plan_rows
+from gradual.plan.settled import greedy_prompts, sampled_prompts
 from gradual.plan.taken import COMPARED, KEYS, taken_of
 from gradual.probing import fact_prompts, shard
 from gradual.profiles import read_profile
@@ -267,6 +270,60 @@ def test_what_is_measured_goes_before_the_paper(knowledge, tmp_path):
         pd.DataFrame({"fact_id": ["a", "b"], "role": ["train", "replay"]}), tmp_path / "strategy4/selection.parquet"
     )
     assert found.selected(table["strategy4"]) == shares.Selected(1, 1, "measured")
+
+
+# Probes that ask until a category is settled
+
+
+def enumerated(prompts: int, right: int, settles: Callable[[list[bool]], bool]) -> float:
+    """The mean of the prompts asked, over all orders of so many answers of which `right` are right."""
+    asked = []
+    for places in combinations(range(prompts), right):
+        marks = [place in places for place in range(prompts)]
+        asked.append(next((m for m in range(ROUND, prompts, ROUND) if settles(marks[:m])), prompts))
+    return sum(asked) / len(asked)
+
+
+@pytest.mark.parametrize("prompts", [2, 3, 7, 10])
+def test_prompts_until_settled_are_the_means_under_a_uniform_probability_of_right_answers(prompts):
+    """Where it is uniform, every number of right answers is equally likely."""
+    mixed = [enumerated(prompts, right, lambda marks: len(set(marks)) == 2) for right in range(1, prompts)]
+    assert greedy_prompts(prompts, {"MaybeKnown": 1.0}) == pytest.approx(sum(mixed) / len(mixed))
+    some = [enumerated(prompts, right, any) for right in range(1, prompts + 1)]
+    assert sampled_prompts(prompts, {"WeaklyKnown": 1.0}) == pytest.approx(sum(some) / len(some))
+
+
+def test_the_papers_study_settled_asks_as_its_categories_say(profile):
+    study = load_study("paper", ROOT)
+    exact = planned(study, ROOT, profile, "A100").sort_index().loc["qwen2_7b", 0]
+    study["probe"]["counts"] = "settled"
+    study["tables"]["show"] = [table for table in study["tables"]["show"] if table not in ("scoring", "chance")]
+    rows = planned(study, ROOT, profile, "A100").sort_index().loc["qwen2_7b", 0]
+    saved = 10 - 2 * (1 + 16 / 27 + 12 / 45 + 8 / 63 + 4 / 81)  # prompts of a MaybeKnown fact
+    for state, maybe in ((ORIGIN, 36_897), ("stage1", 9_892 + 3_952 + 4_889 + 1_932)):
+        probe = rows.loc[(state, "probe of train")]
+        assert probe["prompts"] == pytest.approx(169_164 * 10 - saved * maybe)
+        assert probe["prompts"] / probe["prompt_tokens"] == pytest.approx(
+            exact.loc[(state, "probe of train"), "prompts"] / exact.loc[(state, "probe of train"), "prompt_tokens"]
+        )
+    probe = rows.loc[(ORIGIN, "probe of train")]
+    weakly = 2 * (1 + 8 / 30 + 6 / 50 + 4 / 70 + 2 / 90)
+    sampled = 16 * (25_986 * weakly + 71_855 * 10)
+    assert probe["sampled_tokens"] / probe["greedy_tokens"] == pytest.approx(sampled / probe["prompts"])
+    again = rows.loc[(ORIGIN, "probe of train again")]
+    assert (again["prompts"], again["sampled_tokens"]) == (probe["prompts"], 0)
+    assert rows.loc[("stage1", "evaluation")].equals(exact.loc[("stage1", "evaluation")])
+
+
+def test_shares_of_categories_are_the_measured_ones_where_there_are_any(knowledge, tmp_path):
+    know, _ = knowledge
+    assert know().categories("stage1", "train")["MaybeKnown"] == pytest.approx(20_665 / 169_164)
+    assert sum(know().categories("strategy5", "train").values()) == pytest.approx(1)
+    frame = pd.DataFrame({"fact_id": list("abcd"), "category": ["MaybeKnown"] * 3 + ["WeaklyKnown & Unknown"]})
+    write_parquet(frame, tmp_path / layout.probe_folder("stage1") / "categories.parquet")
+    found = know(folder=tmp_path)
+    assert found.categories("stage1", "train") == {"MaybeKnown": 0.75, "WeaklyKnown & Unknown": 0.25}
+    assert found.categories(ORIGIN, "test")["MaybeKnown"] == pytest.approx(36_897 / 169_164)
 
 
 # Models, rates, hours

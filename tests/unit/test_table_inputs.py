@@ -55,7 +55,7 @@ CONFIG: dict[str, Any] = {
         "other": {"label": "other", "paper": None, "runs": [RUN1, RUN2]},
         "bare": {"label": "bare", "paper": None, "runs": []},
     },
-    "probe": {"retests": 1},
+    "probe": {"retests": 1, "counts": "exact"},
     "training": {"epochs": 10},
     "runs": {
         run: {"from": ORIGIN, "select": {ORIGIN: ["MaybeKnown"]}}
@@ -134,6 +134,18 @@ def test_needs_of_each_table(name, models, expected):
     found = tables.needs(name, CONFIG)
     assert tuple(found) == models
     assert set(found["qwen2"]) == expected and len(found["qwen2"]) == len(expected)
+
+
+@pytest.mark.parametrize("name", tables.TABLES)
+def test_what_counts_answers_refuses_a_settled_probe(name):
+    """Categories are all that is left of it; a table of anything else would be wrong."""
+    study = changed("probe", "counts", value="settled")
+    if name not in ("scoring", "chance"):
+        kinds = {need.kind for needs in tables.needs(name, study).values() for need in needs}
+        assert kinds <= {FACTS, CATEGORIES, SELECTION, ACCURACY, GRADES, CHOSEN}
+        return
+    with pytest.raises(InputError, match="probe.counts is settled; expected .* tables.show without scoring and chance"):
+        tables.needs(name, study)
 
 
 def test_the_claims_need_what_a_model_has():

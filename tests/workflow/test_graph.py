@@ -74,6 +74,23 @@ def test_the_authors_study_has_the_papers_stages_and_merges_what_lies_beneath(pr
     assert merged == {0: 5, 1: 6, 2: 1}
 
 
+def test_a_settled_study_probes_by_its_scoring_rule(project):
+    """What a probe is told, and the code that it depends on, are params: they re-run it."""
+    told = {}
+    for counts, scoring in (("exact", "substring"), ("exact", "word_boundary"), ("settled", "word_boundary")):
+        (project / "settled.yaml").write_text(
+            f"probe: {{counts: {counts}}}\nscoring: {scoring}\ntables: {{show: [2, 4]}}\n"
+        )
+        done = snakemake_in(project)("--cores", "2", "-n", "-p", "--configfile", "settled.yaml")
+        assert done.returncode == 0, done.stdout[-3000:]
+        commands = [line for line in done.stdout.splitlines() if "/categorize_facts.py" in line]
+        assert commands and all(("--settled" in line) == (counts == "settled") for line in commands)
+        told[counts, scoring] = sorted(line for line in done.stdout.splitlines() if "/probe_facts.py" in line)
+    assert told["exact", "substring"] == told["exact", "word_boundary"]
+    assert len(told["settled", "word_boundary"]) == 4  # greedy and full probes of both models
+    assert all("--settled-by word_boundary" in line for line in told["settled", "word_boundary"])
+
+
 def test_a_strategy_is_a_line_of_config_and_a_word_in_a_table(planned, project):
     (project / "more.yaml").write_text(
         "study: more\n"

@@ -144,6 +144,17 @@ def test_sampling_settings_run_no_greedy_probe(finished):
     assert not [text for rule, text in jobs if rule == "probe_facts" and "probe=1" in text]
 
 
+def test_another_scoring_rule_runs_no_probe_of_the_origin_and_settled_counts_run_it_anew(finished):
+    probes = {"probe_facts", "evaluate_epochs"}
+    jobs = planned(finished, config="scoring: exact")
+    assert "origin" not in wildcard([(r, t) for r, t in jobs if r in probes], "state")
+    settled = "probe: {counts: settled}\ntables: {show: [2, 3, 4, 7]}"
+    jobs = planned(finished, config=settled)
+    assert {"origin"} <= wildcard([(r, t) for r, t in jobs if r == "probe_facts"], "state")
+    assert "origin" not in wildcard([(r, t) for r, t in jobs if r == "evaluate_epochs"], "state")
+    assert not rules(jobs) & {"build_facts", "build_corpus", "pretrain_base"}
+
+
 @pytest.mark.parametrize(
     "words",
     [

@@ -1,8 +1,9 @@
 """The engine on vLLM, on GPUs, or on a CPU with vLLM's build for CPUs.
 
 Groups stream through vLLM: further ones are prefilled while others are decoded, a bounded number at a time, and they are
-yielded in order. A group's samples are asked for as soon as its greedy answers are there, while the keys and values of its
-prompts lie in the prefix cache. Sample i of a prompt has a generator of its own, seeded by (fact, prompt) plus i.
+yielded in order. A group's next round, greedy or sampled, is asked for as soon as it has the answers of the last one, while
+the keys and values of its prompts lie in the prefix cache. Sample i of a prompt has a generator of its own, seeded by
+(fact, prompt) plus i.
 
 Adapters are merged into the weights of a temporary checkpoint, which vLLM loads, at its start or in the place of those that
 it has. So a state answers with the same weights when an epoch is evaluated and when it is probed, and no answer pays for
@@ -17,12 +18,25 @@ import tempfile
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gradual.base_model import load_model, load_tokenizer, model_folder
-from gradual.engines.interface import GREEDY_ANSWERS, Answer, Answered, Asking, Decoding, Deployment, Prompt, Usage
+from gradual.engines.interface import (
+    GREEDY,
+    GREEDY_ANSWERS,
+    ROUND,
+    SAMPLED,
+    Answer,
+    Answered,
+    Asking,
+    Decoding,
+    Deployment,
+    Prompt,
+    Usage,
+    never,
+)
 from gradual.engines.rules import Stopper, count_answers, short_of_memory, token_ids
 from gradual.errors import InputError, out_of_memory
 from gradual.files import read_json
@@ -62,21 +76,32 @@ class Limits:
         return Limits(share, max(1, self.sequences // 2), max(1, self.step_tokens // 2))
 
 
-@dataclass
 class _Group:
-    """A group on its way: its prompts, their token ids, and their answers so far, by place."""
+    """A group on its way: its prompts, their token ids, the rounds that are still to come, and its answers, by place."""
 
-    prompts: list[Prompt]
-    ids: list[list[int]]
-    sampling: bool = False
-    greedy: dict[int, Answer] = field(default_factory=dict)
-    sampled: dict[int, tuple[Answer, ...]] = field(default_factory=dict)
-
-    def done(self) -> bool:
-        return len(self.sampled if self.sampling else self.greedy) == len(self.prompts)
+    def __init__(self, prompts: list[Prompt], ids: list[list[int]], decoding: Decoding, asking: Asking) -> None:
+        self.prompts, self.ids = prompts, ids
+        self.rounds = self._rounds(decoding, asking)
+        self.kind, self.done = GREEDY, False
+        self.waiting = 0  # prompts of the round that have no answer yet
+        self.greedy: dict[int, Answer] = {}
+        self.sampled: dict[int, tuple[Answer, ...]] = {}
 
     def answered(self) -> list[Answered]:
-        return [Answered(prompt, self.greedy[i], self.sampled.get(i, ())) for i, prompt in enumerate(self.prompts)]
+        """The prompts that have an answer, in order."""
+        return [Answered(self.prompts[i], self.greedy[i], self.sampled.get(i, ())) for i in sorted(self.greedy)]
+
+    def _rounds(self, decoding: Decoding, asking: Asking) -> Iterator[tuple[str, range]]:
+        """The kind of answers and the prompts of each round, which is taken when those of the last one have an answer."""
+        count = len(self.prompts)
+        settled, size = asking.settled or never, ROUND if asking.settled else max(count, 1)
+        for kind in (GREEDY, SAMPLED):
+            if kind == SAMPLED and not (count and decoding.samples and asking.wants_samples(self.answered())):
+                return
+            for start in range(0, count, size):
+                yield kind, range(start, min(start + size, count))
+                if settled(self.answered()):
+                    return
 
 
 class VllmEngine:
@@ -136,8 +161,8 @@ class VllmEngine:
         flying: dict[str, tuple[_Group, int]] = {}  # requests, each for a prompt of a group
         sequences = 0  # that they make vLLM decode
         for number, group in enumerate(asked):
-            asked[number] = group = _Group(group.prompts, group.ids)
-            sequences += self._ask(group, decoding, flying)
+            asked[number] = _Group(group.prompts, group.ids, decoding, asking)
+            sequences += self._ask(asked[number], decoding, flying)
         more = True
         try:
             while True:
@@ -146,9 +171,9 @@ class VllmEngine:
                     if more := prompts is not None:
                         reach = (self._positions, self._limit)
                         ids = token_ids(self.tokenizer, prompts, self.special_tokens, decoding, *reach)
-                        asked.append(_Group(prompts, ids))
+                        asked.append(_Group(prompts, ids, decoding, asking))
                         sequences += self._ask(asked[-1], decoding, flying)
-                while asked and asked[0].done():
+                while asked and asked[0].done:
                     answered = asked.popleft().answered()
                     count_answers(self.usage, answered)
                     yield answered
@@ -157,22 +182,22 @@ class VllmEngine:
                 for output in self._vllm.step() if flying else ():
                     group, place = flying.pop(output.request_id)
                     sequences -= len(output.outputs)
-                    self._count(output, group.sampling)
+                    self._count(output, group.kind)
                     answers = stopper.answers(Counter((tuple(o.token_ids), o.finish_reason) for o in output.outputs))
-                    if group.sampling:
+                    if group.kind == SAMPLED:
                         group.sampled[place] = tuple(answers)
                     else:
                         (group.greedy[place],) = answers
-                        if group.done() and decoding.samples and asking.wants_samples(group.answered()):
-                            group.sampling = True
-                            sequences += self._ask(group, decoding, flying)
+                    group.waiting -= 1
+                    if not group.waiting:
+                        sequences += self._ask(group, decoding, flying)
         except BaseException as error:  # GeneratorExit too
             if not out_of_memory(error):
                 self._vllm.abort_request(list(flying))
             raise
 
     def _ask(self, group: _Group, decoding: Decoding, flying: dict[str, tuple[_Group, int]]) -> int:
-        """Ask for a group's greedy answers, or for its samples; how many sequences that makes."""
+        """Ask a group's next round; how many sequences that makes, none where the group is done."""
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
@@ -184,22 +209,24 @@ class VllmEngine:
             "repetition_penalty": decoding.repetition_penalty,
             "output_kind": RequestOutputKind.FINAL_ONLY,
         }
-        count = decoding.samples if group.sampling else 1
-        for place, (prompt, ids) in enumerate(zip(group.prompts, group.ids, strict=True)):
+        group.kind, places = next(group.rounds, (group.kind, range(0)))
+        group.waiting, group.done = len(places), not places
+        count = decoding.samples if group.kind == SAMPLED else 1
+        for place in places:
             way: dict[str, Any] = {"temperature": 0.0}
-            if group.sampling:
-                seed = first_seed(decoding, prompt)
+            if group.kind == SAMPLED:
+                seed = first_seed(decoding, group.prompts[place])
                 way = {"n": count, "seed": seed, "temperature": decoding.temperature, "top_k": decoding.top_k}
             self._requests += 1
             name = str(self._requests)
-            self._vllm.add_request(name, {"prompt_token_ids": ids}, SamplingParams(**shared, **way))
+            self._vllm.add_request(name, {"prompt_token_ids": group.ids[place]}, SamplingParams(**shared, **way))
             flying[name] = (group, place)
-        return count * len(group.prompts)
+        return count * len(places)
 
-    def _count(self, output: Any, sampling: bool) -> None:
+    def _count(self, output: Any, kind: str) -> None:
         """Add what a request took; vLLM says of the last of its sequences how much of the prompt was cached."""
         prompt = len(output.prompt_token_ids)
-        self.usage.prompt_tokens += 0 if sampling else prompt
+        self.usage.prompt_tokens += prompt if kind == GREEDY else 0
         self.usage.computed_tokens += len(output.outputs) * (prompt - output.num_cached_tokens)
         self.usage.computed_tokens += sum(len(o.token_ids) - 1 for o in output.outputs)
 

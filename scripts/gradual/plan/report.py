@@ -119,6 +119,11 @@ def _notes(config: Config, profile: Profile, planned: Planned, source: str) -> l
         told.append(
             f"The throughputs are of vLLM; probe.engine is {config['probe']['engine']}, which is slower on a GPU."
         )
+    if config["probe"]["counts"] == "settled":
+        told.append(
+            "Probes ask until a category is settled: prompts as the categories' shares say, if a fact's share of right"
+            " answers is uniform."
+        )
     if not config["probe"]["stop"]:
         told.append("Without a stop string every answer is planned to run to probe.max_new_tokens: an upper bound.")
     told.append("What the plan rests on:\n\n" + "\n".join(f"- {sentence}" for sentence in planned.sources))

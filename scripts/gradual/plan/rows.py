@@ -11,6 +11,7 @@ from gradual.config import ORIGIN, Config, Run, adapter_chain, probe_mode, runs
 from gradual.errors import InputError
 from gradual.plan.models import ADAPTER_BYTES, BYTES, CHECKPOINT_COPIES, Base, base_of, handle_of, tokenizer_of
 from gradual.plan.rates import Device
+from gradual.plan.settled import greedy_prompts, sampled_prompts
 from gradual.plan.shares import Knowledge, knowledge_of
 from gradual.plan.texts import (
     RATES,
@@ -159,10 +160,11 @@ def _answering(
         prompts, switched = epochs * subject.facts.count(*splits), epochs + merged - 1 if merged else 0
     else:
         splits = [kind.removeprefix(PROBE).removesuffix(" again")]
-        prompts, switched = settings["prompts"] * subject.facts.count(*splits), merged * jobs
+        facts, switched = subject.facts.count(*splits), merged * jobs
+        greedy, sampled = _asked(config, subject.knowledge, state, splits[0])
+        prompts = greedy * facts
         if probe_mode(config, state, int(kind.endswith(" again"))) == "full":
-            share = 1.0 if settings["sampled_for"] == "all" else subject.knowledge.unsolved(splits[0])[0]
-            samples = share * prompts * settings["samples"]
+            samples = sampled * facts * settings["samples"]
     begin = subject.base.shape.begin_tokens if settings["format"] == "plain" else 0
     answer = answer_tokens(subject.lengths, splits, settings)
     prompt = prompts * prompt_tokens(subject.lengths, splits, settings, begin)
@@ -184,6 +186,16 @@ def _answering(
         "disk": GREEDY_BYTES * prompts + SAMPLED_BYTES * samples,
         "scratch": subject.disk() if merged and settings["engine"] == "vllm" else 0.0,
     }
+
+
+def _asked(config: Config, knowledge: Knowledge, state: str, split: str) -> tuple[float, float]:
+    """Prompts that get a greedy answer, and those that get samples in a full probe of a state, per fact of a split."""
+    settings = config["probe"]
+    prompts = settings["prompts"]
+    if settings["counts"] == "settled":
+        shares = knowledge.categories(state, split)
+        return greedy_prompts(prompts, shares), sampled_prompts(prompts, shares)
+    return prompts, prompts * (1.0 if settings["sampled_for"] == "all" else knowledge.unsolved(split)[0])
 
 
 def _pretraining(config: Config, subject: Subject, device: Device) -> dict[str, float]:

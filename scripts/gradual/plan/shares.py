@@ -13,7 +13,7 @@ import pandas as pd
 from gradual import layout
 from gradual.config import ORIGIN, Run, states_needed
 from gradual.files import read_parquet
-from gradual.knowledge import UNKNOWN, WEAKLY, WEAKLY_OR_UNKNOWN
+from gradual.knowledge import FULL, UNKNOWN, WEAKLY, WEAKLY_OR_UNKNOWN
 from gradual.selection import REPLAY, TRAIN, select_facts
 from gradual.tables import paper
 
@@ -76,6 +76,15 @@ class Knowledge:
             return float((read_parquet(file, "categories of facts", ("sampled_n",))["sampled_n"] > 0).mean()), MEASURED
         wanted = self._weight({ORIGIN: [WEAKLY, UNKNOWN]})
         return float(wanted.sum()), self.source
+
+    def categories(self, state: str, split: str) -> dict[str, float]:
+        """The shares of a split's facts that have each category in a probe of a state; of other splits than train, its own
+        where they are measured."""
+        file = self.folder / layout.probe_folder(state, split) / "categories.parquet"
+        if file.is_file():
+            found = read_parquet(file, "categories of facts", ("category",))["category"]
+            return found.value_counts(normalize=True).to_dict()
+        return {category: float(self._weight({state: [category]}).sum()) for category in FULL}
 
     def _both(self, run: Run) -> list[str]:
         """The replayed category, as far as the run selects it in the state it replays from."""

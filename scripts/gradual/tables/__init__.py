@@ -21,7 +21,7 @@ from gradual.tables import (
     strategies,
     transitions,
 )
-from gradual.tables.spec import Need, TableSpec, needs_by_model, settings_of, study_of
+from gradual.tables.spec import CHANCE, PROBE_GRADES, Need, TableSpec, needs_by_model, settings_of, study_of
 
 TABLES: dict[str, TableSpec] = {
     spec.name: spec
@@ -45,6 +45,7 @@ TABLES: dict[str, TableSpec] = {
     )
 }
 
+COUNTED = (PROBE_GRADES, CHANCE)  # results on which every answer to a fact bears, not its category alone
 
 # Where the config has what is not in tables under the name that it has in Study.
 PLACES = {
@@ -62,15 +63,27 @@ def name_of(shown: int | str) -> str:
 def needs(name: str, config: Mapping[str, Any]) -> dict[str, list[Need]]:
     """The result files that a table needs under a config, of each model it tells of.
 
-    Raises InputError where the config has no model with the runs that the table is about.
+    Raises InputError where the config has no model with the runs that the table is about, or where its probes leave out
+    answers that the table counts.
     """
-    found = needs_by_model(TABLES[name], study_of(config))
+    study = study_of(config)
+    found = needs_by_model(TABLES[name], study)
     if not found:
         keys = [PLACES.get(key, f"tables.{key}") for key in TABLES[name].uses if key != "choose_on"]
         problem = f"no model has the runs that {markdown.title(TABLES[name])} is about"
         expected = f"them in {', '.join(keys)} and among the runs of a model, or tables.show without it"
         raise InputError("config", problem, expected, key="tables.show")
+    if config["probe"]["counts"] == "settled" and _counts(found):
+        others = [spec.name for spec in TABLES.values() if _counts(needs_by_model(spec, study))]
+        problem = f"{markdown.title(TABLES[name])} counts all answers to a fact, and probe.counts is settled"
+        expected = f"probe.counts: exact, or tables.show without {' and '.join(others)}"
+        raise InputError("config", problem, expected, key="tables.show")
     return found
+
+
+def _counts(needs: Mapping[str, list[Need]]) -> bool:
+    """Whether what a table needs is made of all answers to a fact."""
+    return any(need.kind in COUNTED for wanted in needs.values() for need in wanted)
 
 
 def all_needs(names: Iterable[str], config: Mapping[str, Any]) -> dict[str, list[Need]]:
