@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from gradual.engines.interface import LIKELIHOOD
 from gradual.errors import report
 from gradual.facts import read_facts
 from gradual.files import read_parquet, write_csv, write_parquet
-from gradual.engines.interface import LIKELIHOOD
 from gradual.grading import OF_BEGINNINGS, RULES
 from gradual.knowledge import categorize
 

@@ -83,7 +83,9 @@ class GenerationsFile:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        types = dict.fromkeys((*constants, "prompt_index", "count", "tokens"), pa.int64()) | {"probability": pa.float64()}
+        types = dict.fromkeys((*constants, "prompt_index", "count", "tokens"), pa.int64()) | {
+            "probability": pa.float64()
+        }
         columns = (*constants, *GENERATION_COLUMNS)
         self.schema = pa.schema([(name, types.get(name, pa.string())) for name in columns])
         self.writer = pq.ParquetWriter(path, self.schema, compression="zstd")

@@ -92,9 +92,7 @@ def test_a_likelihood_is_the_sum_over_all_draws_that_begin_with_the_answer(model
     ids = encode(tokenizer, prompt)
     draws = all_draws(model, ids, decoding)
     assert sum(draws.values()) == pytest.approx(1)
-    logits = {
-        first: [after(model, ids), after(model, [*ids, first])] for first in {tokens[0] for tokens in draws}
-    }
+    logits = {first: [after(model, ids), after(model, [*ids, first])] for first in {tokens[0] for tokens in draws}}
     for first, second in itertools.islice({tokens[:2] for tokens in draws}, 12):
         others = {tokens[1] for tokens in draws if tokens[0] == first and tokens[1] % 2 == second % 2}
         gold = Gold((first, second), frozenset(others))  # the last token may be any of several
@@ -126,7 +124,9 @@ def test_rows_of_several_lengths_are_padded_and_not_read_beyond_their_end(model,
     with torch.inference_mode():
         logits = model(input_ids=torch.tensor([ids + row for row in rows])).logits[:, len(ids) - 1 :]
     found = likelihoods(logits, golds, replace(DECODING, top_k=0))
-    assert found == pytest.approx(by_plain_calls(model, tokenizer, asked[:3], replace(DECODING, top_k=0)) + [0.0], rel=1e-4)
+    assert found == pytest.approx(
+        by_plain_calls(model, tokenizer, asked[:3], replace(DECODING, top_k=0)) + [0.0], rel=1e-4
+    )
     assert forced([Gold(), Gold((5,), frozenset({5}))]) == [[], []]
 
 

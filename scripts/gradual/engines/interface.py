@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Protocol
 
 GREEDY, SAMPLED, LIKELIHOOD = "greedy", "sampled", "likelihood"
+DRAWS = "draws"  # what there is instead of likelihoods
 ROUND = 2  # prompts of a fact that are asked together where its answers may settle it
-# Columns of a generations file, a row per distinct answer of a prompt. A row of the kind LIKELIHOOD is of no answer: its text
-# is the gold one, its probability that of a draw that begins so, its count the draws that it stands for.
+# Columns of a generations file, a row per distinct answer of a prompt. A row of the kind LIKELIHOOD is of no answer: its
+# text is the gold one, its probability that of a draw that begins so, its count the draws that it stands for.
 GENERATION_COLUMNS = ("fact_id", "prompt_index", "kind", "text", "count", "tokens", "finish", "probability")
 
 

@@ -5,9 +5,9 @@ comes from (the top k, tempered), and B the tokens that begin as a_t does (itsel
 
     p = q(a_1 | prompt) … q(a_{t-1} | prompt, a_1 … a_{t-2}) · Σ_{b in B} q(b | prompt, a_1 … a_{t-1}).
 
-That is exact for a draw that says the answer's own tokens, the last of which may reach beyond it. It is a lower bound of how
-probable a right draw is: other tokens of the same text, another case, and an answer in the midst of other words count under
-a scoring rule and not here.
+That is exact for a draw that says the answer's own tokens, the last of which may reach beyond it. It is a lower bound of
+how probable a right draw is: other tokens of the same text, another case, and an answer in the midst of other words count
+under a scoring rule and not here.
 """
 
 import math
@@ -63,7 +63,7 @@ class GoldAnswers:
 
 
 def forced(golds: Sequence[Gold]) -> list[list[int]]:
-    """The tokens after which the next ones' logits are asked for: each answer's but its last, padded to the longest by 0."""
+    """The tokens after which logits are asked for: each answer's but its last, padded to the longest by 0."""
     longest = max((len(gold.tokens) for gold in golds), default=0)
     return [[*gold.tokens[:-1]] + [0] * (longest - max(1, len(gold.tokens))) for gold in golds]
 
@@ -79,7 +79,9 @@ def likelihoods(logits: Any, golds: Sequence[Gold], decoding: Decoding) -> list[
     best = torch.topk(logits.float(), min(decoding.top_k or size, size), dim=-1)
     tokens, values = best.indices.tolist(), best.values.tolist()
     return [
-        likelihood([dict(zip(*step, strict=True)) for step in zip(*row, strict=True)][: len(gold.tokens)], gold, decoding)
+        likelihood(
+            [dict(zip(*step, strict=True)) for step in zip(*row, strict=True)][: len(gold.tokens)], gold, decoding
+        )
         for *row, gold in zip(tokens, values, golds, strict=True)
     ]
 

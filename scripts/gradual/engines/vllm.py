@@ -23,6 +23,7 @@ from typing import Any
 
 from gradual.base_model import load_model, load_tokenizer, model_folder
 from gradual.engines.interface import GREEDY_ANSWERS, Answer, Answered, Asking, Decoding, Deployment, Prompt, Usage
+from gradual.engines.likelihood import Gold, GoldAnswers, likelihood
 from gradual.engines.rules import Stopper, count_answers, short_of_memory, token_ids
 from gradual.errors import InputError, out_of_memory
 from gradual.files import read_json
@@ -71,12 +72,25 @@ class _Group:
     sampling: bool = False
     greedy: dict[int, Answer] = field(default_factory=dict)
     sampled: dict[int, tuple[Answer, ...]] = field(default_factory=dict)
+    golds: list[Gold] | None = None  # the gold answers, where their likelihoods are asked for
+    steps: dict[tuple[int, int], dict[int, float]] = field(default_factory=dict)  # logits at each token of them
 
     def done(self) -> bool:
+        if self.golds is not None:
+            return len(self.steps) == sum(len(gold.tokens) for gold in self.golds)
         return len(self.sampled if self.sampling else self.greedy) == len(self.prompts)
 
-    def answered(self) -> list[Answered]:
-        return [Answered(prompt, self.greedy[i], self.sampled.get(i, ())) for i, prompt in enumerate(self.prompts)]
+    def answered(self, decoding: Decoding) -> list[Answered]:
+        return [
+            Answered(prompt, self.greedy[i], self.sampled.get(i, ()), self._likelihood(i, decoding))
+            for i, prompt in enumerate(self.prompts)
+        ]
+
+    def _likelihood(self, place: int, decoding: Decoding) -> float | None:
+        if self.golds is None:
+            return None
+        gold = self.golds[place]
+        return likelihood([self.steps[place, i] for i in range(len(gold.tokens))], gold, decoding)
 
 
 class VllmEngine:
@@ -133,6 +147,7 @@ class VllmEngine:
     ) -> Iterator[list[Answered]]:
         """Answer the groups `asked` and those of the source, which join them as fast as others are finished."""
         stopper = Stopper(self.tokenizer, decoding)
+        read = GoldAnswers(self.tokenizer, self.special_tokens, decoding) if decoding.likelihood else None
         flying: dict[str, tuple[_Group, int]] = {}  # requests, each for a prompt of a group
         sequences = 0  # that they make vLLM decode
         for number, group in enumerate(asked):
@@ -149,7 +164,7 @@ class VllmEngine:
                         asked.append(_Group(prompts, ids))
                         sequences += self._ask(asked[-1], decoding, flying)
                 while asked and asked[0].done():
-                    answered = asked.popleft().answered()
+                    answered = asked.popleft().answered(decoding)
                     count_answers(self.usage, answered)
                     yield answered
                 if not (more or asked):
@@ -158,14 +173,23 @@ class VllmEngine:
                     group, place = flying.pop(output.request_id)
                     sequences -= len(output.outputs)
                     self._count(output, group.sampling)
+                    if group.golds is not None:
+                        step = len(output.prompt_token_ids) - len(group.ids[place])
+                        found = output.outputs[0].logprobs[0]
+                        group.steps[place, step] = {token: found[token].logprob for token in found}
+                        continue
                     answers = stopper.answers(Counter((tuple(o.token_ids), o.finish_reason) for o in output.outputs))
                     if group.sampling:
                         group.sampled[place] = tuple(answers)
                     else:
                         (group.greedy[place],) = answers
-                        if group.done() and decoding.samples and asking.wants_samples(group.answered()):
+                        if group.done() and decoding.samples and asking.wants_samples(group.answered(decoding)):
                             group.sampling = True
-                            sequences += self._ask(group, decoding, flying)
+                            if read:
+                                group.golds = read.of(group.prompts, group.ids)
+                                sequences += self._ask_likelihoods(group, decoding, flying)
+                            else:
+                                sequences += self._ask(group, decoding, flying)
         except BaseException as error:  # GeneratorExit too
             if not out_of_memory(error):
                 self._vllm.abort_request(list(flying))
@@ -195,6 +219,27 @@ class VllmEngine:
             self._vllm.add_request(name, {"prompt_token_ids": ids}, SamplingParams(**shared, **way))
             flying[name] = (group, place)
         return count * len(group.prompts)
+
+    def _ask_likelihoods(self, group: _Group, decoding: Decoding, flying: dict[str, tuple[_Group, int]]) -> int:
+        """Ask for the distribution at each token of a group's gold answers; how many sequences that makes.
+
+        One request for each token, which finds what is before it in the prefix cache. vLLM's own prompt_logprobs would
+        compute the prompt again, and the logits after each of its tokens.
+        """
+        from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
+
+        way = {"temperature": 0.0, "max_tokens": 1, "logprobs": decoding.top_k or -1, "detokenize": False}
+        places = [(place, i) for place, gold in enumerate(group.golds) for i in range(len(gold.tokens))]
+        for place, i in places:
+            self._requests += 1
+            name = str(self._requests)
+            ids = [*group.ids[place], *group.golds[place].tokens[:i]]
+            self._vllm.add_request(
+                name, {"prompt_token_ids": ids}, SamplingParams(**way, output_kind=RequestOutputKind.FINAL_ONLY)
+            )
+            flying[name] = (group, place)
+        return len(places)
 
     def _count(self, output: Any, sampling: bool) -> None:
         """Add what a request took; vLLM says of the last of its sequences how much of the prompt was cached."""
@@ -324,6 +369,7 @@ def _vllm_engine(weights: Path, tokenizer: Path, dtype: str, positions: int, gpu
         tensor_parallel_size=max(1, gpus) if on_gpu else 1,
         gpu_memory_utilization=limits.memory_share,
         max_model_len=positions,
+        max_logprobs=-1,  # as many as there are: likelihoods need those of the top k
         max_num_seqs=limits.sequences,
         max_num_batched_tokens=limits.step_tokens if on_gpu else max(limits.step_tokens, positions),
         disable_log_stats=True,
