@@ -172,7 +172,7 @@ def mode(wildcards):
 
 def sampling(wildcards):
     """How a probe samples answers; nothing for greedy ones, which no such setting changes."""
-    settings = {k: PROBE[k] for k in ("samples", "temperature", "top_k", "sampled_for")}
+    settings = {k: PROBE[k] for k in ("sampled", "samples", "temperature", "top_k", "sampled_for")}
     return ["--sampling", as_json(settings)] if mode(wildcards) == "full" else []
 
 

@@ -11,13 +11,13 @@ import pandas as pd
 
 from gradual.base_model import load_tokenizer
 from gradual.engines import add_deployment, deployment, load_engine
-from gradual.engines.interface import Asking, Decoding
+from gradual.engines.interface import LIKELIHOOD, Asking, Decoding
 from gradual.errors import report
 from gradual.facts import read_facts
 from gradual.files import write_atomically, write_json
 from gradual.gpus import taken
 from gradual.probing import GenerationsFile, append_generations, fact_prompts, shard, unsolved
-from gradual.prompts import ExemplarPool, PromptSettings, renderer, seeded
+from gradual.prompts import BEFORE_ANSWER, ExemplarPool, PromptSettings, renderer, seeded
 
 log = logging.getLogger("gradual")
 
@@ -64,6 +64,7 @@ def probe(args: argparse.Namespace) -> None:
         stop=tuple(settings["stop"]),
         repetition_penalty=settings["repetition_penalty"],
         seed=seed,
+        likelihood=bool(sampling) and sampling["sampled"] == LIKELIHOOD,
         **{key: sampling[key] for key in ("samples", "temperature", "top_k") if sampling},
     )
     prompts = fact_prompts(
@@ -72,6 +73,7 @@ def probe(args: argparse.Namespace) -> None:
         PromptSettings(prompt_seed, settings["shots"], settings["exemplars"]),
         settings["prompts"],
         render,
+        BEFORE_ANSWER[settings["format"]],
     )
     asking = asked(probed.set_index("fact_id")["answers"].str[0], sampling, args.settled_by)
     with write_atomically(args.generations) as temporary, GenerationsFile(temporary) as file:

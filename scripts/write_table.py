@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from gradual.engines.interface import DRAWS
 from gradual.errors import report
 from gradual.files import write_csv, write_text
 from gradual.tables import TABLES, render
@@ -23,7 +24,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--markdown", type=Path, required=True)
     args = parser.parse_args(argv)
     study, spec = parse_study(args.study), TABLES[args.table]
-    write_csv(whole(spec.build(load(args.results, study, needs_by_model(spec, study)), study)), args.csv)
+    frame = whole(spec.build(load(args.results, study, needs_by_model(spec, study)), study))
+    write_csv(frame if study.sampled == DRAWS else frame.assign(sampled=study.sampled), args.csv)
     write_text(render(args.table, pd.read_csv(args.csv)), args.markdown)
 
 

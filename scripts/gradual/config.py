@@ -15,11 +15,14 @@ import yaml
 from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.validators import extend
 
+from gradual.engines.interface import LIKELIHOOD
 from gradual.errors import InputError
+from gradual.grading import OF_BEGINNINGS
 from gradual.knowledge import FULL, GREEDY_ONLY
 
 ORIGIN = "origin"
 REPLACED = ("dataset", "models")  # sections that a study gives whole
+NEED_DRAWS = ("scoring", "chance")  # tables that read the texts of sampled answers
 ADAPTER_SHAPE = ("rank", "alpha", "dropout", "targets")  # what a continued adapter cannot change
 
 Config = dict[str, Any]
@@ -390,6 +393,20 @@ def _check_batches(config: Config) -> Iterator[Problem]:
                 return  # the runs have it from there
 
 
+def _check_likelihood(config: Config) -> Iterator[Problem]:
+    """Likelihoods in the place of draws say nothing where the text of a draw matters."""
+    if config["probe"]["sampled"] != LIKELIHOOD:
+        return
+    why = "as probe.sampled is likelihood"
+    if config["scoring"] not in OF_BEGINNINGS:
+        yield Problem("scoring", f"{config['scoring']!r}", f"{' or '.join(OF_BEGINNINGS)}, {why}")
+    if config["probe"]["repetition_penalty"] != 1:
+        yield Problem("probe.repetition_penalty", f"{config['probe']['repetition_penalty']}", f"1, {why}")
+    for i, table in enumerate(config["tables"]["show"]):
+        if table in NEED_DRAWS:
+            yield Problem(f"tables.show[{i}]", f"{table!r}, which is made from draws", f"tables without it, {why}")
+
+
 def _check_graph(config: Config) -> Iterator[Problem]:
     """Runs form a tree from the origin, and select by states that are there before them, by categories of these."""
     table = runs(config)
@@ -473,6 +490,7 @@ CHECKS: tuple[tuple[tuple[str, ...], Callable[[Config], Iterable[Problem]]], ...
     (("models",), _check_models),
     (("corpus", "dataset", "models"), _check_corpus),
     (("models", "probe"), _check_format),
+    (("probe", "scoring", "tables"), _check_likelihood),
     (("training", "runs"), _check_batches),
     (("training", "runs", "probe"), _check_graph),
     (("training", "runs", "models"), _check_models_runs),

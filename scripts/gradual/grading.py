@@ -5,8 +5,10 @@ import string
 import unicodedata
 from collections.abc import Callable
 
+import numpy as np
 import pandas as pd
 
+from gradual.engines.interface import LIKELIHOOD
 from gradual.errors import InputError
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
@@ -42,6 +44,7 @@ def exact(output: str, answer: str) -> bool:
 RULES: dict[str, Callable[[str, str], bool]] = {
     rule.__name__: rule for rule in (substring, case_sensitive, word_boundary, exact)
 }
+OF_BEGINNINGS = ("substring", "case_sensitive")  # by these, whatever begins with the gold answer is right
 
 
 def grade(generations: pd.DataFrame, answers: pd.Series) -> pd.DataFrame:
@@ -68,9 +71,13 @@ def grade(generations: pd.DataFrame, answers: pd.Series) -> pd.DataFrame:
 def count_right(graded: pd.DataFrame) -> pd.DataFrame:
     """Per fact, prompt and kind of answer: n answers and, per rule, how many are right (all answers of equal text count).
 
-    Columns: fact_id, prompt_index, kind, n, then one per rule.
+    Columns: fact_id, prompt_index, kind, n, then one per rule. Of a likelihood, n is the number of draws that it stands for
+    and what is right the expected number of them that begin with the gold answer, NaN by rules for which that says nothing.
     """
-    weighted = graded[["fact_id", "prompt_index", "kind"]].assign(
-        n=graded["count"], **{rule: graded[rule] * graded["count"] for rule in RULES}
-    )
-    return weighted.groupby(["fact_id", "prompt_index", "kind"], sort=True).sum().reset_index()
+    right = {rule: graded[rule] * graded["count"] for rule in RULES}
+    likely = graded["kind"] == LIKELIHOOD
+    if likely.any():
+        expected = graded["count"] * graded["probability"]
+        right = {rule: n.where(~likely, expected if rule in OF_BEGINNINGS else np.nan) for rule, n in right.items()}
+    weighted = graded[["fact_id", "prompt_index", "kind"]].assign(n=graded["count"], **right)
+    return weighted.groupby(["fact_id", "prompt_index", "kind"], sort=True).sum(min_count=1).reset_index()

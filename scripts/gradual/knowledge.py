@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from gradual.engines.interface import GREEDY, SAMPLED
+from gradual.engines.interface import GREEDY, LIKELIHOOD, SAMPLED
 from gradual.errors import InputError
 
 HIGHLY, MAYBE, WEAKLY, UNKNOWN = "HighlyKnown", "MaybeKnown", "WeaklyKnown", "Unknown"
@@ -11,14 +11,27 @@ HIGHLY, MAYBE, WEAKLY, UNKNOWN = "HighlyKnown", "MaybeKnown", "WeaklyKnown", "Un
 WEAKLY_OR_UNKNOWN = "WeaklyKnown & Unknown"
 FULL = (HIGHLY, MAYBE, WEAKLY, UNKNOWN)
 GREEDY_ONLY = (HIGHLY, MAYBE, WEAKLY_OR_UNKNOWN)
+LIKELY = 0.5  # WeaklyKnown by likelihoods from here: it is then the likelier category
+
+
+def likelihoods(grades: pd.DataFrame, scoring: str) -> pd.Series:
+    """By fact_id, the probability that one draw or more would be right: 1 - prod_i (1 - p_i) ** n_i over the prompts i.
+
+    n_i draws of prompt i would begin with the gold answer with probability p_i each (`grading.count_right` has their
+    expected number, n_i p_i). Facts without likelihoods are left out; NaN under a rule for which they say nothing.
+    """
+    found = grades[grades["kind"] == LIKELIHOOD]
+    none_right = (1 - found[scoring] / found["n"]) ** found["n"]
+    return 1 - none_right.groupby(found["fact_id"]).prod(min_count=1)
 
 
 def categorize(grades: pd.DataFrame, scoring: str, mode: str, file: str) -> pd.DataFrame:
     """The category of each fact from its counts of right answers under one scoring rule.
 
     `grades` has a row per fact, prompt and kind (see `grading.count_right`). `mode` is "full" (sampled answers tell
-    WeaklyKnown from Unknown) or "greedy". Columns of the result: fact_id, greedy_n, greedy_right, sampled_n,
-    sampled_right, category; a row per fact, by fact_id. Raises InputError where a fact lacks the answers it needs.
+    WeaklyKnown from Unknown, or likelihoods do, in their place) or "greedy". Columns of the result: fact_id, greedy_n,
+    greedy_right, sampled_n, sampled_right, likelihood (NaN where none was asked for), category; a row per fact, by fact_id.
+    Raises InputError where a fact lacks the answers it needs.
     """
     counts = grades.groupby(["fact_id", "kind"])[["n", scoring]].sum().unstack("kind", fill_value=0)
     table = pd.DataFrame(index=counts.index)
@@ -27,15 +40,17 @@ def categorize(grades: pd.DataFrame, scoring: str, mode: str, file: str) -> pd.D
             values = counts[column, kind] if (column, kind) in counts.columns else 0
             table[f"{kind}_{name}"] = values
             table[f"{kind}_{name}"] = table[f"{kind}_{name}"].fillna(0).astype("int64")
+    table["likelihood"] = likelihoods(grades, scoring)
     unsolved = table["greedy_right"] == 0
     for fact_id in table.index[table["greedy_n"] == 0]:
         raise InputError(file, f"fact {fact_id} has no greedy answer", "an answer to every prompt", key="kind")
     if mode == "full":
-        for fact_id in table.index[unsolved & (table["sampled_n"] == 0)]:
+        for fact_id in table.index[unsolved & (table["sampled_n"] == 0) & table["likelihood"].isna()]:
             raise InputError(
                 file, f"fact {fact_id} has no sampled answer", "samples of every unsolved fact", key="kind"
             )
-    none_right = np.where(table["sampled_right"] > 0, WEAKLY, UNKNOWN) if mode == "full" else WEAKLY_OR_UNKNOWN
+    weakly = (table["sampled_right"] > 0) | (table["likelihood"] >= LIKELY)
+    none_right = np.where(weakly, WEAKLY, UNKNOWN) if mode == "full" else WEAKLY_OR_UNKNOWN
     table["category"] = np.select(
         [table["greedy_right"] == table["greedy_n"], ~unsolved], [HIGHLY, MAYBE], default=none_right
     )

@@ -9,9 +9,19 @@ from typing import Any
 
 import pandas as pd
 
-from gradual.engines.interface import GENERATION_COLUMNS, GREEDY, SAMPLED, Answered, Asking, Decoding, Engine, Prompt
+from gradual.engines.interface import (
+    GENERATION_COLUMNS,
+    GREEDY,
+    LIKELIHOOD,
+    SAMPLED,
+    Answered,
+    Asking,
+    Decoding,
+    Engine,
+    Prompt,
+)
 from gradual.files import read_parquet
-from gradual.prompts import ExemplarPool, PromptSettings, exemplars_of
+from gradual.prompts import BEFORE_ANSWER, ExemplarPool, PromptSettings, exemplars_of
 
 log = logging.getLogger("gradual")
 SECONDS_BETWEEN_LINES = 10  # of progress in the log
@@ -30,11 +40,13 @@ def fact_prompts(
     settings: PromptSettings,
     prompts: int,
     render: Callable[..., str],
+    before_answer: str = BEFORE_ANSWER["plain"],
 ) -> Iterator[list[Prompt]]:
-    """The prompts of each fact, as a stream."""
+    """The prompts of each fact, as a stream; `before_answer` stands between a prompt's text and its gold answer."""
     for fact in facts.itertuples(index=False):
+        gold = before_answer + fact.answers[0]
         yield [
-            Prompt(fact.fact_id, index, render(exemplars_of(fact, index, pool, settings), fact.question))
+            Prompt(fact.fact_id, index, render(exemplars_of(fact, index, pool, settings), fact.question), gold)
             for index in range(prompts)
         ]
 
@@ -53,12 +65,15 @@ def unsolved(answers: pd.Series) -> Callable[[list[Answered]], bool]:
     return wants_samples
 
 
-def generation_rows(answered: list[Answered]) -> Iterator[tuple[Any, ...]]:
-    """The rows of GENERATION_COLUMNS of a group's answers."""
+def generation_rows(answered: list[Answered], samples: int = 0) -> Iterator[tuple[Any, ...]]:
+    """The rows of GENERATION_COLUMNS of a group's answers; a likelihood stands for so many samples."""
     for a in answered:
+        key = (a.prompt.fact_id, a.prompt.index)
         for kind, found in ((GREEDY, (a.greedy,)), (SAMPLED, a.sampled)):
             for answer in found:
-                yield (a.prompt.fact_id, a.prompt.index, kind, answer.text, answer.count, answer.tokens, answer.finish)
+                yield (*key, kind, answer.text, answer.count, answer.tokens, answer.finish, None)
+        if a.likelihood is not None:
+            yield (*key, LIKELIHOOD, a.prompt.gold.strip(), samples, 0, None, a.likelihood)
 
 
 class GenerationsFile:
@@ -68,9 +83,11 @@ class GenerationsFile:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        integers = (*constants, "prompt_index", "count", "tokens")
+        types = dict.fromkeys((*constants, "prompt_index", "count", "tokens"), pa.int64()) | {
+            "probability": pa.float64()
+        }
         columns = (*constants, *GENERATION_COLUMNS)
-        self.schema = pa.schema([(name, pa.int64() if name in integers else pa.string()) for name in columns])
+        self.schema = pa.schema([(name, types.get(name, pa.string())) for name in columns])
         self.writer = pq.ParquetWriter(path, self.schema, compression="zstd")
         self.rows: list[tuple[Any, ...]] = []
 
@@ -114,7 +131,7 @@ def append_generations(
     answers = engine.answer(groups, decoding, asking)
     written = begun
     for done, answered in enumerate(tqdm(answers, total=total, unit="fact", disable=not sys.stderr.isatty()), 1):
-        file.add([(*constants.values(), *row) for row in generation_rows(answered)])
+        file.add([(*constants.values(), *row) for row in generation_rows(answered, decoding.samples)])
         if (now := time.monotonic()) - written >= SECONDS_BETWEEN_LINES:
             written = now
             log.info("%d of %d facts, %.1f facts/s", done, total, done / (now - begun))

@@ -85,6 +85,10 @@ def plain(exemplars: list[Exemplar], question: str) -> str:
     return "".join(f"Q: {e.question}\nA: {e.answer}\n" for e in exemplars) + f"Q: {question}\nA:"
 
 
+# What stands between a prompt and an answer that continues it, by format; a chat template ends where an answer begins.
+BEFORE_ANSWER = {"plain": " ", "chat": ""}
+
+
 def chat_renderer(tokenizer: Any) -> Callable[[list[Exemplar], str], str]:
     """A renderer of prompts as a conversation in the tokenizer's own chat template.
 

@@ -17,6 +17,7 @@ from scipy import stats
 from gradual.base_model import load_model, load_tokenizer, write_handle
 from gradual.engines import load_engine
 from gradual.engines.interface import ROUND, Answer, Asking, Decoding, Deployment, Prompt
+from gradual.engines.likelihood import GoldAnswers
 from gradual.errors import InputError
 from gradual.probing import fact_prompts
 from gradual.prompts import ExemplarPool, PromptSettings, plain
@@ -195,6 +196,43 @@ def test_first_sampled_tokens_follow_the_model_distribution(load, handle):
     wanted = [texts[k] for k in keys] + ([rest] if rest > 1 else [])
     wanted = np.array(wanted) * sum(observed) / sum(wanted)
     assert stats.chisquare(observed, wanted).pvalue > 1e-4
+
+
+def next_tokens(model, ids, decoding):
+    """The distribution of a draw's next token (vocabulary), zero beyond the top k."""
+    import torch
+
+    with torch.inference_mode():
+        logits = model(torch.tensor([ids])).logits[0, -1].double()
+    best = torch.topk(logits / decoding.temperature, decoding.top_k)
+    return torch.zeros_like(logits).scatter_(0, best.indices, torch.softmax(best.values, -1)).numpy()
+
+
+def test_likelihoods_are_those_of_draws_token_by_token(load, handle):
+    """Gold answers of several lengths in a group, among them one that is too long to be drawn."""
+    model, tokenizer, engine = load_model(handle, [], "float32"), load_tokenizer(handle), load(handle)
+    decoding = Decoding(6, ("\n",), samples=16, temperature=2.0, top_k=250, likelihood=True)
+    answers_ = (" thing 1", " thing", " What is r0 of train subject 1?", " r1")
+    asked = [[replace(p, gold=gold) for p, gold in zip(group, answers_, strict=True)] for group in groups(4)[:6]]
+    wanted = {group[0].fact_id for group in asked[::2]}
+    found = answers(engine, asked, decoding, lambda group: group[0].prompt.fact_id in wanted)
+    read, positive = GoldAnswers(tokenizer, True, decoding), 0
+    for prompt in (prompt for group in asked for prompt in group):
+        answered = found[prompt.fact_id, prompt.index]
+        assert not answered.sampled
+        if prompt.fact_id not in wanted:
+            assert answered.likelihood is None
+            continue
+        ids = tokenizer(prompt.text)["input_ids"]
+        (gold,) = read.of([prompt], [ids])
+        expected = 1.0 if gold.tokens else 0.0
+        for i, token in enumerate(gold.tokens):
+            next_ = next_tokens(model, ids + list(gold.tokens[:i]), decoding)
+            expected *= next_[sorted(gold.last)].sum() if i + 1 == len(gold.tokens) else next_[token]
+        assert answered.likelihood == pytest.approx(expected, rel=1e-4, abs=1e-12)
+        positive += expected > 0
+    assert positive >= 4
+    assert {key: answered.greedy for key, answered in found.items()} == greedy(engine, asked, Decoding(6, ("\n",)))
 
 
 def test_an_answer_ends_at_a_stop_string_that_spans_tokens(load, handle):

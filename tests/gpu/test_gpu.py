@@ -237,7 +237,10 @@ def categories(inputs, out, dtype):
     table = inputs / "facts.parquet"
     steps = {
         "probe_facts": ["--base", inputs / "base/base.json", "--settings", json.dumps(PROBE)]
-        + ["--sampling", json.dumps({key: PROBE[key] for key in ("samples", "temperature", "top_k", "sampled_for")})]
+        + [
+            "--sampling",
+            json.dumps({key: PROBE[key] for key in ("sampled", "samples", "temperature", "top_k", "sampled_for")}),
+        ]
         + ["--dtype", dtype, "--seed", 0, "--state", "origin", "--split", "train", "--probe", 0, "--shard", 0]
         + ["--gpus", 1, "--generations", out / "generations.parquet", "--usage", out / "usage.json"],
         "grade_generations": ["--generations", out / "generations.parquet", "--grades", out / "grades.parquet"],

@@ -139,7 +139,7 @@ def test_the_script_holds_sampled_answers_and_leaves_out_greedy_hits(tmp_path: P
         (three, "sampled", "nothing"),
     ]
     generations = pd.DataFrame(
-        [(fact_id, 0, kind, text, 1, 3, "stop") for fact_id, kind, text in said], columns=list(GENERATION_COLUMNS)
+        [(fact_id, 0, kind, text, 1, 3, "stop", None) for fact_id, kind, text in said], columns=list(GENERATION_COLUMNS)
     )
     files = [tmp_path / f"generations-{i}.parquet" for i in range(2)]
     generations[:1].to_parquet(files[0])

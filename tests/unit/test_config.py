@@ -10,6 +10,7 @@ from jsonschema import Draft202012Validator
 
 import describe_config
 from gradual import config, facts, grading, knowledge, studies, tables
+from gradual.engines.interface import DRAWS, LIKELIHOOD
 from gradual.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,6 +32,8 @@ TINY = {
 HUB = {"label": "hub", "source": "hub", "repo": "owner/name", "revision": "0" * 40}
 WORLD = {"reader": "world", "carve": {"test": 0.3, "dev": 0.1}}
 ARCHIVE = {"reader": "entity_questions", "url": "https://example.org/dataset.zip", "sha256": "0" * 64}
+
+LIKELY = {"probe": {"sampled": "likelihood"}, "tables": {"show": [2]}}
 
 
 def load(overrides=None):
@@ -89,7 +92,14 @@ def test_enums_are_what_the_library_has():
     assert parts["split"]["enum"] == list(facts.SPLITS)
     assert set(parts["category"]["enum"]) == {*knowledge.FULL, *knowledge.GREEDY_ONLY}
     engines = {path.stem for path in (ROOT / "scripts" / "gradual" / "engines").glob("*.py")}
-    assert set(properties["probe"]["properties"]["engine"]["enum"]) == engines - {"__init__", "interface", "rules"}
+    assert set(properties["probe"]["properties"]["engine"]["enum"]) <= engines
+    assert properties["probe"]["properties"]["sampled"]["enum"] == [DRAWS, LIKELIHOOD]
+    assert {tables.name_of(shown) for shown in config.NEED_DRAWS} <= set(tables.TABLES)
+
+
+def test_likelihoods_in_the_place_of_draws_are_possible():
+    assert load(LIKELY | {"scoring": "case_sensitive"})["probe"]["sampled"] == "likelihood"
+    assert load()["probe"]["sampled"] == "draws"
 
 
 def test_a_run_may_override_every_training_key():
@@ -276,6 +286,21 @@ MALFORMED = {
         "'hub', the label of models.a",
     ),
     "chat without a template": ({"models": {"m": TINY}, "probe": {"format": "chat"}}, "probe.format", "plain"),
+    "likelihoods graded as whole answers": (
+        LIKELY | {"scoring": "exact"},
+        "scoring",
+        "'exact'; expected substring or case_sensitive, as probe.sampled is likelihood",
+    ),
+    "likelihoods under a penalty": (
+        {"probe": {"sampled": "likelihood", "repetition_penalty": 1.2}, "tables": {"show": [2]}},
+        "probe.repetition_penalty",
+        "1.2; expected 1, as probe.sampled is likelihood",
+    ),
+    "likelihoods in a table of draws": (
+        {"probe": {"sampled": "likelihood"}, "tables": {"show": [2, "chance"]}},
+        "tables.show[1]",
+        "'chance', which is made from draws; expected tables without it",
+    ),
     "table that is no integer": ({"tables": {"show": [2.0]}}, "tables.show[0]", "2.0; expected 2 or 3 or 4 or 5"),
     "batch of no micro batches": ({"training": {"micro_batch": 5}}, "training.micro_batch", "a divisor of the batch"),
     "a run's batch": (with_runs(x=SAME | {"batch": 40}), "runs.x.micro_batch", "a batch of 40 is no multiple of 32"),

@@ -35,7 +35,7 @@ def write_inputs(folder):
     """What the scripts read: a file of each kind, of a probe with two prompts in which every answer is wrong."""
     table = facts()
     train = table[table["split"] == "train"]["fact_id"].tolist()
-    asked = [(fact, prompt, "greedy", "no", 1, 2, "stop") for fact in train for prompt in range(2)]
+    asked = [(fact, prompt, "greedy", "no", 1, 2, "stop", None) for fact in train for prompt in range(2)]
     generations = pd.DataFrame(asked, columns=GENERATION_COLUMNS)
     first = generations[generations["prompt_index"] == 0]
     grades = generations[["fact_id", "prompt_index", "kind"]].assign(n=1, **dict.fromkeys(RULES, 0))

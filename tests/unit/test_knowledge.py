@@ -44,6 +44,39 @@ def test_greedy_only_probes_do_not_tell_weakly_known_from_unknown():
     assert table["category"].tolist() == ["HighlyKnown", "MaybeKnown", "WeaklyKnown & Unknown"]
 
 
+def likely(**facts_):
+    """Grades of facts without a right greedy answer, given as name=(probability of a right draw for each prompt)."""
+    rows = []
+    for name, probabilities in facts_.items():
+        rows += [(name, i, "greedy", 1, 0.0) for i in range(len(probabilities))]
+        rows += [(name, i, "likelihood", 16, 16 * p) for i, p in enumerate(probabilities)]
+    return pd.DataFrame(rows, columns=["fact_id", "prompt_index", "kind", "n", "substring"])
+
+
+def test_by_likelihood_a_fact_is_weakly_known_where_a_right_draw_is_at_least_as_probable_as_none():
+    half = 1 - 0.5 ** (1 / 32)  # of one of two prompts' 32 draws
+    table = categorize(
+        likely(a=(0.02, 0.03), b=(0.01, 0.02), c=(half + 1e-9,) * 2, d=(half - 1e-9,) * 2, e=(1.0, 0.0), f=(0.0, 0.0)),
+        "substring",
+        "full",
+        "f",
+    ).set_index("fact_id")
+    assert table["likelihood"].tolist() == pytest.approx(
+        [1 - 0.98**16 * 0.97**16, 1 - 0.99**16 * 0.98**16, 0.5, 0.5, 1, 0]
+    )
+    assert "".join(table["category"].str[0]) == "WUWUWU"
+    assert set(table["sampled_n"]) == set(table["sampled_right"]) == {0}  # nothing was drawn
+
+
+def test_likelihoods_matter_only_without_a_right_greedy_answer_and_only_where_they_say_something():
+    table = likely(a=(0.9, 0.9), b=(0.0, 0.0))
+    table.loc[0, "substring"] = 1
+    assert categorize(table, "substring", "full", "f")["category"].tolist() == ["MaybeKnown", "Unknown"]
+    table.loc[table["kind"] == "likelihood", "substring"] = float("nan")
+    with pytest.raises(InputError, match="fact b has no sampled answer"):
+        categorize(table, "substring", "full", "f")
+
+
 def test_an_unsolved_fact_without_samples_is_an_error():
     with pytest.raises(InputError, match="fact c has no sampled answer"):
         categorize(grades(a=(10, None), c=(0, None)), "substring", "full", "f")

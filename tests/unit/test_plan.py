@@ -8,6 +8,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -258,12 +259,15 @@ def test_what_is_measured_goes_before_the_paper(knowledge, tmp_path):
     know, table = knowledge
     categories = ["HighlyKnown"] * 5 + ["MaybeKnown"] * 3 + ["WeaklyKnown"] + ["Unknown"]
     frame = pd.DataFrame({"fact_id": list("abcdefghij"), "category": categories, "sampled_n": [0] * 7 + [160] * 3})
+    frame["likelihood"] = np.nan
     file = tmp_path / layout.probe_folder(ORIGIN) / "categories.parquet"
     write_parquet(frame, file)
     found = know(folder=tmp_path)
     assert found.selected(table["stage1"]) == shares.Selected(3, 0, "measured")
     assert found.selected(table["random"]).trained == 3  # of the size of stage 1
     assert found.unsolved("train") == (pytest.approx(0.3), "measured")  # one more than is Weakly or Unknown
+    write_parquet(frame.assign(sampled_n=0, likelihood=[np.nan] * 6 + [0.0] * 4), file)
+    assert know(folder=tmp_path).unsolved("train") == (pytest.approx(0.4), "measured")
     maybe = 0.5 * 3_952 / 34_426 + 0.3 * 9_892 / 36_897 + 0.1 * 4_889 / 25_986 + 0.1 * 1_932 / 71_855
     assert found.selected(table["strategy4"]).trained == pytest.approx(169_164 * maybe)
     write_parquet(

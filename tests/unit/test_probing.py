@@ -21,6 +21,9 @@ class Parrot:
         for group in groups:
             answered = [Answered(p, Answer(p.text, 2, "stop")) for p in group]
             wanted = decoding.samples and asking.wants_samples(answered)
+            if wanted and decoding.likelihood:
+                yield [Answered(a.prompt, a.greedy, likelihood=0.25) for a in answered]
+                continue
             samples = (Answer("a", 1, "stop", 3), Answer("b", 1, "length", 1)) if wanted else ()
             yield [Answered(a.prompt, a.greedy, samples) for a in answered]
 
@@ -47,6 +50,19 @@ def test_generations_are_a_row_per_distinct_answer(tmp_path, monkeypatch):
     sampled = table[table["kind"] == "sampled"]
     assert set(sampled["fact_id"]) == {"f0", "f1", "f2", "f4"}  # f3's greedy answers are verbatim right
     assert set(sampled.groupby(["fact_id", "prompt_index"])["count"].sum()) == {4}
+
+
+def test_likelihoods_are_rows_of_the_gold_answer_and_of_no_draw(tmp_path):
+    groups = [[Prompt(f"f{i}", p, f"said {i}", f" gold {i}") for p in range(2)] for i in range(5)]
+    gold = pd.Series({f"f{i}": "said 3" for i in range(5)})
+    decoding = Decoding(4, (), samples=4, likelihood=True)
+    with GenerationsFile(tmp_path / "g.parquet") as file:
+        append_generations(Parrot(), iter(groups), 5, decoding, Asking(unsolved(gold)), file)
+    table = read_generations([tmp_path / "g.parquet"])
+    greedy, rest = table[table["kind"] == "greedy"], table[table["kind"] != "greedy"]
+    assert greedy["probability"].isna().all()
+    assert set(rest["kind"]) == {"likelihood"} and set(rest["probability"]) == {0.25} and set(rest["count"]) == {4}
+    assert rest["text"].tolist() == [f"gold {i}" for i in (0, 1, 2, 4) for _ in range(2)]
 
 
 def test_a_shard_without_facts_is_a_file_like_the_others(tmp_path):

@@ -55,7 +55,7 @@ CONFIG: dict[str, Any] = {
         "other": {"label": "other", "paper": None, "runs": [RUN1, RUN2]},
         "bare": {"label": "bare", "paper": None, "runs": []},
     },
-    "probe": {"retests": 1, "counts": "exact"},
+    "probe": {"retests": 1, "counts": "exact", "sampled": "draws"},
     "training": {"epochs": 10},
     "runs": {
         run: {"from": ORIGIN, "select": {ORIGIN: ["MaybeKnown"]}}
@@ -265,7 +265,7 @@ def test_settings_tell_a_table_the_same_as_the_study(name):
     needs = {key: spec.needs(study, model) for key, model in study.models.items() if spec.needs(study, model)}
     assert {key: spec.needs(told, model) for key, model in told.models.items()} == needs
     assert list(told.models) == list(needs)
-    for field in ("seeds", "scoring", *spec.uses):
+    for field in ("seeds", "scoring", "sampled", *spec.uses):
         assert getattr(told, field) == getattr(study, field)
     for field in ("longer", "replay"):  # rows come in this order
         assert list(getattr(told, field).items()) == (list(getattr(study, field).items()) if field in spec.uses else [])
@@ -301,6 +301,7 @@ def test_the_study_is_read_from_the_config():
             {"table_07", "table_10", "table_11", "table_12", "controls", "scoring", "claims"},
         ),
         (changed("scoring", value="exact"), set(tables.TABLES)),
+        (changed("probe", "sampled", value="likelihood"), set(tables.TABLES)),
         (changed("seeds", value=[0]), set(tables.TABLES)),
         (changed("training", "epochs", value=7), set()),
         (changed("models", "other", "runs", value=[RUN1, RUN2, "replay10"]), set()),  # no table tells of it alone
@@ -350,6 +351,18 @@ def cells(text: str) -> list[list[str]]:
     """The cells of a Markdown table, by row; what is escaped is no border."""
     lines = [line.replace(r"\|", "/") for line in text.splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+@pytest.mark.parametrize("name", ["table_02", "table_07", "claims"])
+def test_tables_say_where_likelihoods_stand_for_draws(tmp_path, name):
+    write_results(tmp_path, whole_results())
+    said = {}
+    for sampled in ("draws", "likelihood"):
+        write_table.main(arguments(tmp_path, name, whole_study(sampled=sampled)))
+        said[sampled] = (tmp_path / layout.table_markdown(name)).read_text(encoding="utf-8")
+        assert ("sampled" in pd.read_csv(tmp_path / layout.table_csv(name))) == (sampled == "likelihood")
+    note = "No answers were sampled (`probe.sampled: likelihood`): WeaklyKnown are the facts"
+    assert note in said["likelihood"] and note not in said["draws"]
 
 
 @pytest.mark.parametrize("seeds", [(0,), (0, 1)])

@@ -5,15 +5,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-GREEDY, SAMPLED = "greedy", "sampled"
+GREEDY, SAMPLED, LIKELIHOOD = "greedy", "sampled", "likelihood"
+DRAWS = "draws"  # what there is instead of likelihoods
 ROUND = 2  # prompts of a fact that are asked together where its answers may settle it
-# Columns of a generations file, a row per distinct answer of a prompt.
-GENERATION_COLUMNS = ("fact_id", "prompt_index", "kind", "text", "count", "tokens", "finish")
+# Columns of a generations file, a row per distinct answer of a prompt. A row of the kind LIKELIHOOD is of no answer: its
+# text is the gold one, its probability that of a draw that begins so, its count the draws that it stands for.
+GENERATION_COLUMNS = ("fact_id", "prompt_index", "kind", "text", "count", "tokens", "finish", "probability")
 
 
 @dataclass(frozen=True)
 class Decoding:
-    """How answers are generated. `samples` = 0 asks for greedy answers only."""
+    """How answers are generated. `samples` = 0 asks for greedy answers only.
+
+    With `likelihood`, nothing is drawn where samples are asked for: prompts get the probability that a draw begins with
+    their gold answer (see `likelihood`).
+    """
 
     max_new_tokens: int
     stop: tuple[str, ...]
@@ -22,6 +28,7 @@ class Decoding:
     top_k: int = 0
     seed: int = 0
     repetition_penalty: float = 1.0  # of tokens in the prompt or the answer so far; 1 for none
+    likelihood: bool = False
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,7 @@ class Prompt:
     fact_id: str
     index: int
     text: str
+    gold: str = ""  # the gold answer as it would continue the text; likelihoods are of it
 
 
 @dataclass(frozen=True)
@@ -65,11 +73,13 @@ class Usage:
 
 @dataclass(frozen=True)
 class Answered:
-    """A prompt with its greedy answer and, where sampling was asked for, its distinct sampled answers."""
+    """A prompt with its greedy answer and, where sampling was asked for, its distinct sampled answers or the likelihood of
+    its gold one."""
 
     prompt: Prompt
     greedy: Answer
     sampled: tuple[Answer, ...] = ()
+    likelihood: float | None = None
 
 
 def never(answered: list[Answered]) -> bool:
@@ -104,7 +114,8 @@ class Engine(Protocol):
     def answer(self, groups: Iterable[list[Prompt]], decoding: Decoding, asking: Asking) -> Iterator[list[Answered]]:
         """Answer each group (the prompts of one fact), in order, as a stream.
 
-        Every prompt gets a greedy answer; then `decoding.samples` samples per prompt for the groups that want them. With
+        Every prompt gets a greedy answer; then `decoding.samples` samples per prompt, or in their place a likelihood, for
+        the groups that want them. With
         `asking.settled`, a group's prompts are asked ROUND at a time, in order, until it is settled, and what is yielded
         are the prompts asked; likewise its samples.
         """

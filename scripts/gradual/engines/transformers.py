@@ -27,6 +27,7 @@ from gradual.engines.interface import (
     Prompt,
     Usage,
 )
+from gradual.engines.likelihood import Gold, GoldAnswers, forced, likelihoods
 from gradual.engines.prefixes import shared_prefixes
 from gradual.engines.rules import Stopper, count_answers, short_of_memory, token_ids
 from gradual.engines.tree import Filling, LastToken, Level, Rows, install
@@ -35,6 +36,7 @@ from gradual.prompts import seeded
 
 log = logging.getLogger("gradual")
 TOGETHER = 1024  # prompts that are decoded together
+LOGITS = 2**27  # held at a time for likelihoods, which need those after every token
 
 
 @dataclass
@@ -45,9 +47,13 @@ class _Group:
     ids: list[list[int]]
     greedy: dict[int, Answer] = field(default_factory=dict)
     sampled: dict[int, tuple[Answer, ...]] = field(default_factory=dict)
+    likelihoods: dict[int, float] = field(default_factory=dict)
 
     def answered(self) -> list[Answered]:
-        return [Answered(self.prompts[i], self.greedy[i], self.sampled.get(i, ())) for i in sorted(self.greedy)]
+        return [
+            Answered(self.prompts[i], self.greedy[i], self.sampled.get(i, ()), self.likelihoods.get(i))
+            for i in sorted(self.greedy)
+        ]
 
 
 @dataclass
@@ -102,6 +108,7 @@ class TransformersEngine:
         asking: Asking = GREEDY_ANSWERS,
     ) -> Iterator[list[Answered]]:
         stopper = Stopper(self.tokenizer, decoding)
+        self._read = GoldAnswers(self.tokenizer, self.special_tokens, decoding) if decoding.likelihood else None
         for wave in self._waves(groups, decoding):
             yield from self._answer_within_memory(wave, decoding, stopper, asking)
 
@@ -149,7 +156,7 @@ class TransformersEngine:
         import torch
 
         for group in wave:  # as it was, where memory did not suffice
-            group.greedy, group.sampled = {}, {}
+            group.greedy, group.sampled, group.likelihoods = {}, {}, {}
         with torch.inference_mode():
             rounds = self._answer_greedily(wave, decoding, stopper, asking)
             settled = asking.settled or (lambda _: False)
@@ -191,11 +198,16 @@ class TransformersEngine:
     def _sample(
         self, chunk: _Chunk, wave: list[_Group], wanted: set[int], decoding: Decoding, stopper: Stopper
     ) -> None:
-        """Give the wanted groups the samples of the chunk's prompts."""
+        """Give the wanted groups the samples of the chunk's prompts, or their likelihoods in the place of these."""
         rows = [row for row, (g, _) in enumerate(chunk.places) if g in wanted]
         if not rows:
             return
         chunk = chunk.select(rows)
+        if self._read:
+            golds = self._read.of([wave[g].prompts[p] for g, p in chunk.places], chunk.ids)
+            for (g, p), found in zip(chunk.places, self._likelihoods(chunk, golds, decoding), strict=True):
+                wave[g].likelihoods[p] = found
+            return
         streams = np.stack([_stream(wave[g].prompts[p], decoding) for g, p in chunk.places])
         for (g, p), answers in zip(chunk.places, self._decode(chunk, decoding, stopper, streams), strict=True):
             wave[g].sampled[p] = tuple(answers)
@@ -333,6 +345,31 @@ class TransformersEngine:
             ).logits[:, -1]
             self.usage.computed_tokens += len(going)
         return [stopper.answers(end) for end in ends]
+
+    def _likelihoods(self, chunk: _Chunk, golds: list[Gold], decoding: Decoding) -> list[float]:
+        """The likelihood of each prompt's gold answer, from one pass over the answers' tokens after the prompts."""
+        import torch
+
+        tokens = torch.tensor(forced(golds), dtype=torch.long, device=chunk.logits.device)
+        most = max(1, LOGITS // (chunk.logits.shape[1] * (tokens.shape[1] + 1)))
+        if len(golds) > most:
+            rows = [list(range(start, min(start + most, len(golds)))) for start in range(0, len(golds), most)]
+            parts = [self._likelihoods(chunk.select(part), [golds[row] for row in part], decoding) for part in rows]
+            return [found for part in parts for found in part]
+        logits = chunk.logits[:, None]
+        if tokens.shape[1]:
+            begun = torch.tensor([len(ids) for ids in chunk.ids], device=tokens.device)
+            cache = Rows(chunk.level, torch.arange(len(golds), device=tokens.device))
+            self.usage.computed_tokens += tokens.numel()
+            after = self.model(
+                input_ids=tokens,
+                position_ids=begun[:, None] + torch.arange(tokens.shape[1], device=tokens.device),
+                past_key_values=cache,
+                use_cache=True,
+                tree=cache,
+            ).logits
+            logits = torch.cat([logits, after], dim=1)
+        return likelihoods(logits, golds, decoding)
 
 
 class _Draws:

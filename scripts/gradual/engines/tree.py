@@ -203,18 +203,23 @@ class Rows:
             self._read(owner)
 
     def attend(self, layer: int, query: Any, key: Any, value: Any, scale: float) -> Any:
-        """Attention of each row's token (R, heads * groups, 1, size) to its sequences and to the tokens of its answer."""
+        """Attention of the rows' last t tokens (R, heads * groups, t, size) to their sequences and their own tokens."""
         import torch
 
         rows, heads, own, size = key.shape
-        query = query.reshape(rows, heads, -1, size) * scale
-        scores = [reading.scores(layer, query) for reading in self._readings] + [query @ key.transpose(2, 3)]
+        tokens = query.shape[2]
+        grouped = query.reshape(rows, heads, -1, size) * scale  # (R, heads, groups * t, size)
+        answer = grouped @ key.transpose(2, 3)
+        if tokens > 1:  # none reads what comes after it
+            later = torch.ones(tokens, own, dtype=torch.bool, device=key.device).triu(own - tokens + 1)
+            answer.view(rows, heads, -1, tokens, own).masked_fill_(later, float("-inf"))
+        scores = [reading.scores(layer, grouped) for reading in self._readings] + [answer]
         weights = torch.softmax(torch.cat(scores, dim=-1), dim=-1, dtype=torch.float32).to(query.dtype)
         *parts, last = weights.split([score.shape[-1] for score in scores], dim=-1)
         out = last @ value
         for reading, part in zip(self._readings, parts, strict=True):
             out += reading.weighted(layer, part)
-        return out.reshape(rows, -1, 1, size)
+        return out.reshape(query.shape)
 
 
 class LastToken(Rows):

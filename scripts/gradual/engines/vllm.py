@@ -26,6 +26,7 @@ from gradual.base_model import load_model, load_tokenizer, model_folder
 from gradual.engines.interface import (
     GREEDY,
     GREEDY_ANSWERS,
+    LIKELIHOOD,
     ROUND,
     SAMPLED,
     Answer,
@@ -37,6 +38,7 @@ from gradual.engines.interface import (
     Usage,
     never,
 )
+from gradual.engines.likelihood import Gold, GoldAnswers, likelihood
 from gradual.engines.rules import Stopper, count_answers, short_of_memory, token_ids
 from gradual.errors import InputError, out_of_memory
 from gradual.files import read_json
@@ -80,23 +82,34 @@ class _Group:
     """A group on its way: its prompts, their token ids, the rounds that are still to come, and its answers, by place."""
 
     def __init__(self, prompts: list[Prompt], ids: list[list[int]], decoding: Decoding, asking: Asking) -> None:
-        self.prompts, self.ids = prompts, ids
+        self.prompts, self.ids, self.decoding = prompts, ids, decoding
         self.rounds = self._rounds(decoding, asking)
         self.kind, self.done = GREEDY, False
-        self.waiting = 0  # prompts of the round that have no answer yet
+        self.waiting = 0  # requests of the round that have no answer yet
         self.greedy: dict[int, Answer] = {}
         self.sampled: dict[int, tuple[Answer, ...]] = {}
+        self.golds: dict[int, Gold] = {}  # the gold answers, where their likelihoods are asked for
+        self.steps: dict[tuple[int, int], dict[int, float]] = {}  # by place, the logits at each token of them
 
     def answered(self) -> list[Answered]:
         """The prompts that have an answer, in order."""
-        return [Answered(self.prompts[i], self.greedy[i], self.sampled.get(i, ())) for i in sorted(self.greedy)]
+        return [
+            Answered(self.prompts[i], self.greedy[i], self.sampled.get(i, ()), self._likelihood(i))
+            for i in sorted(self.greedy)
+        ]
+
+    def _likelihood(self, place: int) -> float | None:
+        if place not in self.golds:
+            return None
+        gold = self.golds[place]
+        return likelihood([self.steps[place, i] for i in range(len(gold.tokens))], gold, self.decoding)
 
     def _rounds(self, decoding: Decoding, asking: Asking) -> Iterator[tuple[str, range]]:
         """The kind of answers and the prompts of each round, which is taken when those of the last one have an answer."""
         count = len(self.prompts)
         settled, size = asking.settled or never, ROUND if asking.settled else max(count, 1)
-        for kind in (GREEDY, SAMPLED):
-            if kind == SAMPLED and not (count and decoding.samples and asking.wants_samples(self.answered())):
+        for kind in (GREEDY, LIKELIHOOD if decoding.likelihood else SAMPLED):
+            if kind != GREEDY and not (count and decoding.samples and asking.wants_samples(self.answered())):
                 return
             for start in range(0, count, size):
                 yield kind, range(start, min(start + size, count))
@@ -158,6 +171,7 @@ class VllmEngine:
     ) -> Iterator[list[Answered]]:
         """Answer the groups `asked` and those of the source, which join them as fast as others are finished."""
         stopper = Stopper(self.tokenizer, decoding)
+        self._read = GoldAnswers(self.tokenizer, self.special_tokens, decoding) if decoding.likelihood else None
         flying: dict[str, tuple[_Group, int]] = {}  # requests, each for a prompt of a group
         sequences = 0  # that they make vLLM decode
         for number, group in enumerate(asked):
@@ -184,7 +198,11 @@ class VllmEngine:
                     sequences -= len(output.outputs)
                     self._count(output, group.kind)
                     answers = stopper.answers(Counter((tuple(o.token_ids), o.finish_reason) for o in output.outputs))
-                    if group.kind == SAMPLED:
+                    if group.kind == LIKELIHOOD:
+                        step = len(output.prompt_token_ids) - len(group.ids[place])
+                        found = output.outputs[0].logprobs[0]
+                        group.steps[place, step] = {token: found[token].logprob for token in found}
+                    elif group.kind == SAMPLED:
                         group.sampled[place] = tuple(answers)
                     else:
                         (group.greedy[place],) = answers
@@ -198,6 +216,20 @@ class VllmEngine:
 
     def _ask(self, group: _Group, decoding: Decoding, flying: dict[str, tuple[_Group, int]]) -> int:
         """Ask a group's next round; how many sequences that makes, none where the group is done."""
+        for kind, places in group.rounds:
+            group.kind, before = kind, len(flying)
+            ask = self._ask_likelihoods if kind == LIKELIHOOD else self._ask_answers
+            sequences = ask(group, places, decoding, flying)
+            group.waiting = len(flying) - before
+            if group.waiting:  # else no gold answer of the round can be drawn
+                return sequences
+        group.done = True
+        return 0
+
+    def _ask_answers(
+        self, group: _Group, places: range, decoding: Decoding, flying: dict[str, tuple[_Group, int]]
+    ) -> int:
+        """Ask for the greedy answers, or the samples, of a group's prompts; how many sequences that makes."""
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
@@ -209,19 +241,43 @@ class VllmEngine:
             "repetition_penalty": decoding.repetition_penalty,
             "output_kind": RequestOutputKind.FINAL_ONLY,
         }
-        group.kind, places = next(group.rounds, (group.kind, range(0)))
-        group.waiting, group.done = len(places), not places
         count = decoding.samples if group.kind == SAMPLED else 1
         for place in places:
             way: dict[str, Any] = {"temperature": 0.0}
             if group.kind == SAMPLED:
                 seed = first_seed(decoding, group.prompts[place])
                 way = {"n": count, "seed": seed, "temperature": decoding.temperature, "top_k": decoding.top_k}
-            self._requests += 1
-            name = str(self._requests)
-            self._vllm.add_request(name, {"prompt_token_ids": group.ids[place]}, SamplingParams(**shared, **way))
-            flying[name] = (group, place)
+            flying[self._add(group.ids[place], SamplingParams(**shared, **way))] = (group, place)
         return count * len(places)
+
+    def _ask_likelihoods(
+        self, group: _Group, places: range, decoding: Decoding, flying: dict[str, tuple[_Group, int]]
+    ) -> int:
+        """Ask for the distribution at each token of a group's gold answers; how many sequences that makes.
+
+        One request for each token, which finds what is before it in the prefix cache. vLLM's own prompt_logprobs would
+        compute the prompt again, and the logits after each of its tokens.
+        """
+        from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
+
+        way = {"temperature": 0.0, "max_tokens": 1, "logprobs": decoding.top_k or -1, "detokenize": False}
+        params = SamplingParams(**way, output_kind=RequestOutputKind.FINAL_ONLY)
+        asked = 0
+        for place in places:
+            (group.golds[place],) = self._read.of([group.prompts[place]], [group.ids[place]])
+            tokens = group.golds[place].tokens
+            for i in range(len(tokens)):
+                flying[self._add([*group.ids[place], *tokens[:i]], params)] = (group, place)
+            asked += len(tokens)
+        return asked
+
+    def _add(self, ids: list[int], params: Any) -> str:
+        """Add a request; its name."""
+        self._requests += 1
+        name = str(self._requests)
+        self._vllm.add_request(name, {"prompt_token_ids": ids}, params)
+        return name
 
     def _count(self, output: Any, kind: str) -> None:
         """Add what a request took; vLLM says of the last of its sequences how much of the prompt was cached."""

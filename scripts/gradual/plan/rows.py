@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from gradual.config import ORIGIN, Config, Run, adapter_chain, probe_mode, runs
+from gradual.engines.interface import LIKELIHOOD
 from gradual.errors import InputError
 from gradual.plan.models import ADAPTER_BYTES, BYTES, CHECKPOINT_COPIES, Base, base_of, handle_of, tokenizer_of
 from gradual.plan.rates import Device
@@ -152,7 +153,7 @@ def _answering(
     gpus: int,
 ) -> dict[str, float]:
     """Of a probe or an evaluation, in so many jobs of so many GPUs."""
-    settings, samples = config["probe"], 0.0
+    settings, samples, likelihoods = config["probe"], 0.0, 0.0
     merged = len(adapter_chain(table, state))
     if kind == "evaluation":
         settings = settings | {"exemplar_split": config["evaluation"]["exemplar_split"]}
@@ -164,13 +165,16 @@ def _answering(
         greedy, sampled = _asked(config, subject.knowledge, state, splits[0])
         prompts = greedy * facts
         if probe_mode(config, state, int(kind.endswith(" again"))) == "full":
-            samples = sampled * facts * settings["samples"]
+            if settings["sampled"] == LIKELIHOOD:
+                likelihoods = sampled * facts
+            else:
+                samples = sampled * facts * settings["samples"]
     begin = subject.base.shape.begin_tokens if settings["format"] == "plain" else 0
     answer = answer_tokens(subject.lengths, splits, settings)
     prompt = prompts * prompt_tokens(subject.lengths, splits, settings, begin)
     parameters = subject.base.shape.parameters()
     seconds = (
-        device.seconds("prefill", prompt, parameters)
+        device.seconds("prefill", prompt + likelihoods * answer, parameters)
         + device.seconds("decode", (prompts + samples) * answer, parameters)
         + device.seconds("switch", switched, parameters)
         + device.seconds("start", jobs * gpus, parameters)
@@ -183,7 +187,7 @@ def _answering(
         "answer_tokens": (prompts + samples) * answer,
         "hours": seconds / 3600,
         "wall": seconds / jobs / gpus,
-        "disk": GREEDY_BYTES * prompts + SAMPLED_BYTES * samples,
+        "disk": GREEDY_BYTES * (prompts + likelihoods) + SAMPLED_BYTES * samples,
         "scratch": subject.disk() if merged and settings["engine"] == "vllm" else 0.0,
     }
 

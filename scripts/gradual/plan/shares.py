@@ -73,7 +73,8 @@ class Knowledge:
         """The share of a split's facts that get sampled answers in a full probe of the origin."""
         file = self.folder / layout.probe_folder(ORIGIN, split) / "categories.parquet"
         if file.is_file():
-            return float((read_parquet(file, "categories of facts", ("sampled_n",))["sampled_n"] > 0).mean()), MEASURED
+            found = read_parquet(file, "categories of facts", ("sampled_n", "likelihood"))
+            return float(((found["sampled_n"] > 0) | found["likelihood"].notna()).mean()), MEASURED
         wanted = self._weight({ORIGIN: [WEAKLY, UNKNOWN]})
         return float(wanted.sum()), self.source
 
