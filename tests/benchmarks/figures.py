@@ -1,6 +1,7 @@
 """The benchmark's tables from its runs: medians, spreads, and ratios within the run."""
 
 import itertools
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,8 @@ import pandas as pd
 
 from gradual.batches import operations
 from gradual.knowledge import UNKNOWN, WEAKLY, WEAKLY_OR_UNKNOWN
+from machine import PRODUCTS
 
-PRODUCTS = "matrix products"
 PROBING, TRAINING, PRETRAINING, EVALUATING = "probe_facts", "train_adapter", "pretrain_base", "evaluate_epochs"
 # A job of a rule begins as the one whose start-up is measured: by its environment. All others load no model.
 BEGINS_AS = {PROBING: PROBING, EVALUATING: PROBING, TRAINING: TRAINING, PRETRAINING: TRAINING}
@@ -149,16 +150,17 @@ def limit_table(runs: list[pd.DataFrame], config: Any) -> pd.DataFrame:
 def probe_gflop(runs: pd.DataFrame, config: Any) -> pd.Series:
     """What a probe's tokens need, in billions of floating point operations, at the least.
 
-    Two for each weight of the linear layers and token; two for each weight of the logits and predicted token; for each
-    pair of a token and one that it sees, four for each number of a query. A prompt's tokens see half of it, those of an
-    answer all of it.
+    Two for each weight of the linear layers and token, and for each pair of a token and one that it sees four for each
+    number of a query; of the last layer, all but keys and values, and the logits, only where a token is predicted. A
+    prompt's tokens see half of it, those of an answer and its last one all of it.
     """
-    per_token, per_pair, logits = parts(config)
-    decoded = runs["predicted_tokens"] - runs["prompts"]
+    weights = Weights.of(config)
+    decoded = (runs["predicted_tokens"] - runs["asked_prompts"]).clip(lower=0)
     long = runs["prompt_tokens"] / runs["prompts"]
-    prefilled = (runs["computed_tokens"] - decoded).clip(lower=0)
-    pairs = prefilled * (long + 1) / 2 + decoded.clip(lower=0) * long
-    return 2 * (per_token * runs["computed_tokens"] + logits * runs["predicted_tokens"] + per_pair * pairs) / 1e9
+    pairs = (runs["computed_tokens"] - decoded) * (long + 1) / 2 + decoded * long
+    last = weights.layer - weights.keys_and_values + weights.logits + weights.pair * long
+    below = (weights.layers - 1) * (weights.layer * runs["computed_tokens"] + weights.pair * pairs)
+    return 2 * (below + weights.keys_and_values * runs["computed_tokens"] + last * runs["predicted_tokens"]) / 1e9
 
 
 def training_gflop(runs: pd.DataFrame, config: Any) -> pd.Series:
@@ -168,17 +170,31 @@ def training_gflop(runs: pd.DataFrame, config: Any) -> pd.Series:
     weights of the adapter learn: twice as much again. Attention's products are each of two numbers with a gradient. The
     logits are needed where there is a loss.
     """
-    per_token, per_pair, logits = parts(config)
-    adapter = 3 * runs["adapter_weights"] * runs["useful_tokens"]
-    whole = 2 * per_token * runs["useful_tokens"] + 2 * logits * runs["loss_tokens"] + 3 * per_pair * runs["pairs"]
-    return 2 * (whole + adapter) / 1e9
+    weights = Weights.of(config)
+    per_token = 2 * weights.layers * weights.layer + 3 * runs["adapter_weights"]
+    attention = 3 * weights.layers * weights.pair * runs["pairs"]
+    return 2 * (per_token * runs["useful_tokens"] + attention + 2 * weights.logits * runs["loss_tokens"]) / 1e9
 
 
-def parts(config: Any) -> tuple[int, int, int]:
-    """Multiplications of a forward pass: per token in the linear layers, per pair of tokens, per token's logits."""
-    per_token, per_pair = operations(config)
-    logits = config.hidden_size * config.vocab_size
-    return per_token - logits, per_pair, logits
+@dataclass(frozen=True)
+class Weights:
+    """Multiplications of a forward pass: of a layer per token, and of these for its keys and values; of a layer per pair of
+    tokens; of the logits per token."""
+
+    layers: int
+    layer: int
+    keys_and_values: int
+    pair: int
+    logits: int
+
+    @classmethod
+    def of(cls, config: Any) -> "Weights":
+        """Of a model with this transformers config."""
+        per_token, per_pair = operations(config)
+        layers, hidden = config.num_hidden_layers, config.hidden_size
+        logits, pair = hidden * config.vocab_size, per_pair // layers
+        values = pair // 2 * config.num_key_value_heads // config.num_attention_heads
+        return cls(layers, (per_token - logits) // layers, 2 * hidden * values, pair, logits)
 
 
 def study_table(jobs: pd.DataFrame, ended: float, startup: pd.DataFrame) -> pd.DataFrame:

@@ -7,6 +7,7 @@ from typing import Any
 
 from gradual.base_model import model_folder
 
+PRODUCTS = "matrix products"  # in the place of a way
 PRODUCTS_SECONDS = 0.3
 
 

@@ -19,29 +19,30 @@ from gradual.files import read_json, write_csv, write_parquet
 from gradual.grading import RULES, count_right, grade
 from gradual.knowledge import categorize
 from gradual.probing import generation_rows, unsolved
-from machine import count_rows, product_rates
+from machine import PRODUCTS, count_rows, product_rates
 from repetitions import fitting, in_turns
 from subject import Questions, Subject, add_subject, subject
 
 
 @dataclass(frozen=True)
 class Done:
-    """What a way did in one repetition: its answers (rows of peers.ROW), positions that went through the model, and
-    those of them whose next token was predicted (which peers do not tell)."""
+    """What a way did in one repetition: its answers (rows of peers.ROW), positions that went through the model; and, what
+    peers do not tell, the prompts that it asked and the positions whose next token was predicted."""
 
     answers: list[tuple]
     computed_tokens: int
+    asked_prompts: int | None = None
     predicted_tokens: int | None = None
 
 
 @dataclass(frozen=True)
 class Way:
-    """A way of asking some of the questions; `answer` is given their prompts and a seed. `peer` is another's way."""
+    """A way of asking some of the questions, as many as take about so many `seconds`; `answer` gets prompts and a seed."""
 
     name: str
     questions: Questions
     answer: Callable[[list[list[Prompt]], int], Done]
-    peer: bool = False
+    seconds: float
 
 
 def settled(answers: pd.Series) -> Callable[[list[Answered]], bool]:
@@ -78,14 +79,16 @@ def our_ways(
 
     def answer(asked: Asking, groups: list[list[Prompt]], seed: int) -> Done:
         forget()
-        before = engine.usage.computed_tokens, predicted()
+        before, predicted_before = replace(engine.usage), predicted()
         answered = chain.from_iterable(engine.answer(groups, replace(decoding, seed=seed), asked))
         rows = [row[: len(peers.ROW)] for row in generation_rows(answered)]
-        return Done(rows, engine.usage.computed_tokens - before[0], predicted() - before[1])
+        after = engine.usage
+        counts = (after.computed_tokens - before.computed_tokens, after.prompts - before.prompts)
+        return Done(rows, *counts, predicted() - predicted_before)
 
     asked_of = [Questions(measured, engine.tokenizer, exemplars) for exemplars in settings["exemplars"]]
     return [
-        Way(f"{name}, {asked}", questions, partial(answer, asking(asked, questions.answers)))
+        Way(f"{name}, {asked}", questions, partial(answer, asking(asked, questions.answers)), settings["seconds"])
         for questions in asked_of
         for asked in settings["asked"]
     ]
@@ -112,14 +115,12 @@ def ways_of_generate(measured: Subject, settings: dict) -> list[Way]:
         return (time.perf_counter() - begun) / len(groups)
 
     best = min(settings["batches"], key=seconds_per_fact)
-    several = f"generate(num_return_sequences={decoding.samples})"
+    several, less = f"generate(num_return_sequences={decoding.samples})", settings["less_seconds"]
+    batched = partial(answer, generate.in_batches, best)
     return [
-        *(
-            Way(f"{several}, batches of {best}", questions, partial(answer, generate.in_batches, best), peer=True)
-            for questions in asked_of.values()
-        ),
-        Way(f"{several}, one prompt at a time", first, partial(answer, generate.in_batches, 1), peer=True),
-        Way("generate, every answer by itself", first, partial(answer, generate.exhaustively, best), peer=True),
+        *(Way(f"{several}, batches of {best}", q, batched, settings["seconds"]) for q in asked_of.values()),
+        Way(f"{several}, one prompt at a time", first, partial(answer, generate.in_batches, 1), less),
+        Way("generate, every answer by itself", first, partial(answer, generate.exhaustively, best), less),
     ]
 
 
@@ -135,14 +136,16 @@ def way_of_plain_vllm(measured: Subject, settings: dict) -> Way:
         rows = list(plain.all_at_once(list(chain.from_iterable(groups)), decoding, seed))
         return Done(rows, plain.computed_tokens - before)
 
-    return Way(f"vLLM's LLM.generate(n={decoding.samples})", questions, answer, peer=True)
+    return Way(f"vLLM's LLM.generate(n={decoding.samples})", questions, answer, settings["seconds"])
 
 
 def all_ways(name: str, measured: Subject, settings: dict) -> list[Way]:
     """The ways that this engine's environment can measure; the peers' first."""
     probe_format, half = measured.config["probe"]["format"], Deployment(memory_share=peers.GPU_SHARE)
     engine = load_engine(name, measured.base, [], probe_format, measured.dtype, half)
-    if name == "vllm":  # which predicts a token at every position of an answer
+    if name == "vllm":
+        settings = settings | {"seconds": settings["less_seconds"]}
+        # Each token of an answer is predicted by itself.
         told = (lambda: engine.usage.answer_tokens, engine._forget)
         return [way_of_plain_vllm(measured, settings), *our_ways("probe with vLLM", engine, *told, measured, settings)]
     told = (count_rows(engine.model.get_output_embeddings()), lambda: None)
@@ -156,17 +159,12 @@ def categories(done: Done, answers: pd.Series, scoring: str) -> pd.DataFrame:
 
 
 def measure(
-    ways: Sequence[Way], rows: Sequence[int], measured: Subject, settings: dict, repetitions: int
+    ways: Sequence[Way], rows: Sequence[int], measured: Subject, repetitions: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """A row per way and repetition, matrix products of so many `rows` among them; and the categories of its facts."""
     probe, facts = measured.config["probe"], len(measured.train_facts())
     sizes = {
-        way: fitting(
-            lambda size, way=way: way.answer(way.questions.of(size), 0),
-            facts,
-            settings["peers_seconds" if way.peer else "seconds"],
-        )
-        for way in ways
+        way: fitting(lambda size, way=way: way.answer(way.questions.of(size), 0), facts, way.seconds) for way in ways
     }
     asked = {way: way.questions.of(size) for way, size in sizes.items()}
     works = {way: partial(way.answer, asked[way]) for way in ways}
@@ -174,14 +172,14 @@ def measure(
     runs, found = [], []
     for way, repetition, seconds, done in in_turns(works | rates, repetitions):
         if way in rates:
-            runs.append({"way": "matrix products", "rows": way, "repetition": repetition, "gflop_per_s": done})
+            runs.append({"way": PRODUCTS, "rows": way, "repetition": repetition, "gflop_per_s": done})
             continue
         name = {"way": way.name, "exemplars": way.questions.exemplars, "repetition": repetition}
         runs.append(
             name
             | {"facts": sizes[way], "prompts": sizes[way] * probe["prompts"], "seconds": seconds}
-            | {"computed_tokens": done.computed_tokens, "predicted_tokens": done.predicted_tokens}
-            | {"prompt_tokens": way.questions.tokens(asked[way])}
+            | {"prompt_tokens": way.questions.tokens(asked[way]), "computed_tokens": done.computed_tokens}
+            | {"asked_prompts": done.asked_prompts, "predicted_tokens": done.predicted_tokens}
         )
         found.append(categories(done, way.questions.answers, measured.config["scoring"]).assign(**name))
     return pd.DataFrame(runs), pd.concat(found, ignore_index=True)
@@ -196,7 +194,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     measured = subject(args)
     ways = all_ways(args.engine, measured, args.settings)
-    runs, found = measure(ways, args.rows, measured, args.settings, args.repetitions)
+    runs, found = measure(ways, args.rows, measured, args.repetitions)
     write_csv(runs.convert_dtypes().assign(process=f"probe, {args.engine}"), args.runs)
     write_parquet(found, args.categories)
 

@@ -21,7 +21,7 @@ from gradual.errors import report
 from gradual.facts import read_facts
 from gradual.files import read_parquet, write_csv
 from gradual.training import attach_adapter, examples, train_adapter
-from machine import product_rates
+from machine import PRODUCTS, product_rates
 from repetitions import in_turns, timed
 from subject import Subject, add_subject, subject
 
@@ -125,7 +125,7 @@ def main(argv: list[str] | None = None) -> None:
     found = []
     for way, repetition, _, done in in_turns(works | rates, args.repetitions):
         if way in rates:
-            found.append({"way": "matrix products", "rows": way, "repetition": repetition, "gflop_per_s": done})
+            found.append({"way": PRODUCTS, "rows": way, "repetition": repetition, "gflop_per_s": done})
             continue
         seconds, rows, loss = done
         found.append(

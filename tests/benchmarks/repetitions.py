@@ -3,7 +3,7 @@
 import os
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Any
 
 
@@ -25,7 +25,7 @@ def timed_process(command: list[str]) -> tuple[float, float]:
     return time.perf_counter() - begun, used.ru_maxrss / 1024
 
 
-def in_turns(ways: Mapping[str, Callable[[int], Any]], repetitions: int) -> Iterator[tuple[str, int, float, Any]]:
+def in_turns(ways: Mapping[Hashable, Callable[[int], Any]], repetitions: int) -> Iterator[tuple[Any, int, float, Any]]:
     """Every way, given the repetition's number, once per repetition: its name, the number, seconds and its result."""
     for repetition in range(repetitions):
         for name, work in ways.items():

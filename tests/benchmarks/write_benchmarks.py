@@ -41,9 +41,10 @@ NOTES = {
     " Time, memory and tokens: over the first row.",
     "limit": "Rates in GFLOP/s. Least: the time that the operations would take at the best rate of matrix products at the"
     " model's shapes, measured in turns with the ways, in the same process. Operations of a probe: 2 per weight of the"
-    " linear layers and token computed, 2 per weight of the logits and token predicted, 4 per number of a query for each"
-    " token that it sees. Of a training: as much again for the gradients of what goes through the layers, 6 per weight of"
-    " the adapter, the logits where there is a loss. Norms, softmax, positions and the drawing of samples count nothing.",
+    " linear layers and token computed, 4 per number of a query for each token that it sees; of the last layer (but for"
+    " its keys and values) and of the logits, only where a token is predicted. Of a training: as much again for the"
+    " gradients of what goes through the layers, 6 per weight of the adapter, the logits where there is a loss. Norms,"
+    " softmax, positions and the drawing of samples count nothing.",
 }
 HEADERS = {
     "prompts_per_s": ("Prompts/s", ",.1f"),
