@@ -28,6 +28,7 @@ def sample(facts: pd.DataFrame, share: float, least: int) -> pd.DataFrame:
 def probe(measured: Subject, facts: Path, shards: int, folder: Path) -> dict[str, float]:
     """A whole probe of these facts, a shard after the other: seconds in all, peak memory of a job, what it asked."""
     settings = json.dumps(measured.config["probe"] | {"engine": "transformers", "shards": shards})
+    settled = ["--settled-by", measured.config["scoring"]] if measured.config["probe"]["counts"] == "settled" else []
     jobs, usage = [], []
     for shard in range(shards):
         command = (
@@ -35,7 +36,7 @@ def probe(measured: Subject, facts: Path, shards: int, folder: Path) -> dict[str
             f" --seed {measured.seed} --state origin --split train --probe 0 --shard {shard}"
             f" --generations {folder}/generations.parquet --usage {folder}/usage.json"
         ).split()
-        jobs.append(timed_process([*command, "--settings", settings, "--sampling", settings]))
+        jobs.append(timed_process([*command, "--settings", settings, "--sampling", settings, *settled]))
         usage.append(read_json(folder / "usage.json", "what an engine did"))
     return {
         "seconds": sum(seconds for seconds, _ in jobs),

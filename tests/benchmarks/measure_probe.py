@@ -13,12 +13,13 @@ import pandas as pd
 import peers
 from gradual.base_model import load_model, load_tokenizer, model_folder
 from gradual.engines import load_engine
-from gradual.engines.interface import Answered, Asking, Deployment, Engine, Prompt
+from gradual.engines.interface import Asking, Deployment, Engine, Prompt
 from gradual.errors import report
 from gradual.files import read_json, write_csv, write_parquet
-from gradual.grading import RULES, count_right, grade
+from gradual.grading import count_right, grade
 from gradual.knowledge import categorize
 from gradual.probing import generation_rows, unsolved
+from gradual.settling import until_settled
 from machine import PRODUCTS, count_rows, product_rates
 from repetitions import fitting, in_turns
 from subject import Questions, Subject, add_subject, subject
@@ -45,25 +46,11 @@ class Way:
     seconds: float
 
 
-def settled(answers: pd.Series) -> Callable[[list[Answered]], bool]:
-    """Whether no further answer changes a fact's category: one greedy answer is right and one wrong, or a sample is right.
-
-    Right and wrong are what every scoring rule says.
-    """
-
-    def holds(answered: list[Answered]) -> bool:
-        gold = answers[answered[0].prompt.fact_id]
-        greedy = [[rule(a.greedy.text, gold) for rule in RULES.values()] for a in answered]
-        sampled = [[rule(s.text, gold) for rule in RULES.values()] for a in answered for s in a.sampled]
-        return any(map(all, greedy)) and not all(map(any, greedy)) or any(map(all, sampled))
-
-    return holds
-
-
-def asking(asked: str, answers: pd.Series) -> Asking:
-    """What a way asks of a fact: `all` answers, samples of what is `unsolved`, or those only until it is `settled`."""
-    wants_samples = (lambda _: True) if asked == "all" else unsolved(answers)
-    return Asking(wants_samples, settled(answers) if asked == "settled" else None)
+def asking(asked: str, answers: pd.Series, scoring: str) -> Asking:
+    """What a way asks of a fact: `all` answers, samples of what is `unsolved`, or no more than until it is `settled`."""
+    if asked == "settled":
+        return until_settled(answers, scoring)
+    return Asking((lambda _: True) if asked == "all" else unsolved(answers))
 
 
 def our_ways(
@@ -75,7 +62,7 @@ def our_ways(
     settings: dict,
 ) -> list[Way]:
     """An engine, by what it asks; it is to `forget` what it has cached of earlier repetitions."""
-    decoding = measured.decoding()
+    decoding, scoring = measured.decoding(), measured.config["scoring"]
 
     def answer(asked: Asking, groups: list[list[Prompt]], seed: int) -> Done:
         forget()
@@ -88,7 +75,12 @@ def our_ways(
 
     asked_of = [Questions(measured, engine.tokenizer, exemplars) for exemplars in settings["exemplars"]]
     return [
-        Way(f"{name}, {asked}", questions, partial(answer, asking(asked, questions.answers)), settings["seconds"])
+        Way(
+            f"{name}, {asked}",
+            questions,
+            partial(answer, asking(asked, questions.answers, scoring)),
+            settings["seconds"],
+        )
         for questions in asked_of
         for asked in settings["asked"]
     ]

@@ -14,12 +14,11 @@ import tiny
 from figures import PRODUCTS, Weights, agreement, jobs_of, probe_gflop, study_table, training_gflop
 from gradual.base_model import load_model, load_tokenizer
 from gradual.config import load_config
-from gradual.engines.interface import Answer, Answered, Decoding, Prompt
+from gradual.engines.interface import Decoding, Prompt
 from gradual.engines.transformers import TransformersEngine
 from gradual.files import write_json, write_parquet, write_text
 from gradual.studies import works_of
 from machine import count_rows
-from measure_probe import settled
 from project_copy import ROOT, snakemake_in
 
 TABLES = {
@@ -157,17 +156,6 @@ def test_agreement_is_of_the_facts_that_both_asked_and_greedily_tells_no_unknown
     both = pd.concat([found("ours", 0, ours), found("ours", 1, ours | {"a": "MaybeKnown"})])
     same = agreement(both, peers)
     assert same == {"equal_categories": 0.5, "equal_greedy": 1, "equal_resampled": 0.5, "compared": 2}
-
-
-def test_a_fact_is_settled_by_a_right_and_a_wrong_greedy_answer_or_by_a_right_sample():
-    def fact(*greedy, sampled=()):
-        samples = tuple(Answer(text, 1, "stop") for text in sampled)
-        return [Answered(Prompt("f", i, ""), Answer(text, 1, "stop"), samples) for i, text in enumerate(greedy)]
-
-    holds = settled(pd.Series({"f": "Rome"}))
-    assert holds(fact("Rome", "Paris")) and holds(fact("Paris", sampled=["Oslo", "Rome"]))
-    assert not holds(fact("Rome", "Rome")) and not holds(fact("Paris", sampled=["Oslo"]))
-    assert not holds(fact("Rome", "Romeo"))  # right by one rule and wrong by another
 
 
 def test_the_counted_operations_are_those_of_the_model(tmp_path):
