@@ -2,6 +2,7 @@
 # make changed  what would run now, and why, in words
 # make plan     what a study would ask, train and take, before it runs; after it, what it took beside (GPU=H100)
 # make preflight  what is missing before it runs where a profile says (PROFILE=profiles/slurm)
+# make benchmark  how fast probe and training are, beside others' ways and the machine's limit; of a study's model (MODEL=qwen2)
 # make test     the tests
 # make setup-probe  the environment of probe.engine: vllm, for GPUs; PROBE_LOCK=envs/probe-cpu.lock for its CPU twin
 # make test-vllm    the tests of that engine, without a GPU: the engines' contract, and the tiny study end to end
@@ -15,13 +16,14 @@ PYTHON ?= python3
 STUDY ?= default
 PROFILE ?= profiles/default
 GPU ?=
+MODEL ?= qwen2
 BIN := .venv/bin
 CONFIG := $(if $(filter default,$(STUDY)),,--configfile studies/$(STUDY).yaml)
 PROBE_LOCK ?= envs/probe.lock
 PROBE_BIN := .venv-probe/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: tables changed plan preflight test test-vllm test-slurm test-slurm-faults test-slurm-paper test-gpu setup setup-controller \
+.PHONY: tables changed plan preflight benchmark test test-vllm test-slurm test-slurm-faults test-slurm-paper test-gpu setup setup-controller \
 	setup-probe envs lint publish clean
 
 tables: setup
@@ -36,6 +38,11 @@ plan: setup
 
 preflight: setup
 	@python scripts/preflight.py --study $(STUDY) --profile $(PROFILE)
+
+benchmark: setup
+	test -f results/$(STUDY)/provenance.json || snakemake --cores all $(CONFIG)
+	snakemake --snakefile tests/benchmarks/Snakefile --cores 2 --forceall --config study=results/$(STUDY) model=$(MODEL)
+	@cat results/benchmarks/probe.md
 
 test: setup lint
 	python -m pytest
@@ -57,7 +64,7 @@ test-gpu: setup
 lint: setup
 	ruff check .
 	ruff format --check .
-	snakefmt --check Snakefile rules
+	snakefmt --check Snakefile rules tests/benchmarks/Snakefile
 
 setup: .venv/ready
 setup-controller: .venv-controller/ready

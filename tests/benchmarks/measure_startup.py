@@ -1,0 +1,60 @@
+"""Measure what a job takes before it does its work: a probe and a training of one fact, and a job without a model."""
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+
+from gradual.config import runs
+from gradual.errors import report
+from gradual.files import write_csv, write_parquet
+from repetitions import in_turns, timed_process
+from subject import Subject, add_subject, subject
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+
+
+def jobs(measured: Subject, run: str, folder: Path) -> dict[str, Callable[[], tuple[float, float]]]:
+    """A job of each kind of script, with as little work as there can be."""
+    facts = measured.train_facts()
+    write_parquet(facts[["fact_id"]].head(1).assign(role="train"), folder / "selection.parquet")
+    model = f"--base {measured.base} --dtype {measured.dtype} --facts {measured.facts_file} --seed {measured.seed}"
+    probe = measured.config["probe"] | {
+        "engine": "transformers",
+        "prompts": 1,
+        "shards": len(facts),
+    }  # one fact a shard
+    training = runs(measured.config)[run].settings | {"epochs": 1}
+    scripts = {
+        "probe_facts": f"{model} --state origin --split train --probe 0 --shard 0 --usage {folder}/usage.json"
+        f" --generations {folder}/generations.parquet --settings".split(),
+        "train_adapter": f"{model} --selection {folder}/selection.parquet --replay-ratio 0 --run {run} --code none"
+        f" --format {probe['format']} --loss {folder}/loss.csv --epochs {folder}/epochs/epochs.json --settings".split(),
+        "grade_generations": ["--help"],
+    }
+    scripts["probe_facts"].append(json.dumps(probe))
+    scripts["train_adapter"].append(json.dumps(training))
+    return {
+        name: partial(timed_process, [sys.executable, str(SCRIPTS / f"{name}.py"), *options])
+        for name, options in scripts.items()
+    }
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_subject(parser)
+    args = parser.parse_args(argv)
+    with tempfile.TemporaryDirectory() as folder:
+        works = jobs(subject(args), args.settings["run"], Path(folder))
+        turns = in_turns({name: lambda _, job=job: job() for name, job in works.items()}, args.repetitions)
+        found = [{"script": name, "repetition": r, "seconds": seconds} for name, r, _, (seconds, _) in turns]
+    write_csv(pd.DataFrame(found), args.runs)
+
+
+if __name__ == "__main__":
+    report(main)
