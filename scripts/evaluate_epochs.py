@@ -44,12 +44,12 @@ def evaluate(args: argparse.Namespace) -> None:
     render = renderer(probe["format"], load_tokenizer(args.base))
     epochs = read_epochs(args.epochs) if args.epochs else []
     engine = load_engine(probe["engine"], args.base, args.merge, probe["format"], args.dtype, deployment(args))
+    prompts = list(fact_prompts(asked, pool, prompt_settings, 1, render))
     with write_atomically(args.generations) as temporary, GenerationsFile(temporary, "epoch") as file:
         for epoch, adapter in enumerate(epochs, 1) if epochs else [(0, None)]:
             if adapter:
                 engine.use(adapter)
-            prompts = fact_prompts(asked, pool, prompt_settings, 1, render)
-            append_generations(engine, prompts, len(asked), decoding, GREEDY_ANSWERS, file, epoch=epoch)
+            append_generations(engine, iter(prompts), len(asked), decoding, GREEDY_ANSWERS, file, epoch=epoch)
     write_json(asdict(engine.usage), args.usage)
 
 

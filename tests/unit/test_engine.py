@@ -9,6 +9,7 @@ import pytest
 from gradual.base_model import load_model, load_tokenizer
 from gradual.engines import load_engine
 from gradual.engines.interface import Asking, Decoding, Prompt
+from gradual.engines.rules import Encoder
 from gradual.engines.transformers import TransformersEngine
 from gradual.engines.tree import check_attention
 from gradual.errors import InputError
@@ -91,3 +92,23 @@ def test_a_model_with_other_attention_is_refused(handle, change):
     check_attention(SimpleNamespace(**values))
     with pytest.raises(InputError, match="transformers cannot probe a"):
         check_attention(SimpleNamespace(**values | change))
+
+
+def test_prompts_that_are_asked_again_are_not_tokenized_again(handle, monkeypatch):
+    tokenizer, texts = load_tokenizer(handle), []
+    group = groups()[0]
+    ids = [tokenizer(prompt.text)["input_ids"] for prompt in group]
+
+    class Counting:
+        def __call__(self, new, **options):
+            texts.extend(new)
+            return tokenizer(new, **options)
+
+    encode = Encoder(Counting(), True)
+    for _ in range(3):
+        assert encode(group, Decoding(4, ()), 1024) == ids
+    assert texts == [prompt.text for prompt in group]
+    monkeypatch.setattr("gradual.engines.rules.KEPT", len(group))  # no more than that are kept
+    assert encode(groups()[1], Decoding(4, ()), 1024) == [tokenizer(p.text)["input_ids"] for p in groups()[1]]
+    assert encode(group, Decoding(4, ()), 1024) == ids
+    assert len(texts) == 3 * len(group)

@@ -6,7 +6,7 @@ import pytest
 
 from gradual.base_model import load_tokenizer
 from gradual.engines.interface import Decoding, Deployment, Prompt
-from gradual.engines.rules import token_ids
+from gradual.engines.rules import Encoder
 from gradual.engines.vllm import Limits, _plain_dtype, _positions, first_seed
 from gradual.errors import InputError, out_of_memory
 from tiny import base_model
@@ -48,7 +48,7 @@ def test_a_deployment_can_shorten_what_the_models_positions_reach_and_not_length
     assert _positions(handle, Deployment(max_model_length=4096)) == (1024, "the model's")
     long, limit = [Prompt("f", 0, "Q: What?\n" * 9)], _positions(handle, Deployment(max_model_length=16))
     with pytest.raises(InputError, match="expected at most max_model_length's 16 "):
-        token_ids(load_tokenizer(handle), long, True, Decoding(4, ()), *limit)
+        Encoder(load_tokenizer(handle), True)(long, Decoding(4, ()), *limit)
 
 
 def test_limits_shrink_as_the_error_demands():

@@ -10,26 +10,36 @@ from gradual.engines.interface import Answer, Answered, Decoding, Prompt, Usage
 from gradual.errors import InputError
 from gradual.prompts import ending_tokens
 
+KEPT = 2**14  # prompts
 
-def token_ids(
-    tokenizer: Any,
-    group: list[Prompt],
-    special_tokens: bool,
-    decoding: Decoding,
-    positions: int,
-    limit: str = "the model's",
-) -> list[list[int]]:
-    """The token ids of a group's prompts; InputError for one that, with its answer, the positions do not reach.
 
-    `limit` says whose these positions are.
-    """
-    ids = tokenizer([p.text for p in group], add_special_tokens=special_tokens)["input_ids"] if group else []
-    for prompt, tokens in zip(group, ids, strict=True):
-        if len(tokens) + decoding.max_new_tokens > positions:
-            problem = f"a prompt of {len(tokens)} tokens and {decoding.max_new_tokens} for the answer"
-            expected = f"at most {limit} {positions} (fewer probe.shots or probe.max_new_tokens, or shorter facts)"
-            raise InputError(f"fact {prompt.fact_id}, prompt {prompt.index}", problem, expected)
-    return ids
+class Encoder:
+    """The token ids of prompts. Those of some thousands are kept, as each epoch of a run is asked the same."""
+
+    def __init__(self, tokenizer: Any, special_tokens: bool) -> None:
+        self.tokenizer, self.special_tokens = tokenizer, special_tokens
+        self._kept: dict[str, list[int]] = {}
+
+    def __call__(
+        self, group: list[Prompt], decoding: Decoding, positions: int, limit: str = "the model's"
+    ) -> list[list[int]]:
+        """The ids of a group's prompts; InputError for one that, with its answer, the positions do not reach.
+
+        `limit` says whose these positions are.
+        """
+        texts = [prompt.text for prompt in group]
+        if len(self._kept) + len(texts) > KEPT:
+            self._kept.clear()
+        if new := [text for text in texts if text not in self._kept]:
+            found = self.tokenizer(new, add_special_tokens=self.special_tokens)["input_ids"]
+            self._kept.update(zip(new, found, strict=True))
+        ids = [self._kept[text] for text in texts]
+        for prompt, tokens in zip(group, ids, strict=True):
+            if len(tokens) + decoding.max_new_tokens > positions:
+                problem = f"a prompt of {len(tokens)} tokens and {decoding.max_new_tokens} for the answer"
+                expected = f"at most {limit} {positions} (fewer probe.shots or probe.max_new_tokens, or shorter facts)"
+                raise InputError(f"fact {prompt.fact_id}, prompt {prompt.index}", problem, expected)
+        return ids
 
 
 class Stopper:

@@ -29,7 +29,7 @@ from gradual.engines.interface import (
 )
 from gradual.engines.likelihood import Gold, GoldAnswers, forced, likelihoods
 from gradual.engines.prefixes import shared_prefixes
-from gradual.engines.rules import Stopper, count_answers, short_of_memory, token_ids
+from gradual.engines.rules import Encoder, Stopper, count_answers, short_of_memory
 from gradual.engines.tree import Filling, LastToken, Level, Rows, install
 from gradual.errors import out_of_memory
 from gradual.prompts import seeded
@@ -92,6 +92,7 @@ class TransformersEngine:
         self.batch_tokens = batch_tokens or (4096 if model.device.type == "cpu" else 32768)
         self.wave_tokens = wave_tokens
         self.usage = Usage()
+        self._encode = Encoder(tokenizer, special_tokens)
         self._halved = False
         self._weights = [(parameter, parameter.data) for parameter in model.parameters()]
 
@@ -141,7 +142,7 @@ class TransformersEngine:
         held = 0
         for group in groups:
             positions = self.model.config.max_position_embeddings
-            ids = token_ids(self.tokenizer, group, self.special_tokens, decoding, positions)
+            ids = self._encode(group, decoding, positions)
             wave.append(_Group(group, ids))
             held += sum(map(len, ids))
             if held >= self.wave_tokens:

@@ -39,7 +39,7 @@ from gradual.engines.interface import (
     never,
 )
 from gradual.engines.likelihood import Gold, GoldAnswers, likelihood
-from gradual.engines.rules import Stopper, count_answers, short_of_memory, token_ids
+from gradual.engines.rules import Encoder, Stopper, count_answers, short_of_memory
 from gradual.errors import InputError, out_of_memory
 from gradual.files import read_json
 from gradual.prompts import ending_tokens, seeded
@@ -126,6 +126,7 @@ class VllmEngine:
         self.base, self.adapters, self.special_tokens = base, list(adapters), special_tokens
         self.dtype, self.deployment = _plain_dtype(base, dtype), deployment
         self.tokenizer = load_tokenizer(base)
+        self._encode = Encoder(self.tokenizer, special_tokens)
         self._positions, self._limit = _positions(base, deployment)
         self.usage = Usage()
         self.limits = Limits(deployment.memory_share)
@@ -183,8 +184,7 @@ class VllmEngine:
                 while more and sequences < self.limits.sequences:
                     prompts = next(source, None)
                     if more := prompts is not None:
-                        reach = (self._positions, self._limit)
-                        ids = token_ids(self.tokenizer, prompts, self.special_tokens, decoding, *reach)
+                        ids = self._encode(prompts, decoding, self._positions, self._limit)
                         asked.append(_Group(prompts, ids, decoding, asking))
                         sequences += self._ask(asked[-1], decoding, flying)
                 while asked and asked[0].done:
