@@ -3,6 +3,7 @@
 import fcntl
 import json
 import sys
+from functools import cache
 
 from snakemake.exceptions import WorkflowError
 from snakemake.settings.types import DeploymentMethod
@@ -150,6 +151,7 @@ def benchmark_file(name):
     return of_study(f"benchmarks/{name}")
 
 
+@cache
 def code(script):
     """The meaning of a script and of the library modules it uses: a change of it re-runs the rule."""
     return code_fingerprint(ROOT / "scripts" / f"{script}.py", ROOT / "scripts" / "gradual")
