@@ -59,13 +59,14 @@ CODED = (
 
 JOBS_LOCK = f"{RESULTS}/.jobs"  # held by every job at work; names the SLURM run whose jobs may be
 
-# glibc gives big buffers back to the system after each use, which slows small models down several times. No job but a
-# download asks the hub for anything. A job that is warned of its end (SIGTERM) has its time to write what it has: its
-# shell waits for it. One that is killed cannot write why: its shell does, to the log that ends its command.
+# glibc gives big buffers back to the system after each use, which slows small models down several times. Snakemake tells
+# torch, numpy and pyarrow a job's threads (OMP_NUM_THREADS), but not tokenizers. No job but a download asks the hub for
+# anything. A job that is warned of its end (SIGTERM) has its time to write what it has: its shell waits for it. One that
+# is killed cannot write why: its shell does, to the log that ends its command.
 shell.prefix(
     f"set -euo pipefail; exec 9<>{JOBS_LOCK}; flock -s 9 2>/dev/null || true;"
     " export MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=4294967296;"
-    " export HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1; trap : TERM;"
+    " export RAYON_NUM_THREADS=$OMP_NUM_THREADS HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1; trap : TERM;"
     " trap 's=$?; [ $s -le 128 ] || echo \"error: ended by signal $((s - 128)); 9 is often the system, short of memory:"
     ' run fewer jobs at once (--cores)" >> "${{BASH_COMMAND##*2> }}"\' EXIT; '
 )
