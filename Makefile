@@ -37,8 +37,9 @@ plan: setup
 preflight: setup
 	@python scripts/preflight.py --study $(STUDY) --profile $(PROFILE)
 
+# On two cores: each worker takes whole files, and what it starts says itself how many threads it has.
 test: setup lint
-	python -m pytest
+	OMP_NUM_THREADS=1 python -m pytest --numprocesses 2 --dist loadfile
 
 test-slurm: setup
 	python -m pytest tests/slurm/test_study.py
