@@ -44,8 +44,9 @@ benchmark: setup
 	snakemake --snakefile tests/benchmarks/Snakefile --cores 2 --forceall --config study=results/$(STUDY) model=$(MODEL)
 	@cat results/benchmarks/probe.md
 
+# On two cores: each worker takes whole files, and what it starts says itself how many threads it has.
 test: setup lint
-	python -m pytest
+	OMP_NUM_THREADS=1 python -m pytest --numprocesses 2 --dist loadfile
 
 test-slurm: setup
 	python -m pytest tests/slurm/test_study.py

@@ -3,6 +3,7 @@
 import fcntl
 import json
 import sys
+from functools import cache
 
 from snakemake.exceptions import WorkflowError
 from snakemake.settings.types import DeploymentMethod
@@ -60,13 +61,14 @@ CODED = (
 
 JOBS_LOCK = f"{RESULTS}/.jobs"  # held by every job at work; names the SLURM run whose jobs may be
 
-# glibc gives big buffers back to the system after each use, which slows small models down several times. No job but a
-# download asks the hub for anything. A job that is warned of its end (SIGTERM) has its time to write what it has: its
-# shell waits for it. One that is killed cannot write why: its shell does, to the log that ends its command.
+# glibc gives big buffers back to the system after each use, which slows small models down several times. Snakemake tells
+# torch, numpy and pyarrow a job's threads (OMP_NUM_THREADS), but not tokenizers. No job but a download asks the hub for
+# anything. A job that is warned of its end (SIGTERM) has its time to write what it has: its shell waits for it. One that
+# is killed cannot write why: its shell does, to the log that ends its command.
 shell.prefix(
     f"set -euo pipefail; exec 9<>{JOBS_LOCK}; flock -s 9 2>/dev/null || true;"
     " export MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=4294967296;"
-    " export HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1; trap : TERM;"
+    " export RAYON_NUM_THREADS=$OMP_NUM_THREADS HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1; trap : TERM;"
     " trap 's=$?; [ $s -le 128 ] || echo \"error: ended by signal $((s - 128)); 9 is often the system, short of memory:"
     ' run fewer jobs at once (--cores)" >> "${{BASH_COMMAND##*2> }}"\' EXIT; '
 )
@@ -152,6 +154,7 @@ def benchmark_file(name):
     return of_study(f"benchmarks/{name}")
 
 
+@cache
 def code(script):
     """The meaning of a script and of the library modules it uses in this study: a change of it re-runs the rule."""
     return code_fingerprint(ROOT / "scripts" / f"{script}.py", ROOT / "scripts" / "gradual", UNUSED)

@@ -4,8 +4,10 @@ The handle names the folder of the model's files (relative to the handle where t
 that whatever depends on a base model depends on one small file, and changes when the model does.
 """
 
+import gc
 import sys
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -96,8 +98,22 @@ def fetch_base(model: dict[str, Any], handle: Path) -> None:
         write_handle(handle, folder, f"hub {model['repo']}@{model['revision']}")
 
 
+@cache
+def import_libraries() -> None:
+    """Import torch and transformers, without the garbage collector: it would search their objects again and again.
+
+    It leaves them alone afterwards, too; they last as long as the process.
+    """
+    gc.disable()
+    import transformers.modeling_utils  # noqa: F401
+
+    gc.freeze()
+    gc.enable()
+
+
 def load_tokenizer(handle: Path) -> Any:
     """The tokenizer of a base model."""
+    import_libraries()
     from transformers import AutoTokenizer
 
     folder = model_folder(handle)
@@ -110,6 +126,7 @@ def load_tokenizer(handle: Path) -> Any:
 
 def load_model(handle: Path, adapters: Sequence[Path], dtype: str, device: str | None = None) -> Any:
     """The base model with each adapter folder merged into it, in order; on the GPU where there is one, or on `device`."""
+    import_libraries()
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -205,6 +222,7 @@ def pretrain(documents: list[str], model: dict[str, Any], settings: dict[str, An
 
     Resumes from the last checkpoint in `folder`. Deterministic for a seed and a number of threads.
     """
+    import_libraries()
     import torch
     from transformers import Trainer, TrainingArguments, set_seed
 

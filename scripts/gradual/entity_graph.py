@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-import networkx as nx
 import numpy as np
 import pandas as pd
 
@@ -46,6 +45,8 @@ def links(initial: set[str], reclassified: Sequence[tuple[str, str]]) -> Links:
     reclassified node is linked if a path of reclassified facts leads from it to an initial node (a path through initial
     facts has met one already). GL does not say either.
     """
+    import networkx as nx
+
     graph = nx.Graph(reclassified)
     linked = total = 0
     for component in nx.connected_components(graph):

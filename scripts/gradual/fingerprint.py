@@ -36,6 +36,7 @@ def code_fingerprint(script: Path, library: Path, unused: Collection[str] = ()) 
     """
     root = Path(library).parent
     parts: dict[str, str] = {}
+    sought: set[str] = set()
     waiting = [("", Path(script))]
     while waiting:
         name, path = waiting.pop()
@@ -48,7 +49,9 @@ def code_fingerprint(script: Path, library: Path, unused: Collection[str] = ()) 
             if not file.is_file():
                 raise InputError(path, f"there is no file {resource!r} beside it", "files to read", key=RESOURCES)
             parts[f"{name}:{resource}"] = _hash(file.read_bytes())
-        waiting += [(found, file) for wanted in module.imports for found, file in _locate(wanted, root)]
+        fresh = set(module.imports) - sought
+        sought |= fresh
+        waiting += [(found, file) for wanted in fresh for found, file in _locate(wanted, root)]
     return _hash(repr(sorted(parts.items())).encode())
 
 

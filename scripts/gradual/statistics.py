@@ -1,4 +1,7 @@
-"""Intervals and tests for shares and their differences. All intervals are two-sided, at 95% unless told otherwise."""
+"""Intervals and tests for shares and their differences. All intervals are two-sided, at 95% unless told otherwise.
+
+scipy.stats is imported by what needs it: reading the workflow and most tables do not.
+"""
 
 import math
 import warnings
@@ -6,7 +9,6 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
 
 LEVEL = 0.95
 
@@ -24,6 +26,8 @@ UNDEFINED = Estimate(math.nan, math.nan, math.nan)
 
 def wilson(right: int, n: int, level: float = LEVEL) -> Estimate:
     """The share right / n with Wilson's score interval (Wilson 1927); undefined for n = 0."""
+    from scipy import stats
+
     if not 0 <= right <= n:
         raise ValueError(f"{right} of {n} is no share")
     if n == 0:
@@ -37,6 +41,8 @@ def mean_interval(values: Sequence[float], level: float = LEVEL) -> Estimate:
 
     Undefined values (NaN) are left out; the ends are NaN where fewer than two values remain.
     """
+    from scipy import stats
+
     array = np.asarray(values, dtype=float)
     array = array[~np.isnan(array)]
     if not len(array):
@@ -74,6 +80,8 @@ def paired_difference(before: np.ndarray, after: np.ndarray, level: float = LEVE
     The interval is the normal one for matched pairs with half a fact added to each cell of the two-by-two table
     (Agresti and Min 2005), so that it does not shrink to a point where no fact changed.
     """
+    from scipy import stats
+
     gained, lost = discordant(before, after)
     n = len(before)
     if n == 0:
@@ -86,6 +94,8 @@ def paired_difference(before: np.ndarray, after: np.ndarray, level: float = LEVE
 
 def mcnemar(before: np.ndarray, after: np.ndarray) -> float:
     """The p-value of McNemar's exact two-sided test that facts change either way equally often."""
+    from scipy import stats
+
     gained, lost = discordant(before, after)
     return float(stats.binomtest(gained, gained + lost).pvalue) if gained + lost else 1.0
 
@@ -113,6 +123,8 @@ def of_facts(
     The interval is the percentile bootstrap's over the facts for one seed (paired: a fact is drawn in all arrays at once),
     else the t interval over the seeds. Undefined where the statistic is for any seed.
     """
+    from scipy import stats
+
     values = [statistic(*arrays) for arrays in seeds]
     if any(math.isnan(value) for value in values):
         return UNDEFINED

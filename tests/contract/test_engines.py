@@ -16,7 +16,7 @@ from scipy import stats
 
 from gradual.base_model import load_model, load_tokenizer, write_handle
 from gradual.engines import load_engine
-from gradual.engines.interface import ROUND, Answer, Asking, Decoding, Deployment, Prompt
+from gradual.engines.interface import ROUND, Answer, Asking, Decoding, Deployment, Prompt, Usage
 from gradual.engines.likelihood import GoldAnswers
 from gradual.errors import InputError
 from gradual.probing import fact_prompts
@@ -28,17 +28,22 @@ MISSING = None if find_spec("vllm") else "vllm is not installed here: make test-
 
 
 class Loader:
-    """Loads engines, one at a time; tests that want the same one after another get the same."""
+    """Loads engines, one at a time, which are slow to start: tests that want the same one after another get the same.
+
+    A test that changes its engine asks for a `fresh` one: none that another has changed, and no other gets it. The engine's
+    usage counts from then on.
+    """
 
     def __init__(self, name):
         self.name, self.key, self.engine = name, None, None
 
     def __call__(self, handle, adapters=(), deployment=Deployment(), fresh=False):  # noqa: B008
         key = (handle, *adapters, deployment)
-        if fresh or key != self.key:
+        if key != self.key:
             self.close()
             self.engine = load_engine(self.name, handle, list(adapters), "plain", "float32", deployment)
-            self.key = None if fresh else key
+        self.key = None if fresh else key
+        self.engine.usage = Usage()
         return self.engine
 
     def close(self):
@@ -247,24 +252,6 @@ def test_an_answer_ends_at_a_stop_string_that_spans_tokens(load, handle):
     assert any(a.finish == "stop" and stop in free[key].text for key, a in stopped.items())
 
 
-def test_an_answer_ends_at_any_special_token_of_the_tokenizer(load, handle, tmp_path):
-    asked, free = groups(1), Decoding(12, ())
-    tokenizer = load_tokenizer(handle)
-    # A token that the model often says, and no prompt holds, is made special besides the one that ends a text.
-    said = Counter(t for tokens in generated_tokens(handle, [], asked, free).values() for t in tokens[1:])
-    words = [tokenizer.convert_ids_to_tokens(token) for token, _ in said.most_common()]
-    texts = "".join(prompt.text for group in asked for prompt in group)
-    special = next(word for word in words if word.isascii() and word not in texts)
-    shutil.copytree(handle.parent, tmp_path / "model")
-    tokenizer.add_special_tokens({"additional_special_tokens": [special]})
-    assert len(tokenizer) == len(load_tokenizer(handle))
-    tokenizer.save_pretrained(tmp_path / "model")
-    write_handle(tmp_path / "model/base.json", tmp_path / "model", "test")
-    found = greedy(load(tmp_path / "model/base.json"), asked, free)
-    assert found == generated(tmp_path / "model/base.json", [], asked, free)
-    assert any(answer.finish == "stop" and answer.tokens > 1 for answer in found.values())
-
-
 def test_a_repetition_penalty_is_that_of_generate(load, handle):
     asked, decoding = groups(1), replace(GREEDY, repetition_penalty=1.5)
     found = greedy(load(handle), asked, decoding)
@@ -273,7 +260,7 @@ def test_a_repetition_penalty_is_that_of_generate(load, handle):
 
 
 def test_usage_counts_prompts_tokens_and_cut_off_answers(load, handle):
-    engine = load(handle, fresh=True)
+    engine = load(handle)
     asked = groups(2)
     decoding = Decoding(3, ("\n",), samples=4, temperature=1.0, top_k=40)
     found = answers(engine, asked, decoding, lambda group: group[0].prompt.fact_id == asked[0][0].fact_id)
@@ -353,13 +340,6 @@ def test_answers_that_are_not_taken_leave_nothing_behind(load, handle):
     assert greedy(load(handle), asked[:4]) == generated(handle, [], asked[:4], GREEDY)
 
 
-def test_the_adapters_of_a_state_are_merged_in_order(load, handle, adapters):
-    asked = groups(1)
-    found = greedy(load(handle, adapters[:2]), asked)
-    assert found == generated(handle, adapters[:2], asked, GREEDY)
-    assert found != generated(handle, [], asked, GREEDY)
-
-
 def test_adapters_are_used_one_after_another_on_the_loaded_state(load, handle, adapters):
     asked = groups(1)
     engine = load(handle, fresh=True)
@@ -380,11 +360,36 @@ def test_a_model_whose_logits_have_weights_of_their_own_answers_alike(load, tmp_
     assert greedy(engine, asked) == generated(handle, [adapter], asked, GREEDY)
 
 
+def test_the_adapters_of_a_state_are_merged_in_order(load, handle, adapters):
+    asked = groups(1)
+    found = greedy(load(handle, adapters[:2]), asked)
+    assert found == generated(handle, adapters[:2], asked, GREEDY)
+    assert found != generated(handle, [], asked, GREEDY)
+
+
 def test_an_adapter_that_changes_nothing_is_an_error(load, handle, adapters):
     with pytest.raises(InputError, match="changes no weight"):
-        load(handle, fresh=True).use(adapters[2])
+        load(handle, adapters[:2], fresh=True).use(adapters[2])
     with pytest.raises(InputError, match="changes no weight"):
         load(handle, [adapters[0], adapters[2]], fresh=True)
+
+
+def test_an_answer_ends_at_any_special_token_of_the_tokenizer(load, handle, tmp_path):
+    asked, free = groups(1), Decoding(12, ())
+    tokenizer = load_tokenizer(handle)
+    # A token that the model often says, and no prompt holds, is made special besides the one that ends a text.
+    said = Counter(t for tokens in generated_tokens(handle, [], asked, free).values() for t in tokens[1:])
+    words = [tokenizer.convert_ids_to_tokens(token) for token, _ in said.most_common()]
+    texts = "".join(prompt.text for group in asked for prompt in group)
+    special = next(word for word in words if word.isascii() and word not in texts)
+    shutil.copytree(handle.parent, tmp_path / "model")
+    tokenizer.add_special_tokens({"additional_special_tokens": [special]})
+    assert len(tokenizer) == len(load_tokenizer(handle))
+    tokenizer.save_pretrained(tmp_path / "model")
+    write_handle(tmp_path / "model/base.json", tmp_path / "model", "test")
+    found = greedy(load(tmp_path / "model/base.json"), asked, free)
+    assert found == generated(tmp_path / "model/base.json", [], asked, free)
+    assert any(answer.finish == "stop" and answer.tokens > 1 for answer in found.values())
 
 
 def limited(handle, folder, positions):

@@ -1,4 +1,4 @@
-"""Where jobs run: their interpreters, with and without conda, and the GPUs of a machine without a scheduler."""
+"""Where jobs run: their interpreters, with and without conda, their threads, and a machine's GPUs without a scheduler."""
 
 import json
 import re
@@ -32,6 +32,24 @@ rule many:
         gpu=4,
     shell:
         "echo [{resources.gpu}] > {output}"
+
+
+rule threaded:
+    output:
+        "results/threads.json",
+    threads: 1
+    shell:
+        "python count_threads.py > {output}"
+"""
+COUNT_THREADS = """
+import json, os
+import pyarrow, torch
+from tokenizers import Tokenizer, models
+
+before = len(os.listdir("/proc/self/task"))
+Tokenizer(models.WordLevel({"a": 0}, unk_token="a")).encode_batch(["a"] * 1000)
+tokenizers = len(os.listdir("/proc/self/task")) - before
+print(json.dumps({"torch": torch.get_num_threads(), "pyarrow": pyarrow.cpu_count(), "tokenizers": tokenizers}))
 """
 
 
@@ -72,6 +90,13 @@ def test_vllm_has_an_interpreter_of_its_own_unless_conda_gives_it_one(folder, tm
     assert found.keys() == {"python"}
     monkeypatch.setenv("PATH", stand_in(tmp_path / "bin", "conda", CONDA))
     assert interpreters(folder, "--sdm", "conda", *TINY, "vllm.yaml").keys() == {"python"}
+
+
+def test_no_library_takes_more_threads_than_the_job_has(folder):
+    (folder / "count_threads.py").write_text(COUNT_THREADS)
+    done = snakemake_in(folder)("-s", "jobs.smk", "--cores", "4", *TINY, "--", "results/threads.json")
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert set(json.loads((folder / "results/threads.json").read_text()).values()) == {1}
 
 
 def test_jobs_side_by_side_ask_for_no_more_gpus_than_the_machine_has(folder, tmp_path, monkeypatch):
