@@ -3,7 +3,7 @@
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import pandas as pd
 
 from gradual.engines.interface import GENERATION_COLUMNS, GREEDY, SAMPLED, Answered, Asking, Decoding, Engine, Prompt
 from gradual.files import read_parquet
-from gradual.prompts import ExemplarPool, PromptSettings, exemplars_of
+from gradual.prompts import ExemplarPool, PromptSettings, exemplars_of, seeded
 
 log = logging.getLogger("gradual")
 SECONDS_BETWEEN_LINES = 10  # of progress in the log
@@ -37,6 +37,31 @@ def fact_prompts(
             Prompt(fact.fact_id, index, render(exemplars_of(fact, index, pool, settings), fact.question))
             for index in range(prompts)
         ]
+
+
+def probe_of(
+    probed: pd.DataFrame,
+    pool: ExemplarPool,
+    render: Callable[..., str],
+    settings: Mapping[str, Any],
+    sampling: Mapping[str, Any] | None,
+    seed: int,
+    state: str,
+    probe: int,
+) -> tuple[Iterator[list[Prompt]], Decoding]:
+    """The prompts of a probe and how they are answered, by the config's probe section; greedily without `sampling`."""
+    # Every probe draws prompts and samples of its own; the sets that relations share stay the same for all states.
+    own = seeded("probe", seed, state, probe)
+    key = seeded("probe", seed, probe) if settings["exemplars"] == "per_relation" else own
+    drawn = PromptSettings(key, settings["shots"], settings["exemplars"])
+    decoding = Decoding(
+        max_new_tokens=settings["max_new_tokens"],
+        stop=tuple(settings["stop"]),
+        repetition_penalty=settings["repetition_penalty"],
+        seed=own,
+        **{key: sampling[key] for key in ("samples", "temperature", "top_k") if sampling},
+    )
+    return fact_prompts(probed, pool, drawn, settings["prompts"], render), decoding
 
 
 def unsolved(answers: pd.Series) -> Callable[[list[Answered]], bool]:
