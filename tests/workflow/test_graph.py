@@ -41,8 +41,9 @@ def test_the_default_study_probes_trains_and_evaluates_each_model(planned):
     assert graph["write_table"] == 15
 
 
-def test_a_study_that_checks_no_facts_has_no_job_for_it(planned):
-    assert "check_probe" not in planned("--config", 'probe={"checked": 0}')
+def test_a_study_that_checks_no_facts_has_no_job_for_it(planned, project):
+    (project / "unchecked.yaml").write_text("study: unchecked\nprobe: {checked: 0}\n")
+    assert "check_probe" not in planned("--configfile", "unchecked.yaml")
 
 
 @pytest.mark.parametrize("study", STUDIES)
