@@ -55,9 +55,12 @@ ENGINE_RESOURCES = {
 
 # The scripts whose code the results come from.
 CODED = (
-    "build_facts build_corpus pretrain_base fetch_base probe_facts grade_generations categorize_facts estimate_chance"
-    " select_facts train_adapter evaluate_epochs grade_epochs choose_epoch write_table"
+    "build_facts build_corpus pretrain_base fetch_base probe_facts check_probe grade_generations categorize_facts"
+    " estimate_chance select_facts train_adapter evaluate_epochs grade_epochs choose_epoch write_table"
 ).split()
+
+# Of the probes that are checked.
+AGREEMENTS = [f"{RESULTS}/{layout.agreement(seed, model)}" for seed in SEEDS for model in MODELS if PROBE["checked"]]
 
 JOBS_LOCK = f"{RESULTS}/.jobs"  # held by every job at work; names the SLURM run whose jobs may be
 

@@ -34,6 +34,39 @@ rule probe_facts:
         " --generations {output.generations} --usage {output.usage} 2> {log}"
 
 
+rule check_probe:
+    input:
+        base=of_model("base/base.json"),
+        facts=of_seed("facts.parquet"),
+        adapters=lambda wildcards: adapter_files(state_adapters(wildcards)),
+        generations=expand(of_probe("generations-{shard}.parquet"), shard=range(PROBE["shards"]), allow_missing=True),
+    output:
+        agreement=of_probe("agreement.json"),
+    log:
+        log_file("check_probe/{model}-seed{seed}-{state}-{split}-{probe}.log"),
+    benchmark:
+        benchmark_file("check_probe/{model}-seed{seed}-{state}-{split}-{probe}.tsv")
+    conda:
+        "../envs/train.yaml"
+    threads: THREADS
+    resources:
+        python="python",
+        gpu=GPU,
+    params:
+        adapters=lambda wildcards: expand(state_adapters(wildcards), **wildcards),
+        settings=as_json({k: PROBE[k] for k in ("prompts", "exemplar_split", *ANSWERING) if k != "engine"}),
+        sampling=sampling,
+        scoring=STUDY["scoring"],
+        dtype=dtype,
+        checked=PROBE["checked"],
+        code=code("check_probe"),
+    shell:
+        "{resources.python} scripts/check_probe.py --base {input.base} --adapters {params.adapters} --facts {input.facts}"
+        " --generations {input.generations} --settings {params.settings:q} {params.sampling:q} --scoring {params.scoring}"
+        " --dtype {params.dtype} --seed {wildcards.seed} --state {wildcards.state} --split {wildcards.split}"
+        " --probe {wildcards.probe} --checked {params.checked} --gpus {resources.gpu} --agreement {output.agreement} 2> {log}"
+
+
 rule grade_generations:
     input:
         generations=expand(of_probe("generations-{shard}.parquet"), shard=range(PROBE["shards"]), allow_missing=True),

@@ -23,7 +23,8 @@ rule write_table:
 
 rule collect_tables:
     input:
-        [of_study(layout.table_markdown(name)) for name in TABLES_SHOWN],
+        tables=[of_study(layout.table_markdown(name)) for name in TABLES_SHOWN],
+        agreements=AGREEMENTS,
     output:
         of_study(layout.tables()),
     log:
@@ -38,7 +39,7 @@ rule collect_tables:
         code=code("collect_tables"),
     shell:
         "python scripts/collect_tables.py --study {params.study} --models {params.models:q} --seeds {params.seeds}"
-        " --tables {input} --output {output} 2> {log}"
+        " --tables {input.tables} --agreements {input.agreements} --output {output} 2> {log}"
 
 
 rule write_costs:
@@ -68,6 +69,7 @@ rule write_provenance:
         tables=of_study(layout.tables()),
         facts=expand(of_seed("facts.parquet"), seed=SEEDS),
         bases=expand(of_model("base/base.json"), seed=SEEDS, model=MODELS),
+        agreements=AGREEMENTS,
     output:
         of_study(layout.provenance()),
     log:
@@ -84,4 +86,4 @@ rule write_provenance:
     shell:
         "python scripts/write_provenance.py --config {params.config:q} --codes {params.codes:q} --works {params.works:q}"
         " --benchmarks {params.benchmarks}"
-        " --facts {input.facts} --bases {input.bases} --output {output} 2> {log}"
+        " --facts {input.facts} --bases {input.bases} --agreements {input.agreements} --output {output} 2> {log}"

@@ -3,13 +3,15 @@
 import argparse
 from pathlib import Path
 
+from gradual.agreement import sentence
 from gradual.errors import InputError, report
-from gradual.files import write_text
+from gradual.files import read_json, write_text
 
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tables", type=Path, nargs="+", required=True, help="the Markdown of each table")
+    parser.add_argument("--agreements", type=Path, nargs="*", default=[], help="of probes with plain generation")
     parser.add_argument("--study", required=True, help="the study's name")
     parser.add_argument("--models", nargs="+", required=True, help="the models' labels")
     parser.add_argument("--seeds", type=int, nargs="+", required=True)
@@ -20,6 +22,8 @@ def main(argv: list[str] | None = None) -> None:
         f"Models: {', '.join(args.models)}. Seeds: {', '.join(map(str, args.seeds))}.\n",
         "Captions and the columns named Paper are those of Li et al. 2024 (arXiv 2410.05802); the rest is ours.\n",
     ]
+    if args.agreements:
+        parts.append(sentence([read_json(path, "an agreement of a probe") for path in args.agreements]) + "\n")
     for path in args.tables:
         try:
             parts.append(path.read_text(encoding="utf-8"))

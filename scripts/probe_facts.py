@@ -11,13 +11,13 @@ import pandas as pd
 
 from gradual.base_model import load_tokenizer
 from gradual.engines import add_deployment, deployment, load_engine
-from gradual.engines.interface import LIKELIHOOD, Asking, Decoding
+from gradual.engines.interface import Asking
 from gradual.errors import report
 from gradual.facts import read_facts
 from gradual.files import write_atomically, write_json
 from gradual.gpus import taken
-from gradual.probing import GenerationsFile, append_generations, fact_prompts, shard, unsolved
-from gradual.prompts import BEFORE_ANSWER, ExemplarPool, PromptSettings, renderer, seeded
+from gradual.probing import GenerationsFile, append_generations, probe_of, shard, unsolved
+from gradual.prompts import ExemplarPool, renderer
 
 log = logging.getLogger("gradual")
 
@@ -52,29 +52,11 @@ def main(argv: list[str] | None = None) -> None:
 def probe(args: argparse.Namespace) -> None:
     settings, sampling = args.settings, args.sampling
     facts = read_facts(args.facts)
-    # Every probe draws prompts and samples of its own; the sets that relations share stay the same for all states.
-    seed = seeded("probe", args.seed, args.state, args.probe)
-    shared = settings["exemplars"] == "per_relation"
-    prompt_seed = seeded("probe", args.seed, args.probe) if shared else seed
     render = renderer(settings["format"], load_tokenizer(args.base))
     engine = load_engine(settings["engine"], args.base, args.adapters, settings["format"], args.dtype, deployment(args))
     probed = shard(facts[facts["split"] == args.split], args.shard, settings["shards"])
-    decoding = Decoding(
-        max_new_tokens=settings["max_new_tokens"],
-        stop=tuple(settings["stop"]),
-        repetition_penalty=settings["repetition_penalty"],
-        seed=seed,
-        likelihood=bool(sampling) and sampling["sampled"] == LIKELIHOOD,
-        **{key: sampling[key] for key in ("samples", "temperature", "top_k") if sampling},
-    )
-    prompts = fact_prompts(
-        probed,
-        ExemplarPool(facts, settings["exemplar_split"], str(args.facts)),
-        PromptSettings(prompt_seed, settings["shots"], settings["exemplars"]),
-        settings["prompts"],
-        render,
-        BEFORE_ANSWER[settings["format"]],
-    )
+    pool = ExemplarPool(facts, settings["exemplar_split"], str(args.facts))
+    prompts, decoding = probe_of(probed, pool, render, settings, sampling, args.seed, args.state, args.probe)
     asking = asked(probed.set_index("fact_id")["answers"].str[0], sampling, args.settled_by)
     with write_atomically(args.generations) as temporary, GenerationsFile(temporary) as file:
         append_generations(engine, prompts, len(probed), decoding, asking, file)

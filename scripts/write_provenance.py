@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from gradual.errors import report
-from gradual.files import digest, write_json
+from gradual.files import digest, read_json, write_json
 from gradual.provenance import git_state, hardware, locks, packages, timings
 
 
@@ -16,6 +16,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--works", type=json.loads, required=True, help="the study's work, as JSON (costs.works)")
     parser.add_argument("--facts", type=Path, nargs="+", required=True)
     parser.add_argument("--bases", type=Path, nargs="+", required=True, help="handles of the base models")
+    parser.add_argument("--agreements", type=Path, nargs="*", default=[], help="of probes with plain generation")
     parser.add_argument("--benchmarks", type=Path, required=True, help="folder of the jobs' benchmark files")
     parser.add_argument("--output", type=Path, required=True)
     args = parser.parse_args(argv)
@@ -26,6 +27,7 @@ def main(argv: list[str] | None = None) -> None:
             "git": git_state(Path(__file__).parent),
             "data_sha256": {str(path): digest(path) for path in args.facts},
             "base_models": {str(path): json.loads(path.read_text(encoding="utf-8"))["sha256"] for path in args.bases},
+            "agreement": {str(path): read_json(path, "an agreement of a probe") for path in args.agreements},
             "packages": packages(),
             "locks": locks(Path(__file__).parents[1] / "envs"),
             "hardware": hardware(),

@@ -35,6 +35,11 @@ def chance(seed: object, model: str) -> str:
     return f"seed{seed}/{model}/{probe_folder('origin')}/chance.csv"
 
 
+def agreement(seed: object, model: str) -> str:
+    """How far the origin's probe agrees with plain generation on some of its facts."""
+    return f"seed{seed}/{model}/{probe_folder('origin')}/agreement.json"
+
+
 def selection(seed: object, model: str, run: str) -> str:
     """The facts that a run trains on and replays."""
     return f"seed{seed}/{model}/{run}/selection.parquet"

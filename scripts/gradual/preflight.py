@@ -90,7 +90,8 @@ def rules_of(config: Config) -> dict[str, str]:
     probe = "probe" if config["probe"]["engine"] == "vllm" else "train"
     made_here = any(model["source"] == "pretrain" for model in config["models"].values())
     first = {"pretrain_base": "train"} if made_here else {}
-    return first | {"probe_facts": probe, "train_adapter": "train", "evaluate_epochs": probe}
+    checked = {"check_probe": "train"} if config["probe"]["checked"] else {}
+    return first | {"probe_facts": probe, **checked, "train_adapter": "train", "evaluate_epochs": probe}
 
 
 def interpreter_of(rule: str, environment: str, profile: Profile) -> str:

@@ -3,7 +3,7 @@
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from gradual.engines.interface import (
     Prompt,
 )
 from gradual.files import read_parquet
-from gradual.prompts import BEFORE_ANSWER, ExemplarPool, PromptSettings, exemplars_of
+from gradual.prompts import BEFORE_ANSWER, ExemplarPool, PromptSettings, exemplars_of, seeded
 
 log = logging.getLogger("gradual")
 SECONDS_BETWEEN_LINES = 10  # of progress in the log
@@ -49,6 +49,33 @@ def fact_prompts(
             Prompt(fact.fact_id, index, render(exemplars_of(fact, index, pool, settings), fact.question), gold)
             for index in range(prompts)
         ]
+
+
+def probe_of(
+    probed: pd.DataFrame,
+    pool: ExemplarPool,
+    render: Callable[..., str],
+    settings: Mapping[str, Any],
+    sampling: Mapping[str, Any] | None,
+    seed: int,
+    state: str,
+    probe: int,
+) -> tuple[Iterator[list[Prompt]], Decoding]:
+    """The prompts of a probe and how they are answered, by the config's probe section; greedily without `sampling`."""
+    # Every probe draws prompts and samples of its own; the sets that relations share stay the same for all states.
+    own = seeded("probe", seed, state, probe)
+    key = seeded("probe", seed, probe) if settings["exemplars"] == "per_relation" else own
+    drawn = PromptSettings(key, settings["shots"], settings["exemplars"])
+    decoding = Decoding(
+        max_new_tokens=settings["max_new_tokens"],
+        stop=tuple(settings["stop"]),
+        repetition_penalty=settings["repetition_penalty"],
+        seed=own,
+        likelihood=bool(sampling) and sampling["sampled"] == LIKELIHOOD,
+        **{key: sampling[key] for key in ("samples", "temperature", "top_k") if sampling},
+    )
+    between = BEFORE_ANSWER[settings["format"]]
+    return fact_prompts(probed, pool, drawn, settings["prompts"], render, between), decoding
 
 
 def unsolved(answers: pd.Series) -> Callable[[list[Answered]], bool]:

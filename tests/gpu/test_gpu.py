@@ -289,7 +289,7 @@ def test_the_tiny_study_runs_on_the_gpu(device, tmp_path):
     assert done.returncode == 0, done.stdout[-6000:]
     jobs = re.findall(r"^rule (\w+):\n((?: .*\n)+)", done.stdout, re.MULTILINE)
     given = {rule: [int(n) for n in re.findall(r"resources:.*\bgpu=(\d+)", block)] for rule, block in jobs}
-    for rule in ("probe_facts", "train_adapter", "evaluate_epochs"):
+    for rule in ("probe_facts", "check_probe", "train_adapter", "evaluate_epochs"):
         assert given[rule] == [1], rule
     results = Path(folder, "results/tiny")
     counts = pd.read_csv(results / "tables/table_02.csv")

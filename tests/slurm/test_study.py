@@ -11,7 +11,7 @@ import runs
 from cluster import GPUS, Job, wait_for
 from project_copy import copy_project
 
-GPU_RULES = {"pretrain_base": 1, "probe_facts": 1, "evaluate_epochs": 1, "train_adapter": GPUS}
+GPU_RULES = {"pretrain_base": 1, "probe_facts": 1, "check_probe": 1, "evaluate_epochs": 1, "train_adapter": GPUS}
 
 
 @pytest.fixture(scope="module")

@@ -242,8 +242,8 @@ def test_rules_that_share_an_interpreter_are_asked_once(root, on_path):
     assert found[2:] == [
         "interpreter of probe_facts",
         "packages of probe_facts",
-        "interpreter of train_adapter, evaluate_epochs",
-        "packages of train_adapter, evaluate_epochs",
+        "interpreter of check_probe, train_adapter, evaluate_epochs",
+        "packages of check_probe, train_adapter, evaluate_epochs",
     ]
 
 

@@ -53,13 +53,26 @@ def test_the_script_writes_config_code_digests_and_the_jobs_of_the_study(tmp_pat
     kept = benchmark(tmp_path, "benchmarks/probe_facts/m-seed0.tsv", (5, 60))
     benchmark(tmp_path, "benchmarks/probe_facts/m-seed1.tsv", (50, 600))
     config, codes, works = {"study": "s", "seeds": [0]}, {"probe_facts": "123"}, [{"benchmarks": [kept]}]
-    output = tmp_path / "provenance.json"
+    output, agreement = tmp_path / "provenance.json", tmp_path / "agreement.json"
+    agreement.write_text(json.dumps({"answers": 200, "equal_answers": 199}))
     arguments = ["--config", json.dumps(config), "--codes", json.dumps(codes), "--works", json.dumps(works)]
-    arguments += ["--facts", facts, "--bases", base, "--benchmarks", tmp_path / "benchmarks", "--output", output]
+    arguments += [
+        "--facts",
+        facts,
+        "--bases",
+        base,
+        "--agreements",
+        agreement,
+        "--benchmarks",
+        tmp_path / "benchmarks",
+        "--output",
+        output,
+    ]
     write_provenance.main([str(argument) for argument in arguments])
     found = json.loads(output.read_text())
     assert found["config"] == config and found["code"] == codes
     assert found["data_sha256"] == {str(facts): hashlib.sha256(b"facts").hexdigest()}
+    assert found["agreement"] == {str(agreement): {"answers": 200, "equal_answers": 199}}
     assert found["base_models"] == {str(base): "abc"}
     assert found["jobs"] == [{"rule": "probe_facts", "jobs": 1, "seconds": 5.0, "max_rss_mib": 60.0}]
     assert {"python", "torch", "pandas"} <= set(found["packages"]) and found["hardware"]["cores"] >= 1

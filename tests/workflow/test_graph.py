@@ -36,8 +36,14 @@ def test_the_default_study_probes_trains_and_evaluates_each_model(planned):
     assert (
         graph["probe_facts"] == 6 + 4
     )  # train twice at origin, both stages; of the first model test and train_on, too
+    assert graph["check_probe"] == 2
     assert graph["evaluate_epochs"] == 11 + 3
     assert graph["write_table"] == 15
+
+
+def test_a_study_that_checks_no_facts_has_no_job_for_it(planned, project):
+    (project / "unchecked.yaml").write_text("study: unchecked\nprobe: {checked: 0}\n")
+    assert "check_probe" not in planned("--configfile", "unchecked.yaml")
 
 
 @pytest.mark.parametrize("study", STUDIES)

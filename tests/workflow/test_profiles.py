@@ -7,7 +7,7 @@ import yaml
 
 from project_copy import snakemake_in
 
-GPUS = {"pretrain_base": 1, "probe_facts": 1, "evaluate_epochs": 1, "train_adapter": 4}
+GPUS = {"pretrain_base": 1, "probe_facts": 1, "check_probe": 1, "evaluate_epochs": 1, "train_adapter": 4}
 
 
 def profile(folder: Path, name: str) -> dict[str, object]:
@@ -29,7 +29,7 @@ def test_on_a_cluster_each_gpu_rule_has_gpus_threads_memory_and_time_whatever_th
             assert int(resources["gpu"]) == GPUS[rule]
             assert "tasks" not in resources  # the job would run once per GPU
             assert int(resources["mem_mb"]) >= 32_000
-            assert int(resources["runtime"]) >= 240
+            assert int(resources["runtime"]) >= 120
             found[rule] = int(re.search(r"threads: (\d+)", fields)[1])
     assert found == threads
 

@@ -121,7 +121,20 @@ def test_provenance_names_config_data_models_packages_and_times(finished):
     assert len(provenance["data_sha256"][f"{RESULTS}/seed0/facts.parquet"]) == 64
     assert provenance["base_models"][f"{MODEL}/base/base.json"]["model.safetensors"]
     assert provenance["packages"]["torch"]
-    assert {job["rule"] for job in provenance["jobs"]} >= {"pretrain_base", "probe_facts", "evaluate_epochs"}
+    assert {job["rule"] for job in provenance["jobs"]} >= {
+        "pretrain_base",
+        "probe_facts",
+        "check_probe",
+        "evaluate_epochs",
+    }
+
+
+def test_the_probe_is_checked_against_generate_and_the_tables_say_so(finished):
+    provenance = json.loads((finished / RESULTS / "provenance.json").read_text())
+    (found,) = provenance["agreement"].values()
+    assert (found["facts"], found["answers"], found["dtype"]) == (20, 20 * 8, "float32")
+    assert found["equal_answers"] >= 0.99 * found["answers"] and found["sampled_prompts"] > 0
+    assert f"{found['equal_answers']} of 160 greedy answers equal" in (finished / RESULTS / "tables.md").read_text()
 
 
 def test_two_runs_of_a_study_at_once_are_refused(finished):
