@@ -20,6 +20,7 @@ class Generate:
 
     def __init__(self, model: Any, tokenizer: Any, special_tokens: bool) -> None:
         self.model, self.tokenizer, self.special_tokens = model, tokenizer, special_tokens
+        self._stopping: dict[tuple[str, ...], Any] = {}
 
     def in_batches(self, prompts: Sequence[Prompt], decoding: Decoding, seed: int, batch: int) -> Rows:
         """A greedy call for each batch, and one for all samples (`num_return_sequences`)."""
@@ -54,6 +55,14 @@ class Generate:
 
         torch.manual_seed(seed)
 
+    def _stops(self, stop: tuple[str, ...]) -> Any:
+        """What `stop_strings` would make anew, from the whole vocabulary, at every call of `generate`."""
+        from transformers import StoppingCriteriaList, StopStringCriteria
+
+        if stop and stop not in self._stopping:
+            self._stopping[stop] = StoppingCriteriaList([StopStringCriteria(self.tokenizer, list(stop))])
+        return self._stopping.get(stop)
+
     def _texts(self, prompts: Sequence[Prompt], decoding: Decoding, **options: Any) -> list[str]:
         import torch
 
@@ -69,8 +78,7 @@ class Generate:
                 **inputs,
                 max_new_tokens=decoding.max_new_tokens,
                 repetition_penalty=decoding.repetition_penalty,
-                stop_strings=list(decoding.stop) or None,
-                tokenizer=self.tokenizer,
+                stopping_criteria=self._stops(decoding.stop),
                 pad_token_id=self.tokenizer.pad_token_id,
                 **options,
             )
