@@ -35,8 +35,8 @@ from gradual.errors import out_of_memory
 from gradual.prompts import seeded
 
 log = logging.getLogger("gradual")
-TOGETHER = 1024  # prompts that are decoded together
-LOGITS = 2**27  # held at a time for likelihoods, which need those after every token
+TOGETHER = 1024  # prompts that are decoded together, or as many as keep within
+LOGITS = 2**30  # numbers, for a token of each of their samples
 
 
 @dataclass
@@ -90,7 +90,7 @@ class TransformersEngine:
         self.model, self.tokenizer, self.special_tokens = model.eval(), tokenizer, special_tokens
         # On a CPU the activations of a batch should stay in its caches; a GPU wants more at a time.
         self.batch_tokens = batch_tokens or (4096 if model.device.type == "cpu" else 32768)
-        self.wave_tokens = wave_tokens
+        self.wave_tokens, self._logits = wave_tokens, LOGITS
         self.usage = Usage()
         self._encode = Encoder(tokenizer, special_tokens)
         self._halved = False
@@ -130,6 +130,7 @@ class TransformersEngine:
             log.warning("out of memory: %s", error)
         self._halved, self.usage = True, before
         self.batch_tokens, self.wave_tokens = max(1, self.batch_tokens // 2), self.wave_tokens // 2
+        self._logits //= 2
         log.warning("again, with %d tokens a batch and %d a wave", self.batch_tokens, self.wave_tokens)
         torch.cuda.empty_cache()
         middle = -(-len(wave) // 2)
@@ -187,7 +188,7 @@ class TransformersEngine:
         while going:
             places = [(g, p) for g in going for p in range(begin, min(begin + size, len(wave[g].prompts)))]
             rounds.append([])
-            for chunk in self._prefilled(places, wave):
+            for chunk in self._prefilled(places, wave, self._together(decoding.samples)):
                 for (g, p), (answer,) in zip(chunk.places, self._decode(chunk, decoding, stopper, None), strict=True):
                     wave[g].greedy[p] = answer
                 if decoding.samples:
@@ -213,7 +214,11 @@ class TransformersEngine:
         for (g, p), answers in zip(chunk.places, self._decode(chunk, decoding, stopper, streams), strict=True):
             wave[g].sampled[p] = tuple(answers)
 
-    def _prefilled(self, places: list[tuple[int, int]], wave: list[_Group]) -> Iterator[_Chunk]:
+    def _together(self, tokens: int) -> int:
+        """How many prompts are decoded together, where each has logits after so many tokens at a time."""
+        return min(TOGETHER, max(1, self._logits // (max(1, tokens) * self.model.config.vocab_size)))
+
+    def _prefilled(self, places: list[tuple[int, int]], wave: list[_Group], together: int) -> Iterator[_Chunk]:
         """The prompts at these places, prefilled: what they share at first, then chunk by chunk what is their own."""
         import torch
 
@@ -230,8 +235,8 @@ class TransformersEngine:
             shared = Level.empty(self.model, torch.tensor([block.length for block in blocks], device=device))
             self._fill(shared, prefixes, [0] * len(prefixes))
         order = sorted(begun, key=lambda place: (begun[place][0], len(ids[place]), begun[place][1]))
-        for start in range(0, len(order), TOGETHER):
-            chosen = order[start : start + TOGETHER]
+        for start in range(0, len(order), together):
+            chosen = order[start : start + together]
             lengths = [begun[place][0] for place in chosen]
             own = [ids[place][length:] for place, length in zip(chosen, lengths, strict=True)]
             level = Level.empty(self.model, torch.tensor([len(tokens) for tokens in own], device=device))
@@ -352,7 +357,7 @@ class TransformersEngine:
         import torch
 
         tokens = torch.tensor(forced(golds), dtype=torch.long, device=chunk.logits.device)
-        most = max(1, LOGITS // (chunk.logits.shape[1] * (tokens.shape[1] + 1)))
+        most = self._together(tokens.shape[1] + 1)
         if len(golds) > most:
             rows = [list(range(start, min(start + most, len(golds)))) for start in range(0, len(golds), most)]
             parts = [self._likelihoods(chunk.select(part), [golds[row] for row in part], decoding) for part in rows]
