@@ -18,7 +18,7 @@ SETTINGS = {
     "engine": "transformers", "prompts": 3, "shots": 2, "exemplars": "per_fact", "exemplar_split": "train", "shards": 1,
     "format": "plain", "stop": ["\n"], "max_new_tokens": 3, "repetition_penalty": 1.2,
 }  # fmt: skip
-SAMPLING = {"samples": 16, "temperature": 0.02, "top_k": 5, "sampled_for": "unsolved"}
+SAMPLING = {"samples": 16, "temperature": 0.02, "top_k": 5, "sampled": "draws", "sampled_for": "unsolved"}
 PLACE = ["--dtype", "float32", "--seed", "0", "--state", "origin", "--split", "train", "--probe", "0"]
 
 

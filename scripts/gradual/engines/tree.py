@@ -36,8 +36,9 @@ class Level:
         size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         shape = (len(lengths), config.num_key_value_heads, int(lengths.max()), size)
         layers, place = range(config.num_hidden_layers), {"dtype": model.dtype, "device": model.device}
-        # Scores of padding are masked; its values are weighted by zero, so they must be numbers.
-        keys, values = [torch.empty(shape, **place) for _ in layers], [torch.zeros(shape, **place) for _ in layers]
+        keys, values = ([torch.empty(shape, **place) for _ in layers] for _ in range(2))
+        for value in values:  # scores of padding are masked, but its values are weighted by zero, so must be numbers
+            value[:, :, int(lengths.min()) :] = 0
         return cls(keys, values, lengths, above, parents)
 
     def select(self, index: Any) -> "Level":
