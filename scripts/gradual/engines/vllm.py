@@ -407,6 +407,7 @@ def _vllm_engine(weights: Path, tokenizer: Path, dtype: str, positions: int, gpu
         tensor_parallel_size=max(1, gpus) if on_gpu else 1,
         gpu_memory_utilization=limits.memory_share,
         max_model_len=positions,
+        max_logprobs=-1,  # as many as there are: likelihoods need those of the top k
         max_num_seqs=limits.sequences,
         max_num_batched_tokens=limits.step_tokens if on_gpu else max(limits.step_tokens, positions),
         disable_log_stats=True,
