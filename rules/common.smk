@@ -182,20 +182,6 @@ def sampling(wildcards):
     return ["--sampling", as_json(settings)] if mode(wildcards) == "full" else []
 
 
-LIGHT = 100  # priority of light jobs that others wait for
-
-
-@cache
-def runs_after(model, state):
-    return study.runs_after(RUNS, study.runs_of(STUDY, model), state)
-
-
-def urgency(wildcards):
-    """A job's priority: how many runs wait for it, one for another. For other probes than of train only tables wait."""
-    aside = wildcards.get("split", "train") != "train" or wildcards.get("probe", "0") != "0"
-    return 0 if aside else runs_after(wildcards.model, wildcards.get("run") or wildcards.state)
-
-
 def adapter_folders(states):
     """The chosen adapters of the states, as wildcard patterns of folders."""
     return [of_model(f"{state}/adapter") for state in states]

@@ -13,7 +13,6 @@ rule probe_facts:
         log_file("probe_facts/{model}-seed{seed}-{state}-{split}-{probe}-{shard}.log"),
     benchmark:
         of_study(layout.probe_benchmark("{seed}", "{model}", "{state}", "{split}", "{probe}", "{shard}"))
-    priority: urgency
     conda:
         ENGINE_ENVIRONMENT
     threads: THREADS
@@ -78,7 +77,6 @@ rule grade_generations:
         log_file("grade_generations/{model}-seed{seed}-{state}-{split}-{probe}.log"),
     benchmark:
         benchmark_file("grade_generations/{model}-seed{seed}-{state}-{split}-{probe}.tsv")
-    priority: LIGHT
     localrule: True
     conda:
         "../envs/controller.yaml"
@@ -98,7 +96,6 @@ rule categorize_facts:
         counts=of_probe("counts.csv"),
     log:
         log_file("categorize_facts/{model}-seed{seed}-{state}-{split}-{probe}.log"),
-    priority: LIGHT
     localrule: True
     conda:
         "../envs/controller.yaml"

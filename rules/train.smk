@@ -12,7 +12,6 @@ rule select_facts:
         selection=of_run("selection.parquet"),
     log:
         log_file("select_facts/{model}-seed{seed}-{run}.log"),
-    priority: LIGHT
     localrule: True
     conda:
         "../envs/controller.yaml"
@@ -45,7 +44,6 @@ rule train_adapter:
         log_file("train_adapter/{model}-seed{seed}-{run}.log"),
     benchmark:
         of_study(layout.training_benchmark("{seed}", "{model}", "{run}"))
-    priority: urgency
     conda:
         "../envs/train.yaml"
     threads: THREADS
@@ -77,7 +75,6 @@ rule choose_epoch:
         chosen=of_run("adapter/chosen.json"),
     log:
         log_file("choose_epoch/{model}-seed{seed}-{run}.log"),
-    priority: LIGHT
     localrule: True
     conda:
         "../envs/controller.yaml"

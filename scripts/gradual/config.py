@@ -4,7 +4,7 @@ import difflib
 import json
 import math
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
@@ -104,12 +104,6 @@ def states_needed(run: Run) -> set[str]:
 def _before(run: Run) -> set[str]:
     """The states and runs that a run needs."""
     return {run.parent, *states_needed(run), *([run.size_of] if run.size_of else [])} - {ORIGIN}
-
-
-def runs_after(table: Mapping[str, Run], names: Collection[str], state: str) -> int:
-    """How many of the named runs wait for a state one for another: the length of the longest such chain."""
-    waiting = [name for name in names if state == ORIGIN or state in _before(table[name])]
-    return max((1 + runs_after(table, names, name) for name in waiting), default=0)
 
 
 def adapter_chain(table: Mapping[str, Run], state: str) -> list[str]:

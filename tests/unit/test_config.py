@@ -643,12 +643,3 @@ def test_probe_modes():
 def test_full_probes_tell_weakly_from_unknown():
     study = with_runs(x=SAME | {"from": "stage1", "select": {"stage1": ["WeaklyKnown"]}})
     load(study | {"probe": {"trained_states": "full"}})
-
-
-def test_of_the_runs_that_wait_for_a_state_the_longest_chain_counts():
-    study = config.load_config({}, ROOT / "config.yaml", ROOT / "schemas/config.schema.json")
-    table, names = config.runs(study), config.runs_of(study, "qwen2")
-    found = {state: config.runs_after(table, names, state) for state in ("origin", "stage1", "strategy5", "round3")}
-    assert found == {"origin": 3, "stage1": 2, "strategy5": 1, "round3": 0}
-    assert config.runs_after(table, config.runs_of(study, "llama3"), "origin") == 2
-    assert config.runs_after(table, names, "strategy1") == 0
