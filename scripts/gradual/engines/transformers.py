@@ -26,6 +26,7 @@ from gradual.engines.interface import (
     Decoding,
     Prompt,
     Usage,
+    never,
 )
 from gradual.engines.likelihood import Gold, GoldAnswers, forced, likelihoods
 from gradual.engines.prefixes import shared_prefixes
@@ -161,7 +162,7 @@ class TransformersEngine:
             group.greedy, group.sampled, group.likelihoods = {}, {}, {}
         with torch.inference_mode():
             rounds = self._answer_greedily(wave, decoding, stopper, asking)
-            settled = asking.settled or (lambda _: False)
+            settled = asking.settled or never
             wanted = set()
             for number, group in enumerate(wave if decoding.samples else ()):
                 answered = group.answered()
@@ -239,12 +240,13 @@ class TransformersEngine:
             chosen = order[start : start + together]
             lengths = [begun[place][0] for place in chosen]
             own = [ids[place][length:] for place, length in zip(chosen, lengths, strict=True)]
-            level = Level.empty(self.model, torch.tensor([len(tokens) for tokens in own], device=device))
+            above = parents = None
             if shared:
-                used, level.parents = torch.unique(
-                    torch.tensor([begun[place][1] for place in chosen], device=device), return_inverse=True
-                )
-                level.above = shared.select(used)
+                blocks_of = torch.tensor([begun[place][1] for place in chosen], device=device)
+                used, parents = torch.unique(blocks_of, return_inverse=True)
+                above = shared.select(used)
+            own_lengths = torch.tensor([len(tokens) for tokens in own], device=device)
+            level = Level.empty(self.model, own_lengths, above, parents)
             logits = self._fill(level, own, lengths, logits=True)
             yield _Chunk([places[i] for i in chosen], [ids[i] for i in chosen], level, logits)
 
