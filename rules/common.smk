@@ -12,7 +12,7 @@ ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "scripts"))
 
 from gradual import config as study
-from gradual import failures, gpus, layout, slurm, studies, tables
+from gradual import costs, failures, gpus, layout, order, slurm, studies, tables
 from gradual.errors import InputError
 from gradual.fingerprint import code_fingerprint
 
@@ -180,6 +180,19 @@ def sampling(wildcards):
     """How a probe samples answers; nothing for greedy ones, which no such setting changes."""
     settings = {k: PROBE[k] for k in ("sampled", "samples", "temperature", "top_k", "sampled_for")}
     return ["--sampling", as_json(settings)] if mode(wildcards) == "full" else []
+
+
+LIGHT = 10**6  # priority of light jobs that others wait for
+URGENCIES = order.urgencies(WORKS, STUDY)
+
+
+def urgency(work):
+    """The priority of jobs that do a kind of work: how much waits for them."""
+    return lambda wildcards: URGENCIES.get((wildcards.model, wildcards.get("run") or wildcards.state, work), 0)
+
+
+def probe_urgency(wildcards):
+    return urgency(costs.probe_of(wildcards.split, int(wildcards.probe)))(wildcards)
 
 
 def adapter_folders(states):

@@ -14,6 +14,7 @@ rule evaluate_epochs:
         log_file("evaluate_epochs/{model}-seed{seed}-{state}.log"),
     benchmark:
         of_study(layout.evaluation_benchmark("{seed}", "{model}", "{state}"))
+    priority: urgency("evaluation")
     conda:
         ENGINE_ENVIRONMENT
     threads: THREADS
@@ -44,6 +45,7 @@ rule grade_epochs:
         accuracy=of_state("evaluation/accuracy.csv"),
     log:
         log_file("grade_epochs/{model}-seed{seed}-{state}.log"),
+    priority: LIGHT
     localrule: True
     conda:
         "../envs/controller.yaml"

@@ -13,6 +13,7 @@ rule probe_facts:
         log_file("probe_facts/{model}-seed{seed}-{state}-{split}-{probe}-{shard}.log"),
     benchmark:
         of_study(layout.probe_benchmark("{seed}", "{model}", "{state}", "{split}", "{probe}", "{shard}"))
+    priority: probe_urgency
     conda:
         ENGINE_ENVIRONMENT
     threads: THREADS
@@ -46,6 +47,7 @@ rule check_probe:
         log_file("check_probe/{model}-seed{seed}-{state}-{split}-{probe}.log"),
     benchmark:
         benchmark_file("check_probe/{model}-seed{seed}-{state}-{split}-{probe}.tsv")
+    priority: probe_urgency
     conda:
         "../envs/train.yaml"
     threads: THREADS
@@ -77,6 +79,7 @@ rule grade_generations:
         log_file("grade_generations/{model}-seed{seed}-{state}-{split}-{probe}.log"),
     benchmark:
         benchmark_file("grade_generations/{model}-seed{seed}-{state}-{split}-{probe}.tsv")
+    priority: LIGHT
     localrule: True
     conda:
         "../envs/controller.yaml"
@@ -96,6 +99,7 @@ rule categorize_facts:
         counts=of_probe("counts.csv"),
     log:
         log_file("categorize_facts/{model}-seed{seed}-{state}-{split}-{probe}.log"),
+    priority: LIGHT
     localrule: True
     conda:
         "../envs/controller.yaml"

@@ -12,6 +12,7 @@ rule select_facts:
         selection=of_run("selection.parquet"),
     log:
         log_file("select_facts/{model}-seed{seed}-{run}.log"),
+    priority: LIGHT
     localrule: True
     conda:
         "../envs/controller.yaml"
@@ -44,6 +45,7 @@ rule train_adapter:
         log_file("train_adapter/{model}-seed{seed}-{run}.log"),
     benchmark:
         of_study(layout.training_benchmark("{seed}", "{model}", "{run}"))
+    priority: urgency("training")
     conda:
         "../envs/train.yaml"
     threads: THREADS
@@ -75,6 +77,7 @@ rule choose_epoch:
         chosen=of_run("adapter/chosen.json"),
     log:
         log_file("choose_epoch/{model}-seed{seed}-{run}.log"),
+    priority: LIGHT
     localrule: True
     conda:
         "../envs/controller.yaml"

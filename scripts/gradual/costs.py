@@ -14,6 +14,7 @@ from gradual.files import read_json
 from gradual.tables.markdown import count, number
 from gradual.tables.spec import ACCURACY, CATEGORIES, CHANCE, ORIGIN, PROBE_GRADES, SELECTION, Need
 
+PROBE, AGAIN = "probe of ", " again"  # kinds of work, beside pretraining, training and evaluation
 COUNTED = ("prompts", "prompt_tokens", "answer_tokens", "computed_tokens")
 
 
@@ -27,6 +28,11 @@ class Work:
     seed: int
     usage: list[str]
     benchmarks: list[str]
+
+
+def probe_of(split: str, probe: int) -> str:
+    """The kind of work that a probe of a split is: the first one (0), or one again with other prompts."""
+    return PROBE + split + (AGAIN if probe else "")
 
 
 def works(needs: dict[str, list[Need]], config: Config) -> list[dict[str, Any]]:
@@ -49,7 +55,7 @@ def works(needs: dict[str, list[Need]], config: Config) -> list[dict[str, Any]]:
                 place = (seed, model, need.state)
                 if need.kind == CATEGORIES:
                     parts = [(*place, need.split, need.probe, shard) for shard in range(shards)]
-                    kind = f"probe of {need.split}" + (" again" if need.probe else "")
+                    kind = probe_of(need.split, need.probe)
                     usage = [layout.probe_usage(*part) for part in parts]
                     add(Work(model, need.state, kind, seed, usage, [layout.probe_benchmark(*part) for part in parts]))
                 elif need.kind == ACCURACY:

@@ -5,10 +5,9 @@ from functools import cache
 
 import pandas as pd
 
-from gradual.config import ORIGIN, Run, states_needed
-from gradual.plan.rows import DOWNLOAD, PROBE
-
-Step = tuple[str, str]  # state and work
+from gradual.config import Run
+from gradual.order import Step, before
+from gradual.plan.rows import DOWNLOAD
 
 
 def critical_path(rows: pd.DataFrame, table: Mapping[str, Run]) -> tuple[list[Step], str, float]:
@@ -29,25 +28,3 @@ def critical_path(rows: pd.DataFrame, table: Mapping[str, Run]) -> tuple[list[St
         hours, steps = max(longest(step) for step in wall)
         found.append((list(steps), str(label), hours))
     return max(found, key=lambda each: each[2])
-
-
-def before(step: Step, table: Mapping[str, Run]) -> list[Step]:
-    """The works that one waits for."""
-    state, work = step
-    if work == "pretraining":
-        return []
-    first = [("base", "pretraining")]
-    if state == ORIGIN:
-        return first
-    if work.startswith(PROBE):
-        return [(state, "evaluation")]  # which chooses the epoch
-    if work == "evaluation":
-        return [(state, "training")]
-    run = table[state]
-    parent = [(run.parent, "evaluation")] if run.parent != ORIGIN else first
-    return parent + [(needed, f"{PROBE}train") for needed in _selected_by(run, table)]
-
-
-def _selected_by(run: Run, table: Mapping[str, Run]) -> list[str]:
-    """The states whose categories a run's selection needs, its size included."""
-    return [*states_needed(run), *(_selected_by(table[run.size_of], table) if run.size_of else [])]

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from gradual.config import ORIGIN, Config, Run, adapter_chain, probe_mode, runs
+from gradual.costs import AGAIN, PROBE
 from gradual.engines.interface import LIKELIHOOD
 from gradual.errors import InputError
 from gradual.plan.models import ADAPTER_BYTES, BYTES, CHECKPOINT_COPIES, Base, base_of, handle_of, tokenizer_of
@@ -36,7 +37,6 @@ NUMBERS = (
 # a sampled one where a prompt has four distinct ones.
 GREEDY_BYTES, SAMPLED_BYTES = 3.0, 0.5
 RULES = {"pretraining": "pretrain_base", "training": "train_adapter", "evaluation": "evaluate_epochs"}
-PROBE = "probe of "
 DOWNLOAD = "download"
 
 
@@ -160,11 +160,11 @@ def _answering(
         splits, epochs = config["evaluation"]["splits"], 1 if state == ORIGIN else table[state].settings["epochs"]
         prompts, switched = epochs * subject.facts.count(*splits), epochs + merged - 1 if merged else 0
     else:
-        splits = [kind.removeprefix(PROBE).removesuffix(" again")]
+        splits = [kind.removeprefix(PROBE).removesuffix(AGAIN)]
         facts, switched = subject.facts.count(*splits), merged * jobs
         greedy, sampled = _asked(config, subject.knowledge, state, splits[0])
         prompts = greedy * facts
-        if probe_mode(config, state, int(kind.endswith(" again"))) == "full":
+        if probe_mode(config, state, int(kind.endswith(AGAIN))) == "full":
             if settings["sampled"] == LIKELIHOOD:
                 likelihoods = sampled * facts
             else:

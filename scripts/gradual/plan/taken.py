@@ -7,7 +7,7 @@ import pandas as pd
 
 from gradual import costs, layout
 from gradual.config import Config
-from gradual.plan.rows import PROBE, gpus_of
+from gradual.plan.rows import gpus_of
 from gradual.profiles import Profile
 from gradual.studies import works_of
 
@@ -47,7 +47,7 @@ def _disk(work: dict[str, Any], results: Path) -> int:
     """Bytes of what a work left behind."""
     model = results / f"seed{work['seed']}" / work["model"]
     state = model / work["state"]
-    if work["work"].startswith(PROBE):
+    if work["work"].startswith(costs.PROBE):
         folder = (results / work["usage"][0]).parent
         return _size(folder.glob("generations-*.parquet"))
     if work["work"] == "pretraining":
