@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -57,7 +58,7 @@ def our_ways(
     name: str,
     engine: Engine,
     predicted: Callable[[], int],
-    forget: Callable[[], None],
+    forget: Callable[[], Any],
     measured: Subject,
     settings: dict,
 ) -> list[Way]:
@@ -138,9 +139,9 @@ def all_ways(name: str, measured: Subject, settings: dict) -> list[Way]:
     if name == "vllm":
         settings = settings | {"seconds": settings["less_seconds"]}
         # Each token of an answer is predicted by itself.
-        told = (lambda: engine.usage.answer_tokens, engine._forget)
+        told = (lambda: engine.usage.answer_tokens, lambda: (engine._encode.forget(), engine._forget()))
         return [way_of_plain_vllm(measured, settings), *our_ways("probe with vLLM", engine, *told, measured, settings)]
-    told = (count_rows(engine.model.get_output_embeddings()), lambda: None)
+    told = (count_rows(engine.model.get_output_embeddings()), engine._encode.forget)
     return [*ways_of_generate(measured, settings), *our_ways("probe", engine, *told, measured, settings)]
 
 

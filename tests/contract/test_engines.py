@@ -131,10 +131,8 @@ def greedy(engine, asked, decoding=GREEDY):
 
 def narrow(engine):
     """Make the engine take far less at a time."""
-    if hasattr(engine, "limits"):
-        engine.limits = replace(engine.limits, sequences=4)
-    else:
-        engine.batch_tokens, engine.wave_tokens = 64, 256
+    less = {"sequences": 4} if hasattr(engine.limits, "sequences") else {"batch_tokens": 64, "wave_tokens": 256}
+    engine.limits = replace(engine.limits, **less)
 
 
 def test_greedy_answers_are_token_for_token_those_of_generate(load, handle):
@@ -443,7 +441,7 @@ def test_short_of_memory_an_engine_goes_on_with_less_once(load, handle, adapters
     error = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
     if load.name == "transformers":
         monkeypatch.setattr(engine.model, "forward", failing(engine.model.forward, times, error))
-        before = engine.batch_tokens
+        before = engine.limits.batch_tokens
     else:
         import gradual.engines.vllm as module
 
@@ -458,4 +456,4 @@ def test_short_of_memory_an_engine_goes_on_with_less_once(load, handle, adapters
     found = [*engine.answer(iter(asked), decoding, asking)]
     assert found == whole
     assert engine.usage.prompts - usage == sum(map(len, whole))
-    assert (engine.batch_tokens if load.name == "transformers" else engine.limits.sequences) == before // 2
+    assert (engine.limits.batch_tokens if load.name == "transformers" else engine.limits.sequences) == before // 2

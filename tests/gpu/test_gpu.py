@@ -22,6 +22,7 @@ from gradual.adapters import read_epochs
 from gradual.base_model import load_model, load_tokenizer
 from gradual.engines.interface import Asking, Decoding
 from gradual.engines.transformers import TransformersEngine
+from gradual.engines.wave import Limits
 from gradual.files import write_parquet
 from gradual.probing import fact_prompts
 from gradual.prompts import ExemplarPool, PromptSettings, plain
@@ -77,8 +78,8 @@ def groups(prompts=3, split="train", times=1):
     return list(fact_prompts(repeated, pool, PromptSettings(0, 4, "per_fact"), prompts, plain))
 
 
-def engine_on(device, handle, dtype="float32", **limits):
-    return TransformersEngine(load_model(handle, [], dtype).to(device), load_tokenizer(handle), True, **limits)
+def engine_on(device, handle, dtype="float32", limits=None):
+    return TransformersEngine(load_model(handle, [], dtype).to(device), load_tokenizer(handle), True, limits)
 
 
 def answers(engine, asked, decoding):
@@ -112,13 +113,12 @@ def test_an_engine_that_is_short_of_gpu_memory_goes_on_with_less(device, handle,
     import torch
 
     asked, decoding = groups(prompts=10, times=64), Decoding(4, ("\n",), samples=2, top_k=10)
-    limits = {"batch_tokens": 2**20, "wave_tokens": 2**20}
+    tokens = 2**20
     taken = {}
     for share in (1, 2):
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
-        part = {name: limit // share for name, limit in limits.items()}
-        engine = engine_on(device, handle, **part)
+        engine = engine_on(device, handle, limits=Limits(tokens // share, tokens // share))
         free = answers(engine, asked, decoding)
         taken[share] = torch.cuda.max_memory_reserved()
         del engine
@@ -128,7 +128,7 @@ def test_an_engine_that_is_short_of_gpu_memory_goes_on_with_less(device, handle,
     torch.cuda.set_per_process_memory_fraction((taken[1] + taken[2]) / 2 / memory)
     try:
         with caplog.at_level(logging.WARNING, "gradual"):
-            found = answers(engine_on(device, handle, **limits), asked, decoding)
+            found = answers(engine_on(device, handle, limits=Limits(tokens, tokens)), asked, decoding)
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
     assert "out of memory" in caplog.text

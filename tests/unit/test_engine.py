@@ -12,6 +12,7 @@ from gradual.engines.interface import Asking, Decoding, Prompt
 from gradual.engines.rules import Encoder
 from gradual.engines.transformers import TransformersEngine
 from gradual.engines.tree import check_attention
+from gradual.engines.wave import Limits
 from gradual.errors import InputError
 from gradual.probing import fact_prompts
 from gradual.prompts import ExemplarPool, PromptSettings, plain, seeded
@@ -79,8 +80,55 @@ def test_the_tree_gives_the_answers_that_sampling_one_by_one_gives(penalty, hand
         assert tree == alone
 
 
+@pytest.mark.parametrize("settled", [None, lambda answered: answered[-1].greedy.tokens > 4], ids=["exact", "settled"])
+def test_the_number_of_threads_changes_no_answer(settled, handle, monkeypatch):
+    import torch
+
+    asked, decoding = groups(), Decoding(6, ("\n",), samples=4, temperature=0.7, top_k=20, seed=3)
+    before, found, usages = torch.get_num_threads(), [], []
+    for threads in (1, 3):
+        monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
+        engine = TransformersEngine(load_model(handle, [], "float32"), load_tokenizer(handle), True, Limits(64, 300))
+        found.append([*engine.answer(iter(asked), decoding, Asking(lambda _: True, settled))])
+        usages.append(engine.usage)
+    assert found[0] == found[1]
+    assert usages[0].prompts == usages[1].prompts == sum(map(len, found[0]))
+    assert usages[0].answer_tokens == usages[1].answer_tokens
+    assert usages[0].prompt_tokens == usages[1].prompt_tokens
+    monkeypatch.undo()
+    assert torch.get_num_threads() == before  # of the others only
+
+
+def test_a_failure_in_a_thread_is_that_of_the_engine(handle, monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    engine = TransformersEngine(load_model(handle, [], "float32"), load_tokenizer(handle), True, Limits(64, 300))
+    asked = groups()
+
+    def wants(answered):
+        if answered[0].prompt.fact_id == asked[-1][0].fact_id:
+            raise InputError("facts.parquet", "is broken", "a whole one")
+        return False
+
+    with pytest.raises(InputError, match="is broken"):
+        answers(engine, asked, Decoding(4, ("\n",), samples=2), wants)
+
+
+def test_an_engine_that_is_left_early_answers_again(handle, monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    engine = TransformersEngine(load_model(handle, [], "float32"), load_tokenizer(handle), True, Limits(64, 300))
+    asked, decoding = groups(), Decoding(4, ("\n",))
+    begun = engine.answer(asked, decoding)
+    first = next(begun)
+    begun.close()
+    assert next(engine.answer(asked, decoding)) == first
+
+
 def test_a_prompt_longer_than_the_batch_is_still_answered(handle):
-    engine = TransformersEngine(load_model(handle, [], "float32"), load_tokenizer(handle), True, 1, 1)
+    engine = TransformersEngine(load_model(handle, [], "float32"), load_tokenizer(handle), True, Limits(1, 1))
     prompt = Prompt("f", 0, "Q: What is this?\nA:")
     assert len(answers(engine, [[prompt]], Decoding(3, ("\n",)))) == 1
 

@@ -17,6 +17,7 @@ from scipy import stats
 from gradual.base_model import load_model, load_tokenizer
 from gradual.engines.interface import GENERATION_COLUMNS, Asking, Decoding, Prompt
 from gradual.engines.transformers import TransformersEngine
+from gradual.engines.wave import Limits
 from gradual.grading import count_right, grade
 from gradual.knowledge import FULL, categorize
 from gradual.plain_path import PlainPath
@@ -52,7 +53,7 @@ def loaded(handle):
 
 def engine_of(handle, batch_tokens, wave_tokens):
     engine, *_ = loaded(handle)
-    engine.batch_tokens, engine.wave_tokens = batch_tokens, wave_tokens
+    engine.limits = Limits(batch_tokens, wave_tokens)
     return engine
 
 

@@ -54,8 +54,8 @@ def test_the_penalty_changes_answers_and_none_changes_nothing(engine):
 
 
 def test_without_a_penalty_no_logits_are_touched(engine, monkeypatch):
-    monkeypatch.setattr("gradual.engines.transformers._seen", None)
-    monkeypatch.setattr("gradual.engines.transformers._penalize", None)
+    monkeypatch.setattr("gradual.engines.wave._seen", None)
+    monkeypatch.setattr("gradual.engines.wave._penalize", None)
     assert answers(engine, groups(1)[:2], Decoding(4, (), samples=4, top_k=5))
 
 

@@ -1,7 +1,7 @@
 """What an engine is given and what it gives back, whatever library runs the model."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -69,6 +69,11 @@ class Usage:
     computed_tokens: int = 0  # positions that went through the model, prefill and decoding
     answer_tokens: int = 0  # tokens of all answers, each sample counted
     cut_off: int = 0  # answers that reached max_new_tokens
+
+    def add(self, other: "Usage") -> None:
+        """Count what was done elsewhere, too."""
+        for name, number in asdict(other).items():
+            setattr(self, name, getattr(self, name) + number)
 
 
 @dataclass(frozen=True)

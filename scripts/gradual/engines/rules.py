@@ -29,7 +29,7 @@ class Encoder:
         """
         texts = [prompt.text for prompt in group]
         if len(self._kept) + len(texts) > KEPT:
-            self._kept.clear()
+            self.forget()
         if new := [text for text in texts if text not in self._kept]:
             found = self.tokenizer(new, add_special_tokens=self.special_tokens)["input_ids"]
             self._kept.update(zip(new, found, strict=True))
@@ -40,6 +40,10 @@ class Encoder:
                 expected = f"at most {limit} {positions} (fewer probe.shots or probe.max_new_tokens, or shorter facts)"
                 raise InputError(f"fact {prompt.fact_id}, prompt {prompt.index}", problem, expected)
         return ids
+
+    def forget(self) -> None:
+        """Keep none of the prompts."""
+        self._kept.clear()
 
 
 class Stopper:
