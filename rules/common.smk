@@ -11,19 +11,20 @@ from snakemake.settings.types import DeploymentMethod
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from gradual import config as study
 from gradual import costs, failures, gpus, layout, order, slurm, studies, tables
+from gradual.config import load_config
 from gradual.errors import InputError
 from gradual.fingerprint import code_fingerprint
+from gradual.runs import adapter_chain, probe_mode, runs, states_needed
 
 try:
-    STUDY = study.load_config(config, ROOT / "config.yaml", ROOT / "schemas" / "config.schema.json")
+    STUDY = load_config(config, ROOT / "config.yaml", ROOT / "schemas" / "config.schema.json")
     TABLES_SHOWN = [tables.name_of(shown) for shown in STUDY["tables"]["show"]]
     WORKS = studies.works_of(STUDY)
 except InputError as error:
     raise WorkflowError(str(error))
 
-RUNS = study.runs(STUDY)
+RUNS = runs(STUDY)
 SEEDS = STUDY["seeds"]
 MODELS = STUDY["models"]
 PROBE = STUDY["probe"]
@@ -173,7 +174,7 @@ def dtype(wildcards):
 
 
 def mode(wildcards):
-    return study.probe_mode(STUDY, wildcards.state, int(wildcards.probe))
+    return probe_mode(STUDY, wildcards.state, int(wildcards.probe))
 
 
 def sampling(wildcards):
@@ -207,12 +208,12 @@ def adapter_files(folders):
 
 def beneath(run):
     """The states whose adapters are merged into the weights beneath a run's own adapter."""
-    return study.adapter_chain(RUNS, run)[:-1]
+    return adapter_chain(RUNS, run)[:-1]
 
 
 def continued(run):
     """The state whose adapter a run continues to train, in a list; empty where it trains a new one."""
-    return [] if RUNS[run].settings["adapter"] == "merge" else study.adapter_chain(RUNS, RUNS[run].parent)[-1:]
+    return [] if RUNS[run].settings["adapter"] == "merge" else adapter_chain(RUNS, RUNS[run].parent)[-1:]
 
 
 def size_of(wildcards):
@@ -264,7 +265,7 @@ def models_from(*sources):
 
 
 def state_adapters(wildcards):
-    return adapter_folders(study.adapter_chain(RUNS, wildcards.state))
+    return adapter_folders(adapter_chain(RUNS, wildcards.state))
 
 
 def evaluated_epochs(wildcards):

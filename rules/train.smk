@@ -5,7 +5,7 @@ rule select_facts:
     input:
         categories=lambda wildcards: [
             of_model(f"{layout.probe_folder(state)}/categories.parquet")
-            for state in sorted(study.states_needed(RUNS[wildcards.run]))
+            for state in sorted(states_needed(RUNS[wildcards.run]))
         ],
         size_of=size_of,
     output:
@@ -17,7 +17,7 @@ rule select_facts:
     conda:
         "../envs/controller.yaml"
     params:
-        states=lambda wildcards: sorted(study.states_needed(RUNS[wildcards.run])),
+        states=lambda wildcards: sorted(states_needed(RUNS[wildcards.run])),
         select=lambda wildcards: as_json(RUNS[wildcards.run].select),
         replay=lambda wildcards: as_json(RUNS[wildcards.run].replay),
         size_of=lambda wildcards: [word for path in size_of(wildcards) for word in ("--size-of", path)],

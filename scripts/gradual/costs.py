@@ -8,9 +8,9 @@ import pandas as pd
 from tabulate import tabulate
 
 from gradual import layout
-from gradual.config import Config, Run, runs, states_needed
 from gradual.errors import InputError
 from gradual.files import read_json
+from gradual.runs import Config, Run, runs, states_needed
 from gradual.tables.markdown import count, number
 from gradual.tables.spec import ACCURACY, CATEGORIES, CHANCE, ORIGIN, PROBE_GRADES, SELECTION, Need
 

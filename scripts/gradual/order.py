@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
-from gradual.config import ORIGIN, Config, Run, runs, states_needed
 from gradual.costs import PROBE, probe_of
+from gradual.runs import ORIGIN, Config, Run, runs, states_needed
 
 Step = tuple[str, str]  # state and work
 
@@ -20,9 +20,9 @@ def before(step: Step, table: Mapping[str, Run]) -> list[Step]:
         return first
     if work.startswith(PROBE):
         return [(state, "evaluation")]  # which chooses the epoch
-    if work == "evaluation":
-        return [(state, "training")]
     run = table[state]
+    if work == "evaluation":
+        return [(state, "training"), (run.parent, "evaluation")]  # whose answers its own are compared with
     parent = [(run.parent, "evaluation")] if run.parent != ORIGIN else first
     return parent + [(needed, probe_of("train", 0)) for needed in _selected_by(run, table)]
 

@@ -14,7 +14,6 @@ from typing import Any
 
 from gradual import gpus
 from gradual.base_model import MODEL_FILES, check_model_folder
-from gradual.config import Config
 from gradual.errors import InputError
 from gradual.files import digest
 from gradual.plan.models import base_of, folder_of, handle_of
@@ -24,6 +23,7 @@ from gradual.plan.rows import DOWNLOAD, plan_rows
 from gradual.plan.texts import Build
 from gradual.profiles import Profile
 from gradual.readers.raw import verify
+from gradual.runs import Config
 from gradual.studies import load_study, raw_source
 
 OK, WARNING, MISSING = "ok", "warning", "missing"

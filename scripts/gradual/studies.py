@@ -5,8 +5,9 @@ from pathlib import Path
 import yaml
 
 from gradual import costs, tables
-from gradual.config import Config, load_config
+from gradual.config import load_config
 from gradual.errors import InputError
+from gradual.runs import Config
 
 Works = list[dict]
 

@@ -18,7 +18,6 @@ import pandas as pd
 import yaml
 
 from gradual.base_model import load_model, load_tokenizer
-from gradual.config import ORIGIN
 from gradual.engines.interface import LIKELIHOOD, SAMPLED, Decoding, Prompt
 from gradual.engines.likelihood import GoldAnswers, forced, likelihoods
 from gradual.facts import read_facts
@@ -28,6 +27,7 @@ from gradual.knowledge import likelihoods as of_facts
 from gradual.layout import probe_folder
 from gradual.probing import fact_prompts
 from gradual.prompts import BEFORE_ANSWER, ExemplarPool, PromptSettings, renderer, seeded
+from gradual.runs import ORIGIN
 from gradual.statistics import wilson
 
 ROWS = 64  # prompts of a call

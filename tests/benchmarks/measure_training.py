@@ -16,10 +16,10 @@ import pandas as pd
 from gradual import layout
 from gradual.base_model import load_model, load_tokenizer
 from gradual.batches import EpochBatches, tokenize
-from gradual.config import runs
 from gradual.errors import report
 from gradual.facts import read_facts
 from gradual.files import read_parquet, write_csv
+from gradual.runs import runs
 from gradual.training import attach_adapter, examples, train_adapter
 from machine import PRODUCTS, product_rates
 from repetitions import in_turns, timed

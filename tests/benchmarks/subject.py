@@ -10,12 +10,13 @@ from typing import Any
 import pandas as pd
 
 from gradual import layout
-from gradual.config import Config, with_defaults
+from gradual.config import with_defaults
 from gradual.engines.interface import Decoding, Prompt
 from gradual.facts import read_facts
 from gradual.files import read_json
 from gradual.probing import fact_prompts
 from gradual.prompts import ExemplarPool, PromptSettings, renderer
+from gradual.runs import Config
 
 SCHEMA = Path(__file__).resolve().parents[2] / "schemas" / "config.schema.json"
 

@@ -9,9 +9,10 @@ import yaml
 from jsonschema import Draft202012Validator
 
 import describe_config
-from gradual import config, facts, grading, knowledge, studies, tables
+from gradual import checks, config, facts, grading, knowledge, studies, tables
 from gradual.engines.interface import DRAWS, LIKELIHOOD
 from gradual.errors import InputError
+from gradual.runs import adapter_chain, probe_mode, runs, runs_of, states_needed
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULT, SCHEMA = ROOT / "config.yaml", ROOT / "schemas" / "config.schema.json"
@@ -94,7 +95,7 @@ def test_enums_are_what_the_library_has():
     engines = {path.stem for path in (ROOT / "scripts" / "gradual" / "engines").glob("*.py")}
     assert set(properties["probe"]["properties"]["engine"]["enum"]) <= engines
     assert properties["probe"]["properties"]["sampled"]["enum"] == [DRAWS, LIKELIHOOD]
-    assert {tables.name_of(shown) for shown in config.NEED_DRAWS} <= set(tables.TABLES)
+    assert {tables.name_of(shown) for shown in checks.NEED_DRAWS} <= set(tables.TABLES)
 
 
 def test_likelihoods_in_the_place_of_draws_are_possible():
@@ -178,8 +179,8 @@ def test_runs_merge_by_name_each_is_replaced_whole_and_null_takes_one_away():
 
 def test_a_model_has_all_runs_unless_it_names_its_own():
     loaded = load({"models": {"all": TINY, "some": TINY | {"label": "some", "runs": ["strategy5", "stage1"]}}})
-    assert config.runs_of(loaded, "all") == list(loaded["runs"])
-    assert config.runs_of(loaded, "some") == ["stage1", "strategy5"]  # in the config's order
+    assert runs_of(loaded, "all") == list(loaded["runs"])
+    assert runs_of(loaded, "some") == ["stage1", "strategy5"]  # in the config's order
 
 
 def test_a_shown_table_says_what_it_lacks():
@@ -592,7 +593,7 @@ def test_a_default_that_cannot_be_read(tmp_path, content):
 
 def test_runs_have_the_training_defaults_and_their_overrides():
     loaded = load()
-    table = config.runs(loaded)
+    table = runs(loaded)
     assert list(table) == list(DEFAULT_RUNS)
     assert table["stage1"].settings == loaded["training"] and table["stage1"].replay is None
     assert table["strategy5"].settings == loaded["training"] | {"learning_rate": 2.5e-4, "epochs": 4}
@@ -608,10 +609,10 @@ def test_states_needed():
         y=SAME | {"from": "x", "replay": replay},
         z=SAME | {"from": "x", "replay": replay | {"state": "stage1"}},
     )
-    table = config.runs(load(study))
-    assert config.states_needed(table["x"]) == {"strategy5", "origin"}
-    assert config.states_needed(table["y"]) == {"x", "origin"}
-    assert config.states_needed(table["z"]) == {"stage1", "origin"}
+    table = runs(load(study))
+    assert states_needed(table["x"]) == {"strategy5", "origin"}
+    assert states_needed(table["y"]) == {"x", "origin"}
+    assert states_needed(table["z"]) == {"stage1", "origin"}
 
 
 def test_adapter_chains():
@@ -622,7 +623,7 @@ def test_adapter_chains():
         again=SAME | merge | {"from": "more"},
         fresh=SAME | merge,
     )
-    table = config.runs(load(study))
+    table = runs(load(study))
     chains = {
         "origin": [],
         "stage1": ["stage1"],
@@ -632,12 +633,12 @@ def test_adapter_chains():
         "again": ["stage1", "more", "again"],
         "fresh": ["fresh"],
     }
-    assert {state: config.adapter_chain(table, state) for state in chains} == chains
+    assert {state: adapter_chain(table, state) for state in chains} == chains
 
 
 def test_probe_modes():
-    assert [config.probe_mode(load(), state) for state in ("origin", "stage1")] == ["full", "greedy"]
-    assert config.probe_mode(load({"probe": {"trained_states": "full"}}), "stage1") == "full"
+    assert [probe_mode(load(), state) for state in ("origin", "stage1")] == ["full", "greedy"]
+    assert probe_mode(load({"probe": {"trained_states": "full"}}), "stage1") == "full"
 
 
 def test_full_probes_tell_weakly_from_unknown():

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from gradual.config import runs
 from gradual.order import before, urgencies
+from gradual.runs import runs
 from gradual.studies import load_study, works_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,6 +22,7 @@ def test_what_most_waits_for_is_most_urgent():
     assert [found["qwen2", "stage1", work] for work in stage1] == [30, 40, 41]
     assert found["qwen2", "origin", "probe of train"] == 51
     assert found["qwen2", "origin", "probe of train again"] == 10
+    assert found["qwen2", "origin", "evaluation"] == 41  # with which stage 1 is compared
     assert found["llama3", "origin", "probe of train"] == 46  # it has no third round
     for (model, state, work), urgency in found.items():
         for other in before((state, work), runs(study)):

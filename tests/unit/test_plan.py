@@ -16,7 +16,7 @@ import yaml
 import plan_study
 from build_facts import build
 from gradual import layout
-from gradual.config import ORIGIN, load_config, runs
+from gradual.config import load_config
 from gradual.engines.interface import ROUND
 from gradual.errors import InputError
 from gradual.files import write_json, write_parquet
@@ -31,6 +31,7 @@ from gradual.plan.taken import COMPARED, KEYS, taken_of
 from gradual.probing import fact_prompts, shard
 from gradual.profiles import read_profile
 from gradual.prompts import ExemplarPool, PromptSettings, plain
+from gradual.runs import ORIGIN, runs
 from gradual.studies import load_study, works_of
 from gradual.tables import paper
 

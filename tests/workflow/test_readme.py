@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from gradual import costs, tables
-from gradual.config import load_config, runs, with_defaults
+from gradual.config import load_config, with_defaults
+from gradual.runs import runs
 from project_copy import ROOT, copy_project, snakemake_in
 from tiny import base_model
 

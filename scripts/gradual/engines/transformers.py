@@ -23,7 +23,7 @@ from gradual.errors import out_of_memory
 log = logging.getLogger("gradual")
 Item = TypeVar("Item")
 Found = TypeVar("Found")
-WAVE = 131072  # tokens
+WAVE = 262144  # tokens
 # On a CPU the activations of a batch should stay in its caches; a GPU wants more at a time.
 ON_CPU, ON_GPU = Limits(2048, WAVE), Limits(32768, WAVE)
 

@@ -5,9 +5,9 @@ from functools import cache
 
 import pandas as pd
 
-from gradual.config import Run
 from gradual.order import Step, before
 from gradual.plan.rows import DOWNLOAD
+from gradual.runs import Run
 
 
 def critical_path(rows: pd.DataFrame, table: Mapping[str, Run]) -> tuple[list[Step], str, float]:

@@ -5,12 +5,12 @@ from typing import Any
 import pandas as pd
 from tabulate import tabulate
 
-from gradual.config import Config, runs
 from gradual.costs import PROBE
 from gradual.plan.path import critical_path
 from gradual.plan.rows import NUMBERS, Planned, gpus_of
 from gradual.plan.taken import COMPARED, KEYS
 from gradual.profiles import Profile
+from gradual.runs import Config, runs
 from gradual.tables.markdown import count, number
 
 ALL = "all"

@@ -7,7 +7,6 @@ from typing import Any
 
 import pandas as pd
 
-from gradual.config import ORIGIN, Config, Run, adapter_chain, probe_mode, runs
 from gradual.costs import AGAIN, PROBE
 from gradual.engines.interface import LIKELIHOOD
 from gradual.errors import InputError
@@ -26,6 +25,7 @@ from gradual.plan.texts import (
     training_tokens,
 )
 from gradual.profiles import Profile
+from gradual.runs import ORIGIN, Config, Run, adapter_chain, probe_mode, runs
 from gradual.selection import replay_size
 from gradual.studies import works_of
 

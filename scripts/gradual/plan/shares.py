@@ -11,9 +11,9 @@ from pathlib import Path
 import pandas as pd
 
 from gradual import layout
-from gradual.config import ORIGIN, Run, states_needed
 from gradual.files import read_parquet
 from gradual.knowledge import FULL, UNKNOWN, WEAKLY, WEAKLY_OR_UNKNOWN
+from gradual.runs import ORIGIN, Run, states_needed
 from gradual.selection import REPLAY, TRAIN, select_facts
 from gradual.tables import paper
 

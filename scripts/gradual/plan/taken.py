@@ -6,9 +6,9 @@ from typing import Any
 import pandas as pd
 
 from gradual import costs, layout
-from gradual.config import Config
 from gradual.plan.rows import gpus_of
 from gradual.profiles import Profile
+from gradual.runs import Config
 from gradual.studies import works_of
 
 KEYS = ["model", "state", "work"]

@@ -9,10 +9,10 @@ from typing import Any
 import pandas as pd
 
 from gradual import layout
-from gradual.config import Config
 from gradual.errors import InputError
 from gradual.files import read_parquet
 from gradual.plan.models import Tokens
+from gradual.runs import Config
 from gradual.studies import raw_source
 
 RESOURCES = ("datasets.csv", "characters.csv")  # read by the code fingerprint

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from gradual.config import ORIGIN, runs, runs_of
 from gradual.engines.interface import DRAWS
 from gradual.errors import InputError
+from gradual.runs import ORIGIN, runs, runs_of
 
 FACTS, CATEGORIES, ACCURACY, GRADES, CHOSEN = "facts", "categories", "accuracy", "evaluation_grades", "chosen"
 PROBE_GRADES, CHANCE, SELECTION = "probe_grades", "chance", "selection"
