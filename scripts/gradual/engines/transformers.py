@@ -7,8 +7,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -57,10 +56,15 @@ class TransformersEngine:
         golds = GoldAnswers(self.tokenizer, self.special_tokens, decoding) if decoding.likelihood else None
         task = Task(decoding, asking, Stopper(self.tokenizer, decoding), golds)
         threads = torch.get_num_threads() if self.model.device.type == "cpu" else 1
-        waves = self._waves(groups, decoding, threads)
-        for answered, usage in _side_by_side(partial(self._answer_within_memory, task), waves, threads):
+        parts = (part for wave in self._waves(groups, decoding) for part in _parts(wave, threads))
+        answers: dict[int, list[Answered]] = {}  # of a wave's groups, by their places
+        for part, (found, usage) in _side_by_side(
+            lambda part: self._answer_within_memory(task, part.groups), parts, threads
+        ):
             self.usage.add(usage)
-            yield from answered
+            answers |= zip(part.places, found, strict=True)
+            if part.last:
+                yield from (answers.pop(place) for place in sorted(answers))
 
     def _answer_within_memory(self, task: Task, groups: list[Group]) -> tuple[list[list[Answered]], Usage]:
         """The groups' answers; where memory does not suffice, once, in halves, and with half of each limit from then on."""
@@ -93,8 +97,8 @@ class TransformersEngine:
                 answers += found
         return answers, usage
 
-    def _waves(self, groups: Iterable[list[Prompt]], decoding: Decoding, threads: int) -> Iterator[list[Group]]:
-        """Groups with their prompts' token ids, collected until their prompt tokens fill a wave of each thread."""
+    def _waves(self, groups: Iterable[list[Prompt]], decoding: Decoding) -> Iterator[list[Group]]:
+        """Groups with their prompts' token ids, collected until their prompt tokens fill a wave."""
         wave: list[Group] = []
         held = 0
         for group in groups:
@@ -102,29 +106,52 @@ class TransformersEngine:
             ids = self._encode(group, decoding, positions)
             wave.append(Group(group, ids))
             held += sum(map(len, ids))
-            if held >= self.limits.wave_tokens // threads:
+            if held >= self.limits.wave_tokens:
                 yield wave
                 wave, held = [], 0
         if wave:
             yield wave
 
 
-def _side_by_side(work: Callable[[Item], Found], items: Iterable[Item], threads: int) -> Iterator[Found]:
-    """What the work gives for each item, in their order, of as many at a time as there are threads."""
+@dataclass(frozen=True)
+class _Part:
+    """A thread's share of a wave: groups, their places in the wave, and whether it is the wave's last part."""
+
+    groups: list[Group]
+    places: list[int]
+    last: bool
+
+
+def _parts(wave: list[Group], threads: int) -> Iterator[_Part]:
+    """A wave's groups for so many threads. Those that begin alike stay together, as they share most prefixes."""
+    if threads == 1:
+        yield _Part(wave, list(range(len(wave))), last=True)
+        return
+    alike = sorted(range(len(wave)), key=lambda place: wave[place].ids[:1])
+    size = -(-len(wave) // threads)
+    for start in range(0, len(wave), size):
+        places = alike[start : start + size]
+        yield _Part([wave[place] for place in places], places, start + size >= len(wave))
+
+
+def _side_by_side(work: Callable[[Item], Found], items: Iterable[Item], threads: int) -> Iterator[tuple[Item, Found]]:
+    """Each item and what the work gives for it, in their order, of as many at a time as there are threads."""
     import torch
 
     if threads == 1:
-        yield from map(work, items)
+        yield from ((item, work(item)) for item in items)
         return
-    running: deque[Future[Found]] = deque()
+    running: deque[tuple[Item, Future[Found]]] = deque()
     with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         try:
             for item in items:
-                running.append(pool.submit(work, item))
+                running.append((item, pool.submit(work, item)))
                 if len(running) > threads:
-                    yield running.popleft().result()
+                    first, future = running.popleft()
+                    yield first, future.result()
             while running:
-                yield running.popleft().result()
+                first, future = running.popleft()
+                yield first, future.result()
         finally:
-            for each in running:
-                each.cancel()
+            for _, future in running:
+                future.cancel()
