@@ -1,6 +1,6 @@
 """The engine on Hugging Face transformers, on a CPU or a GPU: it answers prompts wave by wave (see `wave`).
 
-On a CPU each thread has waves of its own: the steps of a small model are too short for threads to share them.
+On a CPU each thread answers a part of a wave: the steps of a small model are too short for threads to share them.
 """
 
 import logging
