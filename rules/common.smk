@@ -11,16 +11,23 @@ from snakemake.settings.types import DeploymentMethod
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from gradual import costs, failures, gpus, layout, order, slurm, studies, tables
-from gradual.config import load_config
-from gradual.errors import InputError
-from gradual.fingerprint import code_fingerprint
-from gradual.runs import adapter_chain, probe_mode, runs, states_needed
+from gradual.workflow import costs
+from gradual.workflow import job_failures
+from gradual.workflow import gpus
+from gradual.study import result_paths
+from gradual.study import priorities
+from gradual.workflow import slurm
+from gradual.study import load_study
+from gradual.tables import registry
+from gradual.study.config import load_config
+from gradual.ground.errors import InputError
+from gradual.workflow.fingerprint import code_fingerprint
+from gradual.study.runs import adapter_chain, probe_mode, runs, states_needed
 
 try:
     STUDY = load_config(config, ROOT / "config.yaml", ROOT / "schemas" / "config.schema.json")
-    TABLES_SHOWN = [tables.name_of(shown) for shown in STUDY["tables"]["show"]]
-    WORKS = studies.works_of(STUDY)
+    TABLES_SHOWN = [registry.name_of(shown) for shown in STUDY["tables"]["show"]]
+    WORKS = load_study.works_of(STUDY)
 except InputError as error:
     raise WorkflowError(str(error))
 
@@ -31,7 +38,7 @@ PROBE = STUDY["probe"]
 # Of probes and evaluations alike.
 ANSWERING = ("engine", "shots", "exemplars", "format", "stop", "max_new_tokens", "repetition_penalty")
 SETTLED = PROBE["counts"] == "settled"
-UNUSED = [] if SETTLED else ["gradual.settling"]  # what the study's settings keep its scripts from importing
+UNUSED = [] if SETTLED else ["gradual.knowledge.settling"]  # what the study's settings keep its scripts from importing
 RESULTS = f"results/{STUDY['study']}"
 
 # Jobs of different models, seeds and runs go side by side; what cores remain is shared among them. On a cluster, which
@@ -61,7 +68,7 @@ CODED = (
 ).split()
 
 # Of the probes that are checked.
-AGREEMENTS = [f"{RESULTS}/{layout.agreement(seed, model)}" for seed in SEEDS for model in MODELS if PROBE["checked"]]
+AGREEMENTS = [f"{RESULTS}/{result_paths.agreement(seed, model)}" for seed in SEEDS for model in MODELS if PROBE["checked"]]
 
 JOBS_LOCK = f"{RESULTS}/.jobs"  # held by every job at work; names the SLURM run whose jobs may be
 
@@ -86,7 +93,7 @@ wildcard_constraints:
     probe=r"\d+",
     shard=r"\d+",
     split="train|dev|test",
-    table="|".join(tables.TABLES),
+    table="|".join(registry.TABLES),
 
 
 def lock_study(logs):
@@ -143,7 +150,7 @@ def of_state(file):
 
 
 def of_probe(file):
-    return of_model(f"{layout.probe_folder('{state}', '{split}', '{probe}')}/{file}")
+    return of_model(f"{result_paths.probe_folder('{state}', '{split}', '{probe}')}/{file}")
 
 
 def of_run(file):
@@ -179,12 +186,12 @@ def mode(wildcards):
 
 def sampling(wildcards):
     """How a probe samples answers; nothing for greedy ones, which no such setting changes."""
-    settings = {k: PROBE[k] for k in ("sampled", "samples", "temperature", "top_k", "sampled_for")}
+    settings = {k: PROBE[k] for k in ("samples", "temperature", "top_k", "sampled_for")}
     return ["--sampling", as_json(settings)] if mode(wildcards) == "full" else []
 
 
 LIGHT = 10**6  # priority of light jobs that others wait for
-URGENCIES = order.urgencies(WORKS, STUDY)
+URGENCIES = priorities.urgencies(WORKS, STUDY)
 
 
 def urgency(work):
@@ -234,7 +241,7 @@ def training_settings(wildcards):
     return {k: v for k, v in RUNS[wildcards.run].settings.items() if k != "adapter"}
 
 
-DOWNLOAD = studies.download_of(STUDY)
+DOWNLOAD = load_study.download_of(STUDY)
 
 
 def raw_source():

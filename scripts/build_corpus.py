@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from gradual.corpus import documents, exposure
-from gradual.errors import report
-from gradual.facts import read_facts
-from gradual.files import read_parquet, write_parquet
+from gradual.data.facts import read_facts
+from gradual.data.pretraining_text import documents, exposure
+from gradual.ground.errors import report
+from gradual.ground.files import read_parquet, write_parquet
 
 log = logging.getLogger("gradual")
 

@@ -1,4 +1,4 @@
-"""Sort the probed facts into knowledge categories, and count them under every scoring rule that the answers allow."""
+"""Sort the probed facts into knowledge categories, and count them under every scoring rule."""
 
 import argparse
 import logging
@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from gradual.engines.interface import LIKELIHOOD
-from gradual.errors import report
-from gradual.facts import read_facts
-from gradual.files import read_parquet, write_csv, write_parquet
-from gradual.grading import OF_BEGINNINGS, RULES
-from gradual.knowledge import categorize
+from gradual.data.facts import read_facts
+from gradual.ground.errors import report
+from gradual.ground.files import read_parquet, write_csv, write_parquet
+from gradual.knowledge.categories import categorize
+from gradual.knowledge.scoring import RULES
 
 log = logging.getLogger("gradual")
 
@@ -29,8 +28,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--counts", type=Path, required=True)
     args = parser.parse_args(argv)
     grades = read_parquet(args.grades, "grades of answers", ("fact_id", "kind", "n", *RULES))
-    allowed = OF_BEGINNINGS if (grades["kind"] == LIKELIHOOD).any() else RULES
-    rules = [args.scoring] if args.settled else list(allowed)
+    rules = [args.scoring] if args.settled else list(RULES)
     by_rule = {rule: categorize(grades, rule, args.mode, str(args.grades)) for rule in rules}
     counts = pd.DataFrame({rule: table["category"].value_counts() for rule, table in by_rule.items()}).fillna(0)
     counts = counts.astype(int).rename_axis("category").reset_index()

@@ -6,16 +6,17 @@ from pathlib import Path
 
 import pandas as pd
 
-from gradual.agreement import agreement, check, draw_facts
-from gradual.base_model import load_model, load_tokenizer
-from gradual.errors import report
-from gradual.facts import read_facts
-from gradual.files import write_json
-from gradual.gpus import taken
-from gradual.grading import RULES
-from gradual.plain_path import PlainPath
-from gradual.probing import probe_of, read_generations
-from gradual.prompts import ExemplarPool, renderer
+from gradual.data.facts import read_facts
+from gradual.ground.errors import report
+from gradual.ground.files import write_json
+from gradual.knowledge.scoring import RULES
+from gradual.models.loading import load_model, load_tokenizer
+from gradual.probe.agreement import agreement, check, draw_facts
+from gradual.probe.generations import read_generations
+from gradual.probe.plain_generate import PlainPath
+from gradual.probe.prompts import ExemplarPool, renderer
+from gradual.probe.questions import probe_of
+from gradual.workflow.gpus import taken
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from gradual.adapters import copy_adapter, read_epochs
-from gradual.errors import report
-from gradual.evaluation import choose_epoch
-from gradual.files import write_json
+from gradual.ground.errors import report
+from gradual.ground.files import write_json
+from gradual.knowledge.accuracy import choose_epoch
+from gradual.models.adapters import copy_adapter, read_epochs
 
 log = logging.getLogger("gradual")
 

@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from gradual.agreement import sentence
-from gradual.errors import InputError, report
-from gradual.files import read_json, write_text
+from gradual.ground.errors import InputError, report
+from gradual.ground.files import read_json, write_text
+from gradual.probe.agreement import sentence
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from gradual.config import expectation, resolve
-from gradual.errors import report
-from gradual.files import write_text
+from gradual.ground.errors import report
+from gradual.ground.files import write_text
+from gradual.study.config import expectation, resolve
 
 ROOT = Path(__file__).resolve().parents[1]
 HEAD = """\

@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from gradual.download import download
-from gradual.errors import report
+from gradual.data.download import download
+from gradual.ground.errors import report
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -3,12 +3,12 @@
 import argparse
 from pathlib import Path
 
-from gradual.chance import chance_rates
-from gradual.errors import report
-from gradual.facts import read_facts
-from gradual.files import read_parquet, write_csv
-from gradual.grading import RULES
-from gradual.probing import read_generations
+from gradual.data.facts import read_facts
+from gradual.ground.errors import report
+from gradual.ground.files import read_parquet, write_csv
+from gradual.knowledge.chance import chance_rates
+from gradual.knowledge.scoring import RULES
+from gradual.probe.generations import read_generations
 
 
 def main(argv: list[str] | None = None) -> None:

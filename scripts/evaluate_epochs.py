@@ -5,16 +5,17 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from gradual.adapters import read_epochs
-from gradual.base_model import load_tokenizer
-from gradual.engines import add_deployment, deployment, load_engine
-from gradual.engines.interface import GREEDY_ANSWERS, Decoding
-from gradual.errors import report
-from gradual.facts import read_facts
-from gradual.files import write_atomically, write_json
-from gradual.gpus import taken
-from gradual.probing import GenerationsFile, append_generations, fact_prompts
-from gradual.prompts import ExemplarPool, PromptSettings, renderer
+from gradual.data.facts import read_facts
+from gradual.ground.errors import report
+from gradual.ground.files import write_atomically, write_json
+from gradual.models.adapters import read_epochs
+from gradual.models.loading import load_tokenizer
+from gradual.probe.answers import GREEDY_ANSWERS, Decoding
+from gradual.probe.engines.load import add_deployment, deployment, load_engine
+from gradual.probe.generations import GenerationsFile, append_generations
+from gradual.probe.prompts import ExemplarPool, PromptSettings, renderer
+from gradual.probe.questions import fact_prompts
+from gradual.workflow.gpus import taken
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -4,8 +4,8 @@ import argparse
 import subprocess
 import sys
 
-from gradual.changes import explain
-from gradual.errors import report
+from gradual.ground.errors import report
+from gradual.workflow.rerun_reasons import explain
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -4,8 +4,8 @@ import argparse
 import json
 from pathlib import Path
 
-from gradual.base_model import fetch_base
-from gradual.errors import report
+from gradual.ground.errors import report
+from gradual.models.fetching import fetch_base
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from gradual.errors import report
-from gradual.evaluation import accuracy_by_epoch, check_adapter_effect, grade_epochs
-from gradual.facts import read_facts
-from gradual.files import write_csv, write_parquet
-from gradual.grading import RULES
-from gradual.probing import read_generations
+from gradual.data.facts import read_facts
+from gradual.ground.errors import report
+from gradual.ground.files import write_csv, write_parquet
+from gradual.knowledge.accuracy import accuracy_by_epoch, check_adapter_effect, grade_epochs
+from gradual.knowledge.scoring import RULES
+from gradual.probe.generations import read_generations
 
 log = logging.getLogger("gradual")
 

@@ -3,11 +3,11 @@
 import argparse
 from pathlib import Path
 
-from gradual.errors import report
-from gradual.facts import read_facts
-from gradual.files import write_parquet
-from gradual.grading import count_right, grade
-from gradual.probing import read_generations
+from gradual.data.facts import read_facts
+from gradual.ground.errors import report
+from gradual.ground.files import write_parquet
+from gradual.knowledge.scoring import count_right, grade
+from gradual.probe.generations import read_generations
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -5,13 +5,13 @@ import sys
 from pathlib import Path
 
 from build_facts import build
-from gradual.errors import report
-from gradual.plan.rates import device
-from gradual.plan.report import render
-from gradual.plan.rows import plan_rows
-from gradual.plan.taken import taken_of
-from gradual.profiles import read_profile
-from gradual.studies import load_study
+from gradual.ground.errors import report
+from gradual.planning.actuals import taken_of
+from gradual.planning.report import render
+from gradual.planning.rows import plan_rows
+from gradual.planning.throughputs import device
+from gradual.study.load_study import load_study
+from gradual.workflow.profiles import read_profile
 
 
 def main(argv: list[str] | None = None) -> None:

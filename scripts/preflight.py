@@ -5,9 +5,9 @@ import sys
 from pathlib import Path
 
 from build_facts import build
-from gradual.errors import report
-from gradual.preflight import MISSING, preflight
-from gradual.profiles import read_profile
+from gradual.ground.errors import report
+from gradual.planning.preflight import MISSING, preflight
+from gradual.workflow.profiles import read_profile
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from gradual.base_model import pretrain, write_handle
-from gradual.errors import report
-from gradual.files import digest, read_parquet, write_csv
-from gradual.gpus import taken
+from gradual.ground.errors import report
+from gradual.ground.files import digest, read_parquet, write_csv
+from gradual.models.handle import write_handle
+from gradual.training.pretraining import pretrain
+from gradual.workflow.gpus import taken
 
 log = logging.getLogger("gradual")
 

@@ -9,15 +9,16 @@ from typing import Any
 
 import pandas as pd
 
-from gradual.base_model import load_tokenizer
-from gradual.engines import add_deployment, deployment, load_engine
-from gradual.engines.interface import Asking
-from gradual.errors import report
-from gradual.facts import read_facts
-from gradual.files import write_atomically, write_json
-from gradual.gpus import taken
-from gradual.probing import GenerationsFile, append_generations, probe_of, shard, unsolved
-from gradual.prompts import ExemplarPool, renderer
+from gradual.data.facts import read_facts
+from gradual.ground.errors import report
+from gradual.ground.files import write_atomically, write_json
+from gradual.models.loading import load_tokenizer
+from gradual.probe.answers import Asking
+from gradual.probe.engines.load import add_deployment, deployment, load_engine
+from gradual.probe.generations import GenerationsFile, append_generations
+from gradual.probe.prompts import ExemplarPool, renderer
+from gradual.probe.questions import probe_of, shard, unsolved
+from gradual.workflow.gpus import taken
 
 log = logging.getLogger("gradual")
 
@@ -66,7 +67,7 @@ def probe(args: argparse.Namespace) -> None:
 def asked(answers: pd.Series, sampling: dict[str, Any] | None, settled_by: str | None) -> Asking:
     """What is asked about the facts; `answers` maps fact_id to the gold answer."""
     if settled_by:
-        from gradual.settling import until_settled  # else no part of this probe, nor of its fingerprint
+        from gradual.knowledge.settling import until_settled  # else no part of this probe, nor of its fingerprint
 
         return until_settled(answers, settled_by)
     every = bool(sampling) and sampling["sampled_for"] == "all"

@@ -5,12 +5,12 @@ import re
 import shutil
 from pathlib import Path
 
-from gradual import layout
-from gradual.errors import InputError, report
-from gradual.files import read_json, write_atomically, write_text
-from gradual.tables import name_of
+from gradual.ground.errors import InputError, report
+from gradual.ground.files import read_json, write_atomically, write_text
+from gradual.study import result_paths
+from gradual.tables.registry import name_of
 
-TABLE_FILES = (layout.table_csv, layout.table_markdown)
+TABLE_FILES = (result_paths.table_csv, result_paths.table_markdown)
 BLOCK = re.compile(r"(?s)<!-- (\w+): (\w+) -->\n.*?<!-- end -->")
 
 
@@ -36,7 +36,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--reference", type=Path, required=True, help="the folder to copy to")
     parser.add_argument("--readme", type=Path, required=True)
     args = parser.parse_args(argv)
-    names = (layout.tables(), layout.provenance(), layout.costs_csv(), layout.costs_markdown())
+    names = (result_paths.tables(), result_paths.provenance(), result_paths.costs_csv(), result_paths.costs_markdown())
     files = [args.results / name for name in names]
     _require(files)
     shows = read_json(files[1], "a study's provenance")["config"]["tables"]["show"]

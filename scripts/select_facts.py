@@ -5,9 +5,9 @@ import json
 import logging
 from pathlib import Path
 
-from gradual.errors import report
-from gradual.files import read_parquet, write_parquet
-from gradual.selection import TRAIN, select_facts
+from gradual.ground.errors import report
+from gradual.ground.files import read_parquet, write_parquet
+from gradual.knowledge.selection import TRAIN, select_facts
 
 log = logging.getLogger("gradual")
 

@@ -15,15 +15,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from gradual.adapters import ADAPTER_FILES, write_epochs
-from gradual.base_model import load_model, load_tokenizer
-from gradual.errors import report
-from gradual.facts import read_facts
-from gradual.files import digest, read_parquet, write_csv
-from gradual.gpus import taken
-from gradual.prompts import renderer, seeded
-from gradual.ranks import launch, launched, ordered_end, rank
-from gradual.training import attach_adapter, examples, train_adapter
+from gradual.data.facts import read_facts
+from gradual.ground.errors import report
+from gradual.ground.files import digest, read_parquet, write_csv
+from gradual.ground.seeding import seeded
+from gradual.models.adapters import ADAPTER_FILES, write_epochs
+from gradual.models.loading import load_model, load_tokenizer
+from gradual.probe.prompts import renderer
+from gradual.training.lora import attach_adapter, examples, train_adapter
+from gradual.training.ranks import launch, launched, ordered_end, rank
+from gradual.workflow.gpus import taken
 
 log = logging.getLogger("gradual")
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import yaml
 
-from gradual.errors import report
-from gradual.files import write_text
+from gradual.ground.errors import report
+from gradual.ground.files import write_text
 
 ENVIRONMENTS = Path(__file__).resolve().parents[1] / "envs"
 PYTHON = "3.11"

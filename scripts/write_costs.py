@@ -4,9 +4,9 @@ import argparse
 import json
 from pathlib import Path
 
-from gradual.costs import render, table
-from gradual.errors import report
-from gradual.files import write_csv, write_text
+from gradual.ground.errors import report
+from gradual.ground.files import write_csv, write_text
+from gradual.workflow.costs import render, table
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -4,9 +4,9 @@ import argparse
 import json
 from pathlib import Path
 
-from gradual.errors import report
-from gradual.files import digest, read_json, write_json
-from gradual.provenance import git_state, hardware, locks, packages, timings
+from gradual.ground.errors import report
+from gradual.ground.files import digest, read_json, write_json
+from gradual.workflow.provenance import git_state, hardware, locks, packages, timings
 
 
 def main(argv: list[str] | None = None) -> None:

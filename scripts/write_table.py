@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from gradual.engines.interface import DRAWS
-from gradual.errors import report
-from gradual.files import write_csv, write_text
-from gradual.tables import TABLES, render
+from gradual.ground.errors import report
+from gradual.ground.files import write_csv, write_text
 from gradual.tables.markdown import whole
+from gradual.tables.registry import TABLES, render
 from gradual.tables.results import load
 from gradual.tables.spec import needs_by_model, parse_study
 
@@ -25,7 +24,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     study, spec = parse_study(args.study), TABLES[args.table]
     frame = whole(spec.build(load(args.results, study, needs_by_model(spec, study)), study))
-    write_csv(frame if study.sampled == DRAWS else frame.assign(sampled=study.sampled), args.csv)
+    write_csv(frame, args.csv)
     write_text(render(args.table, pd.read_csv(args.csv)), args.markdown)
 
 

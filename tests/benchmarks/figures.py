@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from gradual.batches import operations
-from gradual.knowledge import UNKNOWN, WEAKLY, WEAKLY_OR_UNKNOWN
+from gradual.knowledge.categories import UNKNOWN, WEAKLY, WEAKLY_OR_UNKNOWN
+from gradual.training.batches import operations
 from machine import PRODUCTS
 
 PROBING, TRAINING, PRETRAINING, EVALUATING = "probe_facts", "train_adapter", "pretrain_base", "evaluate_epochs"

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from gradual.base_model import model_folder
+from gradual.models.handle import model_folder
 
 PRODUCTS = "matrix products"  # in the place of a way
 PRODUCTS_SECONDS = 0.3

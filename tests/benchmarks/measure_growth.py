@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from gradual.errors import report
-from gradual.files import read_json, write_csv, write_parquet
+from gradual.ground.errors import report
+from gradual.ground.files import read_json, write_csv, write_parquet
 from repetitions import timed_process
 from subject import Subject, add_subject, subject
 

@@ -12,15 +12,17 @@ from typing import Any
 import pandas as pd
 
 import peers
-from gradual.base_model import load_model, load_tokenizer, model_folder
-from gradual.engines import load_engine
-from gradual.engines.interface import Asking, Deployment, Engine, Prompt
-from gradual.errors import report
-from gradual.files import read_json, write_csv, write_parquet
-from gradual.grading import count_right, grade
-from gradual.knowledge import categorize
-from gradual.probing import generation_rows, unsolved
-from gradual.settling import until_settled
+from gradual.ground.errors import report
+from gradual.ground.files import read_json, write_csv, write_parquet
+from gradual.knowledge.categories import categorize
+from gradual.knowledge.scoring import count_right, grade
+from gradual.knowledge.settling import until_settled
+from gradual.models.handle import model_folder
+from gradual.models.loading import load_model, load_tokenizer
+from gradual.probe.answers import Asking, Deployment, Engine, Prompt
+from gradual.probe.engines.load import load_engine
+from gradual.probe.generations import generation_rows
+from gradual.probe.questions import unsolved
 from machine import PRODUCTS, count_rows, product_rates
 from repetitions import fitting, in_turns
 from subject import Questions, Subject, add_subject, subject

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from gradual.errors import report
-from gradual.files import write_csv, write_parquet
-from gradual.runs import runs
+from gradual.ground.errors import report
+from gradual.ground.files import write_csv, write_parquet
+from gradual.study.runs import runs
 from repetitions import in_turns, timed_process
 from subject import Subject, add_subject, subject
 

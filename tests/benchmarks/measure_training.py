@@ -13,14 +13,14 @@ from typing import Any
 
 import pandas as pd
 
-from gradual import layout
-from gradual.base_model import load_model, load_tokenizer
-from gradual.batches import EpochBatches, tokenize
-from gradual.errors import report
-from gradual.facts import read_facts
-from gradual.files import read_parquet, write_csv
-from gradual.runs import runs
-from gradual.training import attach_adapter, examples, train_adapter
+from gradual.data.facts import read_facts
+from gradual.ground.errors import report
+from gradual.ground.files import read_parquet, write_csv
+from gradual.models.loading import load_model, load_tokenizer
+from gradual.study import result_paths
+from gradual.study.runs import runs
+from gradual.training.batches import EpochBatches, tokenize
+from gradual.training.lora import attach_adapter, examples, train_adapter
 from machine import PRODUCTS, product_rates
 from repetitions import in_turns, timed
 from subject import Subject, add_subject, subject
@@ -36,7 +36,9 @@ class Training:
         self.tokenizer, self.style = load_tokenizer(measured.base), measured.config["probe"]["format"]
         kept = {key: value for key, value in runs(measured.config)[run].settings.items() if key != "adapter"}
         self.settings = kept | {"epochs": settings["epochs"], "micro_batch": kept["batch"]}
-        selection = read_parquet(measured.study / layout.selection(measured.seed, measured.model, run), "a selection")
+        selection = read_parquet(
+            measured.study / result_paths.selection(measured.seed, measured.model, run), "a selection"
+        )
         selection = selection[selection["role"] == "train"]
         self.texts, self.trained, _ = examples(selection, read_facts(measured.facts_file))
         loss_on = self.settings["loss_on"]

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from gradual.engines.interface import GREEDY, SAMPLED, Decoding, Prompt
+from gradual.probe.answers import GREEDY, SAMPLED, Decoding, Prompt
 
 ROW = ("fact_id", "prompt_index", "kind", "text", "count")
 GPU_SHARE = 0.4  # of a GPU's memory, for each of the two vLLM engines of a measurement
@@ -93,7 +93,7 @@ class PlainVllm:
         import torch
         from vllm import LLM
 
-        from gradual.engines.vllm import CPU_ARGUMENTS
+        from gradual.probe.engines.vllm import CPU_ARGUMENTS
 
         on_gpu = torch.cuda.is_available()
         arguments = (

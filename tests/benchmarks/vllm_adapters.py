@@ -20,12 +20,12 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests" / "unit")]
 
 import tiny  # noqa: E402
-from gradual.base_model import load_model  # noqa: E402
-from gradual.engines.interface import Asking, Decoding, Deployment  # noqa: E402
-from gradual.engines.transformers import TransformersEngine  # noqa: E402
-from gradual.engines.vllm import VllmEngine  # noqa: E402
-from gradual.probing import fact_prompts  # noqa: E402
-from gradual.prompts import ExemplarPool, PromptSettings, plain  # noqa: E402
+from gradual.models.loading import load_model  # noqa: E402
+from gradual.probe.answers import Asking, Decoding, Deployment  # noqa: E402
+from gradual.probe.engines.transformers import TransformersEngine  # noqa: E402
+from gradual.probe.engines.vllm import VllmEngine  # noqa: E402
+from gradual.probe.prompts import ExemplarPool, PromptSettings, plain  # noqa: E402
+from gradual.probe.questions import fact_prompts  # noqa: E402
 
 RANK = 64
 DECODING = Decoding(16, ("\n",))

@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from gradual.base_model import load_model, load_tokenizer, write_handle
-from gradual.engines import load_engine
-from gradual.engines.interface import ROUND, Answer, Asking, Decoding, Deployment, Prompt, Usage
-from gradual.engines.likelihood import GoldAnswers
-from gradual.errors import InputError
-from gradual.probing import fact_prompts
-from gradual.prompts import ExemplarPool, PromptSettings, plain
+from gradual.ground.errors import InputError
+from gradual.models.handle import write_handle
+from gradual.models.loading import load_model, load_tokenizer
+from gradual.probe.answers import ROUND, Answer, Asking, Decoding, Deployment, Prompt, Usage
+from gradual.probe.engines.load import load_engine
+from gradual.probe.prompts import ExemplarPool, PromptSettings, plain
+from gradual.probe.questions import fact_prompts
 from tiny import base_model, facts, write_adapter
 
 GREEDY = Decoding(12, ("\n",))
@@ -209,33 +209,6 @@ def next_tokens(model, ids, decoding):
         logits = model(torch.tensor([ids])).logits[0, -1].double()
     best = torch.topk(logits / decoding.temperature, decoding.top_k)
     return torch.zeros_like(logits).scatter_(0, best.indices, torch.softmax(best.values, -1)).numpy()
-
-
-def test_likelihoods_are_those_of_draws_token_by_token(load, handle):
-    """Gold answers of several lengths in a group, among them one that is too long to be drawn."""
-    model, tokenizer, engine = load_model(handle, [], "float32"), load_tokenizer(handle), load(handle)
-    decoding = Decoding(6, ("\n",), samples=16, temperature=2.0, top_k=250, likelihood=True)
-    answers_ = (" thing 1", " thing", " What is r0 of train subject 1?", " r1")
-    asked = [[replace(p, gold=gold) for p, gold in zip(group, answers_, strict=True)] for group in groups(4)[:6]]
-    wanted = {group[0].fact_id for group in asked[::2]}
-    found = answers(engine, asked, decoding, lambda group: group[0].prompt.fact_id in wanted)
-    read, positive = GoldAnswers(tokenizer, True, decoding), 0
-    for prompt in (prompt for group in asked for prompt in group):
-        answered = found[prompt.fact_id, prompt.index]
-        assert not answered.sampled
-        if prompt.fact_id not in wanted:
-            assert answered.likelihood is None
-            continue
-        ids = tokenizer(prompt.text)["input_ids"]
-        (gold,) = read.of([prompt], [ids])
-        expected = 1.0 if gold.tokens else 0.0
-        for i, token in enumerate(gold.tokens):
-            next_ = next_tokens(model, ids + list(gold.tokens[:i]), decoding)
-            expected *= next_[sorted(gold.last)].sum() if i + 1 == len(gold.tokens) else next_[token]
-        assert answered.likelihood == pytest.approx(expected, rel=1e-4, abs=1e-12)
-        positive += expected > 0
-    assert positive >= 4
-    assert {key: answered.greedy for key, answered in found.items()} == greedy(engine, asked, Decoding(6, ("\n",)))
 
 
 def test_an_answer_ends_at_a_stop_string_that_spans_tokens(load, handle):
@@ -443,7 +416,7 @@ def test_short_of_memory_an_engine_goes_on_with_less_once(load, handle, adapters
         monkeypatch.setattr(engine.model, "forward", failing(engine.model.forward, times, error))
         before = engine.limits.batch_tokens
     else:
-        import gradual.engines.vllm as module
+        import gradual.probe.engines.vllm as module
 
         monkeypatch.setattr(engine._vllm, "step", failing(engine._vllm.step, times, error))
         if len(times) > 1:

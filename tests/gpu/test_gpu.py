@@ -18,14 +18,14 @@ import pandas as pd
 import pytest
 import yaml
 
-from gradual.adapters import read_epochs
-from gradual.base_model import load_model, load_tokenizer
-from gradual.engines.interface import Asking, Decoding
-from gradual.engines.transformers import TransformersEngine
-from gradual.engines.wave import Limits
-from gradual.files import write_parquet
-from gradual.probing import fact_prompts
-from gradual.prompts import ExemplarPool, PromptSettings, plain
+from gradual.ground.files import write_parquet
+from gradual.models.adapters import read_epochs
+from gradual.models.loading import load_model, load_tokenizer
+from gradual.probe.answers import Asking, Decoding
+from gradual.probe.engines.transformers import TransformersEngine
+from gradual.probe.engines.wave import Limits
+from gradual.probe.prompts import ExemplarPool, PromptSettings, plain
+from gradual.probe.questions import fact_prompts
 from project_copy import ROOT, copy_project, snakemake_in
 from tiny import base_model, facts
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gradual.files import write_text
-from gradual.grading import RULES
-from gradual.knowledge import FULL, GREEDY_ONLY
+from gradual.ground.files import write_text
+from gradual.knowledge.categories import FULL, GREEDY_ONLY
+from gradual.knowledge.scoring import RULES
 from gradual.tables import results
 from gradual.tables.spec import (
     ACCURACY,

@@ -5,9 +5,11 @@ from typing import Any
 
 import pandas as pd
 
-from gradual.base_model import load_model, load_tokenizer, new_model, train_tokenizer, write_handle
-from gradual.facts import make_table
-from gradual.training import attach_adapter
+from gradual.data.facts import make_table
+from gradual.models.handle import write_handle
+from gradual.models.loading import load_model, load_tokenizer
+from gradual.training.lora import attach_adapter
+from gradual.training.pretraining import new_model, train_tokenizer
 
 # Messages as the instruction-tuned models of each architecture take them, and the tokens that they are made of.
 TURNS = {

@@ -12,12 +12,12 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import tiny
 from figures import PRODUCTS, Weights, agreement, jobs_of, probe_gflop, study_table, training_gflop
-from gradual.base_model import load_model, load_tokenizer
-from gradual.config import load_config
-from gradual.engines.interface import Decoding, Prompt
-from gradual.engines.transformers import TransformersEngine
-from gradual.files import write_json, write_parquet, write_text
-from gradual.studies import works_of
+from gradual.ground.files import write_json, write_parquet, write_text
+from gradual.models.loading import load_model, load_tokenizer
+from gradual.probe.answers import Decoding, Prompt
+from gradual.probe.engines.transformers import TransformersEngine
+from gradual.study.config import load_config
+from gradual.study.load_study import works_of
 from machine import count_rows
 from project_copy import ROOT, snakemake_in
 

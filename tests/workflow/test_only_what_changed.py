@@ -88,7 +88,7 @@ def test_comments_and_docstrings_of_all_code_run_nothing(finished):
 
 
 def test_grading_logic_runs_grading_and_what_follows_and_no_probe_of_the_origin(finished):
-    module = finished / "scripts/gradual/grading.py"
+    module = finished / "scripts/gradual/knowledge/scoring.py"
     with edited(module, module.read_text().replace(".casefold() in output", ".lower() in output")):
         jobs = planned(finished)
     assert {"grade_generations", "grade_epochs", "categorize_facts", "select_facts"} <= rules(jobs)
@@ -100,7 +100,7 @@ def test_grading_logic_runs_grading_and_what_follows_and_no_probe_of_the_origin(
 
 
 def test_the_logic_of_a_table_runs_tables_and_nothing_before_them(finished):
-    module = finished / "scripts/gradual/entity_graph.py"
+    module = finished / "scripts/gradual/knowledge/entity_graph.py"
     with edited(module, module.read_text().replace("(1 + len(known))", "(1.0 + len(known))")):
         assert rules(planned(finished)) == TOLD
 

@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 import yaml
 
-from gradual import costs, tables
-from gradual.config import load_config, with_defaults
-from gradual.runs import runs
+from gradual.study.config import load_config, with_defaults
+from gradual.study.runs import runs
+from gradual.tables import registry
+from gradual.workflow import costs
 from project_copy import ROOT, copy_project, snakemake_in
 from tiny import base_model
 
@@ -147,11 +148,11 @@ def test_published_costs_are_as_their_numbers_say(name):
 def test_published_tables_are_those_that_the_config_shows_each_as_its_numbers_say(name):
     folder = ROOT / "results/reference" / name
     config = json.loads((folder / "provenance.json").read_text())["config"]
-    shown = [tables.name_of(entry) for entry in config["tables"]["show"]]
+    shown = [registry.name_of(entry) for entry in config["tables"]["show"]]
     assert {path.stem for path in (folder / "tables").iterdir()} == set(shown)
     texts = {table: (folder / "tables" / f"{table}.md").read_text() for table in shown}
     for table, text in texts.items():
-        assert text == tables.render(table, pd.read_csv(folder / "tables" / f"{table}.csv")), table
+        assert text == registry.render(table, pd.read_csv(folder / "tables" / f"{table}.csv")), table
     whole = (folder / "tables.md").read_text()
     assert whole.endswith("\n".join(texts[table] for table in shown))
 

@@ -6,7 +6,7 @@ import json
 import pandas as pd
 import pytest
 
-from gradual.knowledge import FULL, GREEDY_ONLY
+from gradual.knowledge.categories import FULL, GREEDY_ONLY
 from project_copy import snakemake_in
 
 RESULTS = "results/tiny"

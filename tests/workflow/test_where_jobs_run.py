@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gradual.gpus import VISIBLE
+from gradual.workflow.gpus import VISIBLE
 from project_copy import CONDA, copy_project, snakemake_in, stand_in
 
 TINY = ("--configfile", "tests/workflow/tiny.yaml")

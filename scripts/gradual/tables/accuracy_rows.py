@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from gradual import statistics
-from gradual.errors import InputError
+from gradual.ground import statistics
+from gradual.ground.errors import InputError
 from gradual.tables import results
 from gradual.tables.markdown import MISSING, count, interval, number, probability
 from gradual.tables.spec import ORIGIN, Column, Results, Study

@@ -5,8 +5,7 @@ from typing import Any
 import pandas as pd
 from tabulate import tabulate
 
-from gradual.knowledge import LIKELY, WEAKLY
-from gradual.tables import paper
+from gradual.tables.gradual_learning import paper
 from gradual.tables.spec import TableSpec
 
 MISSING = "–"
@@ -79,12 +78,6 @@ def _note(spec: TableSpec, frame: pd.DataFrame) -> str:
     ]
     seeds = "1 seed" if first["seeds"] == 1 else f"means over {count(first['seeds'])} seeds"
     parts = [f"Ours: {'; '.join(names)}; {seeds}.", f"An answer is right by the rule `{first['scoring']}`."]
-    if "sampled" in frame:
-        parts.append(
-            f"No answers were sampled (`probe.sampled: {first['sampled']}`): {WEAKLY} are the facts without a right greedy "
-            f"answer for which a right sampled one has a probability of at least {LIKELY:.0%}, computed as of the gold "
-            "answer's own tokens."
-        )
     if "chosen_on" in frame:
         parts.append(f"Epochs are chosen on {first['chosen_on']}.")
     reported = paper.models(spec.number) if spec.number else []

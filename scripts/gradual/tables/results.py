@@ -5,9 +5,10 @@ from typing import Any
 
 import pandas as pd
 
-from gradual import knowledge, layout
-from gradual.errors import InputError
-from gradual.files import read_json, read_parquet
+from gradual.ground.errors import InputError
+from gradual.ground.files import read_json, read_parquet
+from gradual.knowledge import categories
+from gradual.study import result_paths
 from gradual.tables.spec import (
     ACCURACY,
     CATEGORIES,
@@ -25,21 +26,21 @@ def path(need: Need, seed: object, model: str) -> str:
     """Where a needed file is, relative to results/<study>/; takes wildcards too."""
     match need.kind:
         case "facts":
-            return layout.facts(seed)
+            return result_paths.facts(seed)
         case "categories":
-            return layout.categories(seed, model, need.state, need.probe, need.split)
+            return result_paths.categories(seed, model, need.state, need.probe, need.split)
         case "probe_grades":
-            return layout.probe_grades(seed, model, need.state, need.probe, need.split)
+            return result_paths.probe_grades(seed, model, need.state, need.probe, need.split)
         case "chance":
-            return layout.chance(seed, model)
+            return result_paths.chance(seed, model)
         case "selection":
-            return layout.selection(seed, model, need.state)
+            return result_paths.selection(seed, model, need.state)
         case "accuracy":
-            return layout.accuracy(seed, model, need.state)
+            return result_paths.accuracy(seed, model, need.state)
         case "evaluation_grades":
-            return layout.evaluation_grades(seed, model, need.state)
+            return result_paths.evaluation_grades(seed, model, need.state)
         case "chosen":
-            return layout.chosen(seed, model, need.state)
+            return result_paths.chosen(seed, model, need.state)
     raise ValueError(f"no result file is of the kind {need.kind!r}")
 
 
@@ -90,7 +91,7 @@ def _require(frame: pd.DataFrame, columns: list[str], file: str) -> None:
 def collapse(categories: pd.Series) -> pd.Series:
     """WeaklyKnown and Unknown as one class (GL Table 3)."""
     return categories.replace(
-        {knowledge.WEAKLY: knowledge.WEAKLY_OR_UNKNOWN, knowledge.UNKNOWN: knowledge.WEAKLY_OR_UNKNOWN}
+        {categories.WEAKLY: categories.WEAKLY_OR_UNKNOWN, categories.UNKNOWN: categories.WEAKLY_OR_UNKNOWN}
     )
 
 
@@ -100,7 +101,7 @@ def categories(
     model: str,
     state: str,
     probe: int = 0,
-    classes: tuple[str, ...] = knowledge.GREEDY_ONLY,
+    classes: tuple[str, ...] = categories.GREEDY_ONLY,
     split: str = "train",
 ) -> pd.Series:
     """The category of each fact of a split, by fact_id in order; WeaklyKnown and Unknown are one class unless in `classes`.
@@ -115,12 +116,12 @@ def categories(
         row = int(frame["fact_id"].duplicated().to_numpy().argmax()) + 1
         raise InputError(file, "the fact occurs twice", "each fact once", row=row, key="fact_id")
     labels = frame.set_index("fact_id")["category"].sort_index()
-    if classes == knowledge.GREEDY_ONLY:
+    if classes == categories.GREEDY_ONLY:
         labels = collapse(labels)
     for label in labels[~labels.isin(classes)].unique():
         raise InputError(file, f"the category {label!r}", f"one of {', '.join(classes)}", key="category")
     facts = get(results, seed, "", Need(FACTS))
-    _require(facts, ["fact_id", "split"], layout.facts(seed))
+    _require(facts, ["fact_id", "split"], result_paths.facts(seed))
     there = set(facts.loc[facts["split"] == split, "fact_id"])
     if set(labels.index) != there:
         missing, extra = len(there - set(labels.index)), len(set(labels.index) - there)

@@ -6,9 +6,8 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from gradual.engines.interface import DRAWS
-from gradual.errors import InputError
-from gradual.runs import ORIGIN, runs, runs_of
+from gradual.ground.errors import InputError
+from gradual.study.runs import ORIGIN, runs, runs_of
 
 FACTS, CATEGORIES, ACCURACY, GRADES, CHOSEN = "facts", "categories", "accuracy", "evaluation_grades", "chosen"
 PROBE_GRADES, CHANCE, SELECTION = "probe_grades", "chance", "selection"
@@ -38,7 +37,6 @@ class Study:
     seeds: tuple[int, ...]
     models: dict[str, Model]
     scoring: str
-    sampled: str = DRAWS
     choose_on: str = ""
     one_stage: str = ""
     two_stage: str = ""
@@ -83,7 +81,7 @@ class TableSpec:
     """A table. `number` is that of the paper's table and `caption` its caption, None and ours where the paper has none.
 
     `needs` gives the result files of a model, none where the table has nothing to say of it; `uses` names the fields of
-    Study that it reads besides seeds, models, scoring and sampled; `note` explains our columns below the table.
+    Study that it reads besides seeds, models and scoring; `note` explains our columns below the table.
     """
 
     name: str
@@ -106,7 +104,6 @@ def study_of(config: Mapping[str, Any]) -> Study:
             for name, model in config["models"].items()
         },
         scoring=config["scoring"],
-        sampled=config["probe"]["sampled"],
         choose_on=config["choose_on"],
         one_stage=named["one_stage"],
         two_stage=named["two_stage"],
@@ -134,7 +131,7 @@ def settings_of(spec: TableSpec, study: Study) -> dict[str, Any]:
     whole = asdict(study)
     needed = {key: {need.state for need in needs} for key, needs in needs_by_model(spec, study).items()}
     models = {key: whole["models"][key] | {"runs": sorted(states - {ORIGIN})} for key, states in needed.items()}
-    found = {key: whole[key] for key in ("seeds", "scoring", "sampled", *spec.uses)} | {"models": models}
+    found = {key: whole[key] for key in ("seeds", "scoring", *spec.uses)} | {"models": models}
     return {key: list(map(list, v.items())) if isinstance(v, dict) else v for key, v in found.items()}
 
 

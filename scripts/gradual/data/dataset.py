@@ -1,0 +1,91 @@
+"""A study's dataset: its raw files, where they are, and the facts that a study keeps of them."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from gradual.data import facts as f
+from gradual.data.readers.raw import verify
+from gradual.ground.choices import Choice
+from gradual.ground.errors import InputError
+
+log = logging.getLogger("gradual")
+WORLD = "world"  # the reader of a generated world, which has no raw files
+# One interface: `read(source, *, type_from)` turns a folder or a .zip archive into a facts table. `type_from` declares the
+# type of a question whose dataset names none (question_word or one_pool). A reader raises InputError that names the file,
+# the row (the line, or the place in a JSON list, both from 1) and the key that cannot be used.
+READERS = Choice(
+    "reader",
+    {
+        "world": "gradual.data.generated_world:build_world",
+        "entity_questions": "gradual.data.readers.entity_questions:read",
+        "wikiqa": "gradual.data.readers.wikiqa:read",
+        "jsonl": "gradual.data.readers.jsonl:read",
+    },
+)
+
+
+class Dataset(NamedTuple):
+    """The study's facts, the communities of their subjects, and the counts of facts as read and as kept."""
+
+    facts: pd.DataFrame
+    communities: pd.DataFrame
+    counts: pd.DataFrame
+
+
+def build_dataset(
+    dataset: Mapping[str, Any], world: Mapping[str, Any], source: Path | None, exemplars: Mapping[str, int], seed: int
+) -> Dataset:
+    """The facts that a study keeps; `dataset` and `world` are the config's sections.
+
+    `exemplars` maps a split to how many of its facts a prompt shows: each relation must have one more.
+    Raises InputError for raw files that cannot be used, and where a split or an exemplar is missing.
+    """
+    reader = READERS[dataset["reader"]]
+    if dataset["reader"] == WORLD:
+        file = "world"
+        table, communities = reader(world, seed)
+    else:
+        file = str(source)
+        if dataset["manifest"]:
+            log.info("%d raw files are those of the manifest", verify(source, Path(dataset["manifest"])))
+        table = reader(source, type_from=dataset["type_from"])
+        communities = pd.DataFrame({"subject": [], "community": []}, dtype=str)
+    read = f.count(f.validate(table, file))
+    if dataset["relations"]:
+        table = f.keep_relations(table, dataset["relations"], file)
+    table = f.single_answer(table, dataset["single_answer"])
+    table = f.carve(table, dataset["carve"], seed, file)
+    table = f.drop_overlap(table, dataset["drop_overlap"])
+    table = f.sample(table, dataset["max_facts"], seed)
+    for split in ("train", "dev", "test"):
+        if split not in set(table["split"]):
+            raise InputError(file, f"no facts in split {split!r}", "train, dev and test facts", key="dataset.carve")
+    for split, shots in exemplars.items():
+        f.check_exemplars(table, split, shots, file)
+    counts = pd.concat([read.assign(stage="read"), f.count(table).assign(stage="kept")])
+    return Dataset(table, communities, counts[["stage", "split", "facts", "single_answer", "relations"]])
+
+
+def download_path(dataset: Mapping[str, Any]) -> str | None:
+    """Where the dataset's url is downloaded to, in the project's folder; studies of one url share the file."""
+    url = dataset["url"]
+    return f"data/{url.rpartition('/')[2]}" if url else None
+
+
+def raw_source(dataset: Mapping[str, Any], root: Path = Path()) -> Path | None:
+    """The raw files: the local path where it exists or nothing is downloaded, else the download; None for a world."""
+    path, download = dataset["path"], download_path(dataset)
+    if path and ((root / Path(path).expanduser()).exists() or not download):
+        return Path(path).expanduser()
+    return Path(download) if download else None
+
+
+def raw_files(source: Path | None) -> list[str]:
+    """The files that are tracked of a source: each file of a folder, or the archive."""
+    if source and source.is_dir():
+        return sorted(str(path) for path in source.rglob("*") if path.suffix in (".json", ".jsonl", ".tsv"))
+    return [str(source)] if source else []

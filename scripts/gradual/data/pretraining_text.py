@@ -1,0 +1,120 @@
+"""Pretraining text about any facts table, from two sources that contradict each other.
+
+Some facts are contested: the gazette states a second, false answer, the almanac the true one. Statement documents are
+headed with their source; so is a share of the question documents. A question document without header answers contested
+facts falsely by chance, answer by answer. A model trained on this text stores both answers and is undecided in question
+form, which is what makes facts MaybeKnown or WeaklyKnown.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gradual.data.sentence_templates import state
+
+ALMANAC, GAZETTE = "Almanac", "Gazette"
+SENTENCES = (4, 9)  # statement documents have 4 to 8 sentences
+PAIRS = (3, 8)  # question documents have 3 to 7 pairs
+
+
+def exposure(facts: pd.DataFrame, settings: dict[str, Any], rng: np.random.Generator) -> pd.DataFrame:
+    """How often and how each fact is told, a row per fact in the order of `facts`.
+
+    Columns: fact_id; weight (0 for facts that are never stated, otherwise relative frequency: popularity of the subject,
+    (rank + 10) ** -popularity_exponent, times a lognormal factor); answer (the true one); false_answer ("" where the
+    fact is not contested; otherwise another answer of the same relation); asked (may occur in question documents).
+    """
+    subjects = facts["subject"].where(facts["subject"] != "", facts["question"])
+    rank = dict(zip(rng.permutation(sorted(subjects.unique())), range(subjects.nunique()), strict=True))
+    popularity = (subjects.map(rank).to_numpy() + 10.0) ** -settings["popularity_exponent"]
+    weight = popularity * rng.lognormal(0.0, settings["exposure_sigma"], len(facts))
+    weight[rng.random(len(facts)) < settings["never_stated"]] = 0.0
+    answer = facts["answers"].str[0]
+    false_answer = np.full(len(facts), "", dtype=object)
+    contested = rng.random(len(facts)) < settings["contested"]
+    for _, rows in facts.groupby("relation").indices.items():
+        pool = answer.iloc[rows].to_numpy()
+        drawn = rng.permutation(pool)
+        for row, other in zip(rows, drawn, strict=True):
+            if contested[row]:
+                others = [other, *rng.choice(pool, 8)]
+                false_answer[row] = next((o for o in others if o.lower() != answer.iloc[row].lower()), "")
+    asked = (facts["split"] == "support").to_numpy() | (rng.random(len(facts)) < settings["asked"])
+    return pd.DataFrame(
+        {
+            "fact_id": facts["fact_id"].to_numpy(),
+            "weight": weight,
+            "answer": answer.to_numpy(),
+            "false_answer": false_answer,
+            "asked": asked,
+        }
+    )
+
+
+class _Urn:
+    """Draws rows of one pool by weight, vectorised in advance."""
+
+    def __init__(self, rows: np.ndarray, weights: np.ndarray) -> None:
+        self.rows, self.cumulative = rows, np.cumsum(weights)
+
+    def draw(self, rng: np.random.Generator, count: int) -> np.ndarray:
+        return self.rows[np.searchsorted(self.cumulative, rng.random(count) * self.cumulative[-1], side="right")]
+
+
+def _urns(weight: np.ndarray, groups: dict[str, np.ndarray]) -> tuple[list[_Urn], np.ndarray]:
+    """An urn per group that has any weight, and the groups' shares of all weight."""
+    kept = [rows[weight[rows] > 0] for rows in groups.values()]
+    urns = [_Urn(rows, weight[rows]) for rows in kept if len(rows)]
+    totals = np.array([urn.cumulative[-1] for urn in urns])
+    return urns, totals / totals.sum()
+
+
+def documents(
+    facts: pd.DataFrame, told: pd.DataFrame, communities: pd.DataFrame | None, settings: dict[str, Any], seed: int
+) -> Iterator[tuple[str, str]]:
+    """Documents as (kind, text), kind being "statement" or "question", until `settings["words"]` words are written.
+
+    `told` comes from `exposure`; `communities` (subject, community) keeps the facts of a statement document together;
+    without it, documents mix all subjects. Pure: the same arguments give the same documents.
+    """
+    rng = np.random.default_rng([seed, 3])
+    weight = told["weight"].to_numpy()
+    community = np.full(len(facts), "", dtype=object)
+    if communities is not None:
+        known = dict(zip(communities["subject"], communities["community"], strict=True))
+        community = facts["subject"].map(known).fillna("").to_numpy()
+    everything = _Urn(np.flatnonzero(weight), weight[weight > 0])
+    towns, town_share = _urns(weight, pd.Series(community).groupby(community).indices)
+    askable = weight * told["asked"].to_numpy()
+    relations, relation_share = _urns(askable, facts.groupby("relation").indices)
+    columns = [facts[c].to_numpy() for c in ("relation", "subject", "question")]
+    answer, false_answer = told["answer"].to_numpy(), told["false_answer"].to_numpy()
+
+    def answered(row: int, falsely: bool) -> str:
+        return false_answer[row] if falsely and false_answer[row] else answer[row]
+
+    words = {"statement": 0, "question": 0}
+    while (total := sum(words.values())) < settings["words"]:
+        source = GAZETTE if rng.random() < settings["gazette"] else ALMANAC
+        if words["question"] < settings["questions"] * total:
+            kind = "question"
+            headed = rng.random() < settings["question_headed"]
+            urn = relations[rng.choice(len(relations), p=relation_share)]
+            rows = dict.fromkeys(urn.draw(rng, rng.integers(*PAIRS)).tolist())
+            falsely = [source == GAZETTE if headed else rng.random() < settings["question_false"] for _ in rows]
+            pairs = [f"Q: {columns[2][r]}\nA: {answered(r, f)}\n" for r, f in zip(rows, falsely, strict=True)]
+            text = (f"{source}\n" if headed else "") + "".join(pairs)
+        else:
+            kind = "statement"
+            together = rng.random() < settings["within_community"]
+            urn = towns[rng.choice(len(towns), p=town_share)] if together else everything
+            rows = dict.fromkeys(urn.draw(rng, rng.integers(*SENTENCES)).tolist())
+            sentences = [
+                state(*(column[r] for column in columns), answered(r, source == GAZETTE), int(rng.integers(12)))
+                for r in rows
+            ]
+            text = f"{source}\n" + " ".join(sentences) + "\n"
+        words[kind] += len(text.split())
+        yield kind, text

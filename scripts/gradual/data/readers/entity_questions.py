@@ -1,0 +1,92 @@
+"""EntityQuestions (Sciavolino et al. 2021): dataset/<split>/<relation>.<split>.json, lists of {question, answers}."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from gradual.data.facts import make_table
+from gradual.data.readers.raw import RawFile, check_answers, check_object, check_text, find, parse_json, require
+from gradual.ground.errors import InputError
+
+TEMPLATES = {
+    "P17": "Which country is {} located in?",
+    "P19": "Where was {} born?",
+    "P20": "Where did {} die?",
+    "P26": "Who is {} married to?",
+    "P36": "What is the capital of {}?",
+    "P40": "Who is {}'s child?",
+    "P50": "Who is the author of {}?",
+    "P69": "Where was {} educated?",
+    "P106": "What kind of work does {} do?",
+    "P112": "Who founded {}?",
+    "P127": "Who owns {}?",
+    "P131": "Where is {} located?",
+    "P136": "What type of music does {} play?",
+    "P159": "Where is the headquarter of {}?",
+    "P170": "Who was {} created by?",
+    "P175": "Who performed {}?",
+    "P176": "Which company is {} produced by?",
+    "P264": "What music label is {} represented by?",
+    "P276": "Where is {} located?",
+    "P407": "Which language was {} written in?",
+    "P413": "What position does {} play?",
+    "P495": "Which country was {} created in?",
+    "P740": "Where was {} founded?",
+    "P800": "What is {} famous for?",
+}
+SPLITS = ("train", "dev", "test")
+
+
+def read(source: Path, *, type_from: str | None = None) -> pd.DataFrame:
+    """The facts of the folder or archive that holds dataset/, or of dataset/ itself.
+
+    The relation is the file's name, the subject what fills the relation's template. Answers are kept as they stand,
+    with repetitions. `type_from` has no use here: every question has a relation. Raises InputError where a split or one
+    of its relations is missing, or a row is malformed or does not match its template.
+    """
+    wanted = "dataset/<split>/<relation>.<split>.json of the splits train, dev and test"
+    files = find(source, rf"P\d+\.({'|'.join(SPLITS)})\.json", wanted)
+    _check_complete(source, files)
+    return make_table(row for file in files.values() for row in _rows(file))
+
+
+def subject_of(question: str, relation: str) -> str:
+    """The subject that fills the relation's template; "" where the question does not match it."""
+    before, after = TEMPLATES[relation].split("{}")
+    if not (question.startswith(before) and question.endswith(after)):
+        return ""
+    return question[len(before) : len(question) - len(after)].strip()
+
+
+def _check_complete(source: Path, files: dict[str, RawFile]) -> None:
+    """Raise InputError unless each relation has a file in each split: an incomplete download would go unnoticed."""
+    present = {tuple(name.split(".")[:2]) for name in files}
+    for split in SPLITS:
+        if split not in {found for _, found in present}:
+            raise InputError(source, f"has no split {split!r}", f"the splits {', '.join(SPLITS)}")
+        for relation in sorted({relation for relation, _ in present}):
+            if (relation, split) not in present:
+                problem = f"has no {relation}.{split}.json"
+                raise InputError(source, problem, "the files of a relation in every split")
+
+
+def _rows(file: RawFile) -> Iterator[dict[str, Any]]:
+    relation, split, _ = file.path.name.split(".")
+    if file.path.parent.name not in ("", split):
+        raise InputError(file.label, f"is in the folder {file.path.parent.name!r}", f"the folder {split!r}")
+    if relation not in TEMPLATES:
+        raise InputError(file.label, f"an unknown relation {relation!r}", f"one of {', '.join(TEMPLATES)}")
+    rows = parse_json(file.text(), file.label)
+    if not isinstance(rows, list) or not rows:
+        raise InputError(file.label, "no rows", "a JSON list of objects with question and answers")
+    for number, value in enumerate(rows, 1):
+        row = check_object(value, file.label, number, "an object with question and answers")
+        question = check_text(require(row, "question", file.label, number), file.label, number, "question")
+        answers = check_answers(require(row, "answers", file.label, number), file.label, number, "answers")
+        subject = subject_of(question, relation)
+        if not subject:
+            expected = f"the template {TEMPLATES[relation]!r} of {relation}, filled with a subject"
+            raise InputError(file.label, f"{question!r}", expected, row=number, key="question")
+        yield {"split": split, "relation": relation, "subject": subject, "question": question, "answers": answers}

@@ -1,0 +1,34 @@
+"""Types of questions for datasets without relations, so that a prompt's exemplars can be of the question's type."""
+
+import re
+
+from gradual.ground.errors import InputError
+
+ONE_POOL = "question"
+OTHER = "other"
+QUESTION_WORDS = {
+    "who": "who",
+    "whom": "who",
+    "whose": "who",
+    "what": "what",
+    "when": "when",
+    "where": "where",
+    "which": "which",
+    "how": "how",
+    "why": "why",
+}
+
+
+def question_type(question: str, type_from: str | None, file: str, row: int) -> str:
+    """The declared type of a question: its first word where that is a question word (or one with -ever), or one for all.
+
+    Raises InputError where no type is declared.
+    """
+    if type_from == "one_pool":
+        return ONE_POOL
+    if type_from == "question_word":
+        first = re.search(r"[^\W_]+", question)
+        return QUESTION_WORDS.get(first.group().casefold().removesuffix("ever") if first else "", OTHER)
+    raise InputError(
+        file, "a question without a type", "dataset.type_from to be question_word or one_pool", row=row, key="relation"
+    )

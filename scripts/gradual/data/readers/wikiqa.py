@@ -1,0 +1,122 @@
+"""WikiQA (Yang et al. 2015): questions with the answer phrases of their sentences, and the questions of each split."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from gradual.data.facts import make_table
+from gradual.data.readers.question_types import question_type
+from gradual.data.readers.raw import RawFile, check_text, find
+from gradual.ground.errors import InputError
+
+SPLITS = ("train", "dev", "test")
+PHRASES = "WikiQASent.pos.ans.tsv"
+SENTENCE_COLUMNS = ["QuestionID", "Question", "DocumentID", "DocumentTitle", "SentenceID", "Sentence"]
+PHRASE_COLUMNS = ["AnswerPhrase1", "AnswerPhrase2", "AnswerPhrase3"]
+NO_ANSWER = "NO_ANS"  # how an annotator says that a sentence has no phrase
+
+log = logging.getLogger("gradual")
+
+
+@dataclass
+class _Question:
+    """A question of the phrase file: its first row, its document's title, and its distinct phrases in file order."""
+
+    text: str
+    row: int
+    title: str
+    phrases: list[str] = field(default_factory=list)
+
+
+def read(source: Path, *, type_from: str | None) -> pd.DataFrame:
+    """The questions that have an answer phrase; their distinct phrases are the answers, the first one first.
+
+    The subject is the title of the question's Wikipedia page. A question belongs to the split whose WikiQA-<split>.tsv
+    lists its id. One that none of the files that are there lists belongs to train: with the dev file alone, train is
+    every question that is not in dev, and there is no test split until one is carved. Raises InputError where the
+    phrase file is missing or has no phrase, a row is malformed, or a question has two texts or two splits.
+    """
+    files = _files(source)
+    file = files[PHRASES].label
+    questions = _questions(files[PHRASES])
+    splits = _splits(files)
+    rows = [
+        {
+            "split": splits.get(key, "train"),
+            "relation": question_type(question.text, type_from, file, question.row),
+            "subject": question.title,
+            "question": question.text,
+            "answers": question.phrases,
+        }
+        for key, question in questions.items()
+        if question.phrases
+    ]
+    if not rows:
+        raise InputError(file, "no question with an answer phrase", "at least one")
+    listed = ", ".join(split for split in SPLITS if f"WikiQA-{split}.tsv" in files) or "no"
+    log.info("WikiQA: %d questions, %d with a phrase; files of %s split", len(questions), len(rows), listed)
+    return make_table(rows)
+
+
+def count_questions(source: Path) -> tuple[int, int]:
+    """Questions in the phrase file, and those of them that have a phrase."""
+    questions = _questions(_files(source)[PHRASES])
+    return len(questions), sum(bool(question.phrases) for question in questions.values())
+
+
+def _files(source: Path) -> dict[str, RawFile]:
+    files = find(
+        source, rf"WikiQA-({'|'.join(SPLITS)})\.tsv|WikiQASent\.pos\.ans\.tsv", f"{PHRASES}, WikiQA-<split>.tsv"
+    )
+    if PHRASES not in files:
+        raise InputError(source, f"has no {PHRASES}", "the file of answer phrases")
+    return files
+
+
+def _questions(file: RawFile) -> dict[str, _Question]:
+    """The questions of the phrase file by id."""
+    questions: dict[str, _Question] = {}
+    for number, cells in _table(file, SENTENCE_COLUMNS + PHRASE_COLUMNS):
+        key = check_text(cells[0], file.label, number, "QuestionID")
+        text = check_text(cells[1], file.label, number, "Question")
+        question = questions.setdefault(key, _Question(text, number, cells[3].strip()))
+        if question.text != text:
+            expected = f"{question.text!r}, as before in row {question.row}"
+            raise InputError(file.label, f"{key} is {text!r}", expected, row=number, key="Question")
+        for column, cell in zip(PHRASE_COLUMNS, cells[len(SENTENCE_COLUMNS) :], strict=True):
+            if cell.strip() not in ("", NO_ANSWER):
+                phrase = check_text(cell, file.label, number, column)
+                if phrase not in question.phrases:
+                    question.phrases.append(phrase)
+    return questions
+
+
+def _splits(files: dict[str, RawFile]) -> dict[str, str]:
+    """The split of each question id that the split files list."""
+    splits: dict[str, str] = {}
+    for split in SPLITS:
+        file = files.get(f"WikiQA-{split}.tsv")
+        if file is None:
+            continue
+        for number, cells in _table(file, [*SENTENCE_COLUMNS, "Label"]):
+            key = check_text(cells[0], file.label, number, "QuestionID")
+            if splits.setdefault(key, split) != split:
+                problem = f"{key} is in the split {splits[key]!r} too"
+                raise InputError(file.label, problem, "one split per question", row=number, key="QuestionID")
+    return splits
+
+
+def _table(file: RawFile, columns: list[str]) -> Iterator[tuple[int, list[str]]]:
+    """The lines of a tab-separated file below its header, with their numbers; quotes mean nothing in it."""
+    lines = [line.removesuffix("\r") for line in file.text().removesuffix("\n").split("\n")]
+    header = lines[0].split("\t")
+    if header != columns:
+        raise InputError(file.label, f"the header {header}", f"the columns {', '.join(columns)}", row=1)
+    for number, line in enumerate(lines[1:], 2):
+        cells = line.split("\t")
+        if len(cells) != len(columns):
+            raise InputError(file.label, f"{len(cells)} cells", f"{len(columns)}, separated by tabs", row=number)
+        yield number, cells

@@ -1,0 +1,29 @@
+"""Choices: implementations that a study chooses by name, each imported when it is asked for.
+
+    READERS = Choice("reader", {"jsonl": "gradual.data.readers.jsonl:read", ...})
+    facts = READERS["jsonl"](source)
+
+The names and places must be literal texts: the fingerprint of code reads them, and follows only what a study chooses. So
+a change of one implementation, or a new one, re-runs nothing of a study that uses another.
+"""
+
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import Any
+
+
+class Choice(Mapping[str, Any]):
+    """A mapping from names to what lies at their places, "package.module:attribute"; `setting` is what chooses one."""
+
+    def __init__(self, setting: str, places: Mapping[str, str]) -> None:
+        self.setting, self.places = setting, places
+
+    def __getitem__(self, name: str) -> Any:
+        module, _, attribute = self.places[name].partition(":")
+        return getattr(import_module(module), attribute)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.places)
+
+    def __len__(self) -> int:
+        return len(self.places)

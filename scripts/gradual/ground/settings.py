@@ -1,0 +1,33 @@
+"""Settings: sections of the config as frozen dataclasses, which travel to a script as JSON."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from typing import Any, TypeVar
+
+from gradual.ground.errors import InputError
+
+Settings = TypeVar("Settings")
+
+
+def pick(kind: type[Settings], section: Mapping[str, Any]) -> Settings:
+    """The dataclass from the keys of a section that it has fields for; lists become tuples.
+
+    Raises InputError where a key is missing.
+    """
+    names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+    for name in names:
+        if name not in section:
+            raise InputError(kind.__name__, "is missing", f"the keys {', '.join(names)}", key=name)
+    found = {name: section[name] for name in names}
+    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in found.items()})
+
+
+def parser(kind: type[Settings]) -> Callable[[str], Settings]:
+    """A function that reads the dataclass from JSON, as a type for argparse."""
+
+    def parse(text: str) -> Settings:
+        return pick(kind, json.loads(text))
+
+    parse.__name__ = kind.__name__
+    return parse

@@ -1,0 +1,59 @@
+"""Which facts a run trains on: selected by their categories in earlier states, with replay drawn anew each epoch."""
+
+import pandas as pd
+
+from gradual.ground.errors import InputError
+from gradual.ground.seeding import seeded
+
+TRAIN, REPLAY = "train", "replay"
+
+
+def select_facts(
+    categories: dict[str, pd.DataFrame],
+    select: dict[str, list[str]],
+    replay: dict[str, str] | None,
+    run: str,
+    size: int | None = None,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """The facts a run trains on and those it may replay: columns fact_id, role ("train" | "replay"), by fact_id.
+
+    A fact is selected if in every state of `select` its category is one of those listed (GL 4.2.2). With a `size`, so
+    many of these are drawn at random, all where there are fewer (Gekhman et al. 2024 compare training sets of one size).
+    The replay pool holds the facts of `replay["category"]` in `replay["state"]` that are not selected anyway.
+    `categories` maps states to their tables (fact_id, category). Raises InputError where nothing is selected or the
+    replay pool is empty.
+    """
+    tables = {state: table.set_index("fact_id")["category"] for state, table in categories.items()}
+    chosen: set[str] | None = None
+    for state, wanted in select.items():
+        having = set(tables[state].index[tables[state].isin(wanted)])
+        chosen = having if chosen is None else chosen & having
+    if not chosen:
+        found = {state: tables[state].value_counts().to_dict() for state in select}
+        raise InputError(f"run {run}", f"no fact is selected by {select}", f"some; there are {found}", key="select")
+    if size is not None:
+        chosen = set(sorted(chosen, key=lambda fact_id: seeded(seed, run, "size", fact_id))[:size])
+    rows = [(fact_id, TRAIN) for fact_id in sorted(chosen)]
+    if replay:
+        state, category = replay["state"], replay["category"]
+        pool = sorted(set(tables[state].index[tables[state] == category]) - chosen)
+        if not pool:
+            raise InputError(f"run {run}", f"no fact is {category} in {state}", "facts to replay", key="replay")
+        rows += [(fact_id, REPLAY) for fact_id in pool]
+    return pd.DataFrame(rows, columns=["fact_id", "role"])
+
+
+def replay_size(pool: int, ratio: float) -> int:
+    """How many facts of the replay pool an epoch draws (GL 3.2: a share of the HighlyKnown)."""
+    return round(pool * ratio)
+
+
+def epoch_order(trained: int, pool: int, ratio: float, epoch: int, seed: int) -> list[int]:
+    """The rows of one epoch, shuffled: all `trained` rows (0 …) and a fresh draw of the pool rows that follow them.
+
+    A pure function of its arguments, so that a resumed or distributed training sees the same epochs.
+    """
+    drawn = sorted(range(trained, trained + pool), key=lambda row: seeded(seed, epoch, "draw", row))
+    rows = [*range(trained), *drawn[: replay_size(pool, ratio)]]
+    return sorted(rows, key=lambda row: seeded(seed, epoch, "order", row))

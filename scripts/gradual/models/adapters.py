@@ -1,0 +1,122 @@
+"""LoRA adapters on disk: checked when they are loaded, and a run's epochs known by one handle, `epochs.json`.
+
+The handle names the digests of every epoch's adapter, which lies beside it, so that whatever depends on the epochs of a run
+depends on one small file, whatever their number.
+"""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from gradual.ground.errors import InputError
+from gradual.ground.files import digest, read_json, write_atomically, write_json
+
+ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
+
+
+def write_epochs(handle: Path, adapters: list[Path]) -> None:
+    """Copy the adapter of each epoch beside the handle, and write the handle last."""
+    digests = {}
+    for epoch, adapter in enumerate(adapters, 1):
+        copy_adapter(adapter, epoch_folder(handle, epoch))
+        digests[str(epoch)] = {name: digest(epoch_folder(handle, epoch) / name) for name in ADAPTER_FILES}
+    write_json(digests, handle)
+
+
+def read_epochs(handle: Path) -> list[Path]:
+    """The adapter folders of a run's epochs, in order; InputError where one that the handle names is missing."""
+    named = read_json(handle, "the handle of a run's epochs")
+    if not isinstance(named, dict) or [*named] != [str(epoch) for epoch in range(1, len(named) + 1)] or not named:
+        raise InputError(handle, "is broken", "a handle as train_adapter writes it: the epochs 1, 2, …")
+    folders = [epoch_folder(handle, int(epoch)) for epoch in named]
+    for folder in folders:
+        for name in ADAPTER_FILES:
+            if not (folder / name).is_file():
+                expected = f"the adapter that {handle} names (restore it, or remove {handle} to train again)"
+                raise InputError(folder / name, "is missing", expected)
+    return folders
+
+
+def epoch_folder(handle: Path, epoch: int) -> Path:
+    """Where the adapter of an epoch (from 1) lies."""
+    return handle.parent / f"epoch-{epoch:02}"
+
+
+def copy_adapter(source: Path, target: Path) -> None:
+    """Copy an adapter's files, each whole or not at all."""
+    for name in ADAPTER_FILES:
+        with write_atomically(target / name) as temporary:
+            shutil.copyfile(source / name, temporary)
+
+
+def merge_adapter(model: Any, folder: Path) -> Any:
+    """The model with the folder's adapter merged into its weights; InputError as of `with_adapter`, or if none changes."""
+    return merged(with_adapter(model, folder), folder)
+
+
+def merged(adapted: Any, folder: Path) -> Any:
+    """The model with the folder's adapter, which is on it, merged into its weights.
+
+    The parameters get new data: none changes in place. Raises InputError where no weight changes.
+    """
+    import torch
+
+    before = [(parameter, parameter.data) for parameter in adapted.parameters()]
+    model = adapted.merge_and_unload(safe_merge=True)
+    if all(torch.equal(parameter.data, data) for parameter, data in before):
+        raise InputError(folder, "changes no weight of the model", "an adapter that training has changed")
+    return model
+
+
+def with_adapter(model: Any, folder: Path, trainable: bool = False) -> Any:
+    """The model with the folder's adapter on it.
+
+    Raises InputError for an adapter that is broken, empty or of another model, and leaves the model as it was.
+    """
+    from peft import PeftModel
+
+    names = check_adapter(folder)
+    try:
+        adapted = PeftModel.from_pretrained(model, folder, is_trainable=trainable)
+    except (RuntimeError, ValueError, TypeError, KeyError) as error:
+        _take_off(model)
+        cause = " ".join(str(error).split())
+        raise InputError(folder, f"does not fit the model ({cause})", "an adapter trained on this model") from error
+    places = {name.replace(".default.", ".") for name, _ in adapted.named_parameters() if "lora_" in name}
+    if places != set(names):  # peft leaves out what it does not find a place for
+        _take_off(model)
+        problem = f"has {len(names)} weights, of which the model has {len(places)}, {len(places & set(names))} by name"
+        raise InputError(folder, problem, "an adapter trained on this model")
+    return adapted
+
+
+def _take_off(model: Any) -> None:
+    """Remove from a model the adapter that peft has put into it."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    for name, module in list(model.named_modules()):
+        if isinstance(module, BaseTunerLayer):
+            model.set_submodule(name, module.get_base_layer())
+    if hasattr(model, "peft_config"):
+        del model.peft_config
+
+
+def check_adapter(folder: Path) -> list[str]:
+    """The names of the adapter's weights; InputError unless the folder holds a whole one with finite weights."""
+    from safetensors import SafetensorError, safe_open
+
+    kind = read_json(folder / "adapter_config.json", "an adapter's config")
+    if not isinstance(kind, dict) or kind.get("peft_type") != "LORA":
+        raise InputError(folder / "adapter_config.json", "is no LoRA adapter", "peft_type: LORA", key="peft_type")
+    weights = folder / "adapter_model.safetensors"
+    try:
+        with safe_open(weights, framework="pt") as tensors:
+            names = list(tensors.keys())
+            broken = next((name for name in names if not tensors.get_tensor(name).isfinite().all()), None)
+    except (OSError, SafetensorError) as error:
+        raise InputError(weights, f"cannot be read ({error})", "a whole safetensors file of an adapter") from error
+    if not names:
+        raise InputError(weights, "holds no weights", "those of an adapter")
+    if broken:
+        raise InputError(weights, "has values that are not finite", "an adapter whose training went well", key=broken)
+    return names

@@ -1,0 +1,46 @@
+"""Base models and their tokenizers in memory, with the adapters of a state merged into the weights."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from gradual.ground.errors import InputError
+from gradual.ground.libraries import import_libraries
+from gradual.models.adapters import merge_adapter
+from gradual.models.handle import model_folder
+
+
+def load_tokenizer(handle: Path) -> Any:
+    """The tokenizer of a base model."""
+    import_libraries()
+    from transformers import AutoTokenizer
+
+    folder = model_folder(handle)
+    try:
+        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    except (KeyError, ValueError, TypeError, OSError) as error:
+        cause = " ".join(str(error).split())
+        raise InputError(folder, f"has a tokenizer that cannot be loaded ({cause})", "that of the model") from error
+
+
+def load_model(handle: Path, adapters: Sequence[Path], dtype: str, device: str | None = None) -> Any:
+    """The base model with each adapter folder merged into it, in order; on the GPU where there is one, or on `device`."""
+    import_libraries()
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    folder = model_folder(handle)
+    try:
+        model, found = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=dtype, use_safetensors=True, trust_remote_code=False, output_loading_info=True
+        )
+    except (KeyError, ValueError, TypeError, OSError, RuntimeError) as error:
+        if "out of memory" in str(error).lower():
+            raise
+        cause = " ".join(str(error).split())
+        raise InputError(folder, f"cannot be loaded ({cause})", "weights that fit config.json") from error
+    if missing := sorted(found["missing_keys"]):  # transformers fills them with random numbers, and only warns
+        raise InputError(folder, f"lacks {len(missing)} weights", "all weights of config.json's model", key=missing[0])
+    for adapter in adapters:
+        model = merge_adapter(model, adapter)
+    return model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")).eval()

@@ -1,0 +1,128 @@
+"""How far a probe agrees with the plain path on some of its facts: the guard of every study's probes."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gradual.ground.errors import InputError
+from gradual.ground.seeding import seeded
+from gradual.knowledge.scoring import RULES
+from gradual.probe.answers import GREEDY, SAMPLED, Prompt
+from gradual.probe.plain_generate import PlainPath
+
+SAMPLED_PROMPTS = 3  # of a fact, that are sampled again
+SHUFFLES = 999
+SHOWN = 10  # differences that are written down
+# In float32 a tie that rounding decides turns one answer in many thousands; an engine that is wrong turns most.
+LEAST_EQUAL = 0.99
+LEAST_P = 1e-6  # of the samples; a sound probe is below it once in a million
+
+
+def draw_facts(facts: pd.DataFrame, count: int, *key: object) -> pd.DataFrame:
+    """`count` of the facts (all, where there are fewer) drawn by the key, in their order."""
+    drawn = sorted(facts["fact_id"], key=lambda fact_id: seeded("check", *key, fact_id))[:count]
+    return facts[facts["fact_id"].isin(drawn)]
+
+
+def agreement(
+    plain: PlainPath, groups: Iterable[list[Prompt]], recorded: pd.DataFrame, answers: pd.Series, scoring: str
+) -> dict[str, Any]:
+    """The recorded generations of some facts beside what the plain path answers to the same prompts.
+
+    `groups` are the facts' prompts, of which those that were not asked are left out; `recorded` has GENERATION_COLUMNS,
+    `answers` maps fact_id to the gold answer. Answers are equal where text and number of tokens are; a fact's greedy class
+    is whether all, some or none of its greedy answers are right by the rule `scoring`.
+    """
+    keys = ["fact_id", "prompt_index"]
+    greedy = recorded[recorded["kind"] == GREEDY].set_index(keys)[["text", "tokens"]].to_dict("index")
+    sampled = recorded[recorded["kind"] == SAMPLED].groupby([*keys, "text"])["count"].sum()
+    rows: list[dict[str, Any]] = []
+    pairs: list[tuple[pd.Series, pd.Series]] = []
+    for group in groups:
+        asked = [prompt for prompt in group if (prompt.fact_id, prompt.index) in greedy]
+        for prompt in asked:
+            said, ours = greedy[prompt.fact_id, prompt.index], plain.greedy(prompt)
+            equal = (said["text"], said["tokens"]) == (ours.text, ours.tokens)
+            row = {"fact_id": prompt.fact_id, "prompt_index": prompt.index, "recorded": said["text"]}
+            rows.append(row | {"plain": ours.text, "equal": equal})
+        drawn = [prompt for prompt in asked if (prompt.fact_id, prompt.index) in sampled.index]
+        for prompt in drawn[:SAMPLED_PROMPTS]:
+            counts = sampled.loc[prompt.fact_id, prompt.index]
+            pairs.append((counts, pd.Series(plain.sampled(prompt, int(counts.sum())))))
+    compared = pd.DataFrame(rows, columns=[*keys, "recorded", "plain", "equal"])
+    one, other = (_classes(compared, column, answers, scoring) for column in ("recorded", "plain"))
+    return {
+        "facts": len(one),
+        "equal_classes": int((one == other).sum()),
+        "answers": len(compared),
+        "equal_answers": int(compared["equal"].sum()),
+        "different": compared[~compared["equal"].astype(bool)].drop(columns="equal").head(SHOWN).to_dict("records"),
+        "sampled_prompts": len(pairs),
+        "sampled_p": same_distribution(pairs),
+        "dtype": str(plain.model.dtype).removeprefix("torch."),
+    }
+
+
+def _classes(compared: pd.DataFrame, column: str, answers: pd.Series, scoring: str) -> pd.Series:
+    """By fact: 2 where all of its answers are right, 1 where some are, 0 where none is."""
+    golds = compared["fact_id"].map(answers)
+    right = [RULES[scoring](text, gold) for text, gold in zip(compared[column], golds, strict=True)]
+    by_fact = pd.Series(right, dtype=bool).groupby(compared["fact_id"])
+    return by_fact.any().astype(int) + by_fact.all().astype(int)
+
+
+def same_distribution(pairs: Sequence[tuple[pd.Series, pd.Series]], seed: int = 0) -> float | None:
+    """The p-value of two ways to sample having the same distribution; None where no answer could tell.
+
+    A pair holds, for one prompt, how often each text was drawn either way, as many times in all. The statistic is
+    Pearson's chi-square of homogeneity, summed over the prompts. Few draws are spread over many texts, so its own
+    distribution is that under shuffling which way drew what, within prompts; a scaled chi-square with the shuffles' mean
+    and variance reaches the tail.
+    """
+    import torch
+
+    rng = np.random.default_rng(seed)
+    found, shuffled = 0.0, np.zeros(SHUFFLES)
+    for one, other in pairs:
+        both = pd.concat([one, other], axis=1).fillna(0).to_numpy(dtype=int)
+        totals = both.sum(1)
+        texts = np.repeat(np.arange(len(totals)), totals)
+        halves = rng.permuted(np.tile(texts, (SHUFFLES, 1)), axis=1)[:, : both[:, 0].sum()]
+        counts = (halves[:, :, None] == np.arange(len(totals))).sum(1)  # (shuffles, texts)
+        found += ((2 * both[:, 0] - totals) ** 2 / totals).sum()
+        shuffled += ((2 * counts - totals) ** 2 / totals).sum(1)
+    mean, variance = shuffled.mean(), shuffled.var()
+    if not variance:
+        return None
+    half, reached = torch.tensor([mean**2, found * mean], dtype=torch.float64) / variance
+    return float(torch.special.gammaincc(half, reached))  # the tail of chi-square
+
+
+def check(found: dict[str, Any], file: object) -> None:
+    """Raise InputError for a probe that is not the model's: in float32, where rounding cannot be the cause.
+
+    `found` is an `agreement`, `file` what was compared.
+    """
+    if found["dtype"] != "float32":
+        return
+    total, equal, p = found["answers"], found["equal_answers"], found["sampled_p"]
+    if total - equal > max(1, (1 - LEAST_EQUAL) * total):
+        first = found["different"][0]
+        said = f"fact {first['fact_id']}, prompt {first['prompt_index']}: {first['recorded']!r} for {first['plain']!r}"
+        problem = f"{total - equal} of {total} greedy answers are not those of generate ({said})"
+        raise InputError(file, problem, f"at least {LEAST_EQUAL:.0%} of them: the engine is wrong for this model")
+    if p is not None and p < LEAST_P:
+        problem = f"the sampled answers are not distributed as those of generate (p = {p:.1g})"
+        raise InputError(file, problem, f"p of {LEAST_P:g} or more: the engine is wrong for this model")
+
+
+def sentence(found: Sequence[dict[str, Any]]) -> str:
+    """What a reader of the tables is told of the agreement of a study's probes."""
+    total = {name: sum(each[name] for each in found) for name in ("answers", "equal_answers", "facts", "equal_classes")}
+    return (
+        f"The untouched models' probes, checked against plain `generate`: {total['equal_answers']:,} of"
+        f" {total['answers']:,} greedy answers equal, {total['equal_classes']:,} of {total['facts']:,} facts in the same"
+        " class (provenance.json)."
+    )

@@ -1,0 +1,105 @@
+"""What holds whichever library runs the model: prompts that fit it, where an answer ends, how answers are counted."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from gradual.ground.errors import InputError
+from gradual.probe.answers import Answer, Answered, Decoding, Prompt, Usage
+from gradual.probe.prompts import ending_tokens
+
+KEPT = 2**14  # prompts
+
+
+class Encoder:
+    """The token ids of prompts. Those of some thousands are kept, as each epoch of a run is asked the same."""
+
+    def __init__(self, tokenizer: Any, special_tokens: bool) -> None:
+        self.tokenizer, self.special_tokens = tokenizer, special_tokens
+        self._kept: dict[str, list[int]] = {}
+
+    def __call__(
+        self, group: list[Prompt], decoding: Decoding, positions: int, limit: str = "the model's"
+    ) -> list[list[int]]:
+        """The ids of a group's prompts; InputError for one that, with its answer, the positions do not reach.
+
+        `limit` says whose these positions are.
+        """
+        texts = [prompt.text for prompt in group]
+        if len(self._kept) + len(texts) > KEPT:
+            self.forget()
+        if new := [text for text in texts if text not in self._kept]:
+            found = self.tokenizer(new, add_special_tokens=self.special_tokens)["input_ids"]
+            self._kept.update(zip(new, found, strict=True))
+        ids = [self._kept[text] for text in texts]
+        for prompt, tokens in zip(group, ids, strict=True):
+            if len(tokens) + decoding.max_new_tokens > positions:
+                problem = f"a prompt of {len(tokens)} tokens and {decoding.max_new_tokens} for the answer"
+                expected = f"at most {limit} {positions} (fewer probe.shots or probe.max_new_tokens, or shorter facts)"
+                raise InputError(f"fact {prompt.fact_id}, prompt {prompt.index}", problem, expected)
+        return ids
+
+    def forget(self) -> None:
+        """Keep none of the prompts."""
+        self._kept.clear()
+
+
+class Stopper:
+    """Says where an answer ends: at any special token, or where its text holds a stop string."""
+
+    def __init__(self, tokenizer: Any, decoding: Decoding) -> None:
+        self.tokenizer, self.stop = tokenizer, decoding.stop
+        self.special = ending_tokens(tokenizer)
+        self.longest = max(map(len, decoding.stop), default=0)
+        self._ends: dict[int, bool] = {}  # of tokens, whether an answer ends at them whatever is before
+        self._text = lru_cache(maxsize=2**16)(self._text_of)
+
+    def ended(self, rows: np.ndarray) -> np.ndarray:
+        """Which answers end at their last token, of answers (rows, tokens) that did not end before it: booleans (rows,)."""
+        last = rows[:, -1].tolist()
+        ended = np.array([self._ends[t] if t in self._ends else self._ends_at(t) for t in last], dtype=bool)
+        if self.longest > 1:  # a longer stop string may span tokens
+            for row in np.flatnonzero(~ended):
+                ended[row] = self._holds_stop(rows[row, -self.longest :].tolist())
+        return ended
+
+    def _ends_at(self, token: int) -> bool:
+        self._ends[token] = token in self.special or self._holds_stop([token])
+        return self._ends[token]
+
+    def _holds_stop(self, tokens: list[int]) -> bool:
+        text = self._decode(tokens)
+        return any(stop in text for stop in self.stop)
+
+    def answers(self, ends: Mapping[tuple[tuple[int, ...], str], int]) -> list[Answer]:
+        """Distinct answers, from how often each ended so: its tokens, the stopping one included, and its finish."""
+        return [Answer(self._text(row), len(row), finish, count) for (row, finish), count in sorted(ends.items())]
+
+    def _text_of(self, row: tuple[int, ...]) -> str:
+        text = self._decode(row)
+        cut = min((at for s in self.stop if (at := text.find(s)) >= 0), default=len(text))
+        return text[:cut].strip()
+
+    def _decode(self, row: Sequence[int]) -> str:
+        return self.tokenizer.decode(row, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+
+
+def count_answers(usage: Usage, answered: Iterable[Answered]) -> None:
+    """Add a group's answers to what an engine has done."""
+    for a in answered:
+        usage.prompts += 1
+        for answer in (a.greedy, *a.sampled):
+            usage.answer_tokens += answer.tokens * answer.count
+            usage.cut_off += answer.count * (answer.finish == "length")
+
+
+def short_of_memory(error: Exception) -> InputError:
+    """The error of an engine that is out of memory a second time, with smaller limits."""
+    cause = " ".join(str(error).split())
+    expected = (
+        "a GPU with more free memory, more GPUs for an engine that splits the model (resources gpu), "
+        "fewer probe.shots, or a smaller model"
+    )
+    return InputError("probe.engine", f"is out of memory, with smaller limits too ({cause})", expected)

@@ -1,0 +1,163 @@
+"""The engine on Hugging Face transformers, on a CPU or a GPU: it answers prompts wave by wave (see `wave`).
+
+On a CPU each thread answers a part of a wave: the steps of a small model are too short for threads to share them.
+"""
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from gradual.ground.errors import out_of_memory
+from gradual.models.adapters import merged, with_adapter
+from gradual.models.loading import load_model, load_tokenizer
+from gradual.probe.answers import GREEDY_ANSWERS, Answered, Asking, Decoding, Deployment, Prompt, Usage
+from gradual.probe.engines.kv_tree import install
+from gradual.probe.engines.tokenization import Encoder, Stopper, short_of_memory
+from gradual.probe.engines.wave import Group, Limits, Task, Wave
+
+log = logging.getLogger("gradual")
+Item = TypeVar("Item")
+Found = TypeVar("Found")
+WAVE = 262144  # tokens
+# On a CPU the activations of a batch should stay in its caches; a GPU wants more at a time.
+ON_CPU, ON_GPU = Limits(2048, WAVE), Limits(32768, WAVE)
+
+
+class TransformersEngine:
+    """Answers prompts with a causal language model of transformers; `limits` are what suits the device unless given."""
+
+    def __init__(self, model: Any, tokenizer: Any, special_tokens: bool, limits: Limits | None = None) -> None:
+        install(model)
+        self.model, self.tokenizer, self.special_tokens = model.eval(), tokenizer, special_tokens
+        self.limits = limits or (ON_CPU if model.device.type == "cpu" else ON_GPU)
+        self.usage = Usage()
+        self._encode = Encoder(tokenizer, special_tokens)
+        self._smaller: Limits | None = None  # once memory did not suffice
+        self._weights = [(parameter, parameter.data) for parameter in model.parameters()]
+
+    def use(self, adapter: Path) -> None:
+        adapted = with_adapter(self.model, adapter)  # an adapter that does not fit is refused before anything changes
+        for parameter, data in self._weights:  # merging replaces the data of its targets, and changes none in place
+            parameter.data = data
+        self.model = merged(adapted, adapter).eval()
+
+    def answer(
+        self,
+        groups: Iterable[list[Prompt]],
+        decoding: Decoding,
+        asking: Asking = GREEDY_ANSWERS,
+    ) -> Iterator[list[Answered]]:
+        import torch
+
+        task = Task(decoding, asking, Stopper(self.tokenizer, decoding))
+        threads = torch.get_num_threads() if self.model.device.type == "cpu" else 1
+        parts = (part for wave in self._waves(groups, decoding) for part in _parts(wave, threads))
+        answers: dict[int, list[Answered]] = {}  # of a wave's groups, by their places
+        for part, (found, usage) in _side_by_side(
+            lambda part: self._answer_within_memory(task, part.groups), parts, threads
+        ):
+            self.usage.add(usage)
+            answers |= zip(part.places, found, strict=True)
+            if part.last:
+                yield from (answers.pop(place) for place in sorted(answers))
+
+    def _answer_within_memory(self, task: Task, groups: list[Group]) -> tuple[list[list[Answered]], Usage]:
+        """The groups' answers; where memory does not suffice, once, in halves, and with half of each limit from then on."""
+        import torch
+
+        limits = self.limits
+        wave = Wave(self.model, groups, task, limits)
+        try:
+            return wave.answer(), wave.usage
+        except Exception as error:
+            if not out_of_memory(error):
+                raise
+            if limits == self._smaller:
+                raise short_of_memory(error) from error
+            log.warning("out of memory: %s", error)
+        self._smaller = self.limits = replace(
+            limits,
+            batch_tokens=max(1, limits.batch_tokens // 2),
+            wave_tokens=limits.wave_tokens // 2,
+            logits=limits.logits // 2,
+        )
+        log.warning("again, with %d tokens a batch and %d a wave", self.limits.batch_tokens, self.limits.wave_tokens)
+        torch.cuda.empty_cache()
+        middle = -(-len(groups) // 2)
+        usage, answers = Usage(), []
+        for part in (groups[:middle], groups[middle:]):
+            if part:
+                found, taken = self._answer_within_memory(task, [Group(group.prompts, group.ids) for group in part])
+                usage.add(taken)
+                answers += found
+        return answers, usage
+
+    def _waves(self, groups: Iterable[list[Prompt]], decoding: Decoding) -> Iterator[list[Group]]:
+        """Groups with their prompts' token ids, collected until their prompt tokens fill a wave."""
+        wave: list[Group] = []
+        held = 0
+        for group in groups:
+            positions = self.model.config.max_position_embeddings
+            ids = self._encode(group, decoding, positions)
+            wave.append(Group(group, ids))
+            held += sum(map(len, ids))
+            if held >= self.limits.wave_tokens:
+                yield wave
+                wave, held = [], 0
+        if wave:
+            yield wave
+
+
+def load(
+    base: Path, adapters: Sequence[Path], special_tokens: bool, dtype: str, deployment: Deployment
+) -> TransformersEngine:
+    """The engine for a base model with adapters merged into it. It uses one GPU, where there is one."""
+    return TransformersEngine(load_model(base, adapters, dtype), load_tokenizer(base), special_tokens)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A thread's share of a wave: groups, their places in the wave, and whether it is the wave's last part."""
+
+    groups: list[Group]
+    places: list[int]
+    last: bool
+
+
+def _parts(wave: list[Group], threads: int) -> Iterator[_Part]:
+    """A wave's groups for so many threads. Those that begin alike stay together, as they share most prefixes."""
+    if threads == 1:
+        yield _Part(wave, list(range(len(wave))), last=True)
+        return
+    alike = sorted(range(len(wave)), key=lambda place: wave[place].ids[:1])
+    size = -(-len(wave) // threads)
+    for start in range(0, len(wave), size):
+        places = alike[start : start + size]
+        yield _Part([wave[place] for place in places], places, start + size >= len(wave))
+
+
+def _side_by_side(work: Callable[[Item], Found], items: Iterable[Item], threads: int) -> Iterator[tuple[Item, Found]]:
+    """Each item and what the work gives for it, in their order, of as many at a time as there are threads."""
+    import torch
+
+    if threads == 1:
+        yield from ((item, work(item)) for item in items)
+        return
+    running: deque[tuple[Item, Future[Found]]] = deque()
+    with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        try:
+            for item in items:
+                running.append((item, pool.submit(work, item)))
+                if len(running) > threads:
+                    first, future = running.popleft()
+                    yield first, future.result()
+            while running:
+                first, future = running.popleft()
+                yield first, future.result()
+        finally:
+            for _, future in running:
+                future.cancel()

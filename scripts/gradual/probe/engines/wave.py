@@ -1,0 +1,300 @@
+"""A wave: groups of prompts that the transformers engine answers together, from prefill to the last sample.
+
+Prompts are prefilled in batches of similar length. What they share at their beginning is computed once, and the last
+layer only where something reads it. The keys and values of a prompt are kept once and shared, not copied, by its greedy
+answer and by all of its samples; samples with equal prefixes share a row, so that the samples of a prompt form a tree
+and each distinct prefix is computed once. Each sample draws from its own stream of uniform numbers, seeded by (fact,
+prompt, sample): the tree gives exactly the answers that sampling one by one with these streams gives.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from gradual.probe.answers import ROUND, Answer, Answered, Asking, Decoding, Prompt, Usage, never
+from gradual.probe.engines.draws import Draws, stream
+from gradual.probe.engines.kv_tree import Filling, LastToken, Level, Rows
+from gradual.probe.engines.prefixes import shared_prefixes
+from gradual.probe.engines.tokenization import Stopper, count_answers
+
+TOGETHER = 1024  # prompts that are decoded together, or as many as keep within Limits.logits
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much the engine takes at a time. It changes speed and memory, never an answer (beyond floating point)."""
+
+    batch_tokens: int  # of one prefill
+    wave_tokens: int  # whose keys and values are held
+    logits: int = 2**30  # numbers, for a token of each of a prompt's samples
+
+
+@dataclass(frozen=True)
+class Task:
+    """What the groups of all waves are asked, and who reads their answers."""
+
+    decoding: Decoding
+    asking: Asking
+    stopper: Stopper
+
+
+@dataclass
+class Group:
+    """The prompts of a fact, their token ids, and their answers so far, in order."""
+
+    prompts: list[Prompt]
+    ids: list[list[int]]
+    greedy: dict[int, Answer] = field(default_factory=dict)
+    sampled: dict[int, tuple[Answer, ...]] = field(default_factory=dict)
+
+    def answered(self) -> list[Answered]:
+        return [Answered(self.prompts[i], self.greedy[i], self.sampled.get(i, ())) for i in sorted(self.greedy)]
+
+
+@dataclass
+class _Chunk:
+    """Prompts that are decoded together: their places (group, prompt), token ids, and what came of their prefill."""
+
+    places: list[tuple[int, int]]
+    ids: list[list[int]]
+    level: Level
+    logits: Any  # (prompts, vocabulary), after their last tokens
+
+    def select(self, rows: list[int]) -> "_Chunk":
+        """The prompts of these numbers."""
+        import torch
+
+        if len(rows) == len(self.places):
+            return self
+        index = torch.tensor(rows, device=self.logits.device)
+        places, ids = ([kept[row] for row in rows] for kept in (self.places, self.ids))
+        return _Chunk(places, ids, self.level.select(index), self.logits.index_select(0, index))
+
+
+class Wave:
+    """Groups without answers yet, and the model that gives them; `usage` counts what that takes."""
+
+    def __init__(self, model: Any, groups: list[Group], task: Task, limits: Limits) -> None:
+        self.model, self.groups, self.task, self.limits = model, groups, task, limits
+        self.usage = Usage()
+
+    def answer(self) -> list[list[Answered]]:
+        """The groups' answers."""
+        import torch
+
+        decoding, asking = self.task.decoding, self.task.asking
+        with torch.inference_mode():
+            rounds = self._answer_greedily()
+            settled = asking.settled or never
+            wanted = set()
+            for number, group in enumerate(self.groups if decoding.samples else ()):
+                answered = group.answered()
+                if len(answered) == len(group.prompts) and asking.wants_samples(answered) and not settled(answered):
+                    wanted.add(number)
+            while rounds and wanted:
+                chunks = rounds.pop(0)
+                while chunks:  # each chunk's keys and values are freed after its samples
+                    self._sample(chunks.pop(0), wanted)
+                wanted -= {number for number in wanted if settled(self.groups[number].answered())}
+        result = [group.answered() for group in self.groups]
+        for answered in result:
+            count_answers(self.usage, answered)
+        return result
+
+    def _answer_greedily(self) -> list[list[_Chunk]]:
+        """Give the groups their greedy answers; what was prefilled, by rounds, if samples may continue it."""
+        asking, groups = self.task.asking, self.groups
+        size = ROUND if asking.settled else max((len(group.prompts) for group in groups), default=1) or 1
+        rounds: list[list[_Chunk]] = []
+        going = list(range(len(groups)))
+        begin = 0
+        while going:
+            places = [(g, p) for g in going for p in range(begin, min(begin + size, len(groups[g].prompts)))]
+            rounds.append([])
+            for chunk in self._prefilled(places):
+                for (g, p), (answer,) in zip(chunk.places, self._decode(chunk, None), strict=True):
+                    groups[g].greedy[p] = answer
+                if self.task.decoding.samples:
+                    rounds[-1].append(chunk)
+            begin += size
+            going = [g for g in going if begin < len(groups[g].prompts) and not asking.settled(groups[g].answered())]
+        return rounds
+
+    def _sample(self, chunk: _Chunk, wanted: set[int]) -> None:
+        """Give the wanted groups the samples of the chunk's prompts."""
+        rows = [row for row, (g, _) in enumerate(chunk.places) if g in wanted]
+        if not rows:
+            return
+        chunk = chunk.select(rows)
+        prompts = [self.groups[g].prompts[p] for g, p in chunk.places]
+        streams = np.stack([stream(prompt, self.task.decoding) for prompt in prompts])
+        for (g, p), answers in zip(chunk.places, self._decode(chunk, streams), strict=True):
+            self.groups[g].sampled[p] = tuple(answers)
+
+    def _together(self, tokens: int) -> int:
+        """How many prompts are decoded together, where each has logits after so many tokens at a time."""
+        return min(TOGETHER, max(1, self.limits.logits // (max(1, tokens) * self.model.config.vocab_size)))
+
+    def _prefilled(self, places: list[tuple[int, int]]) -> Iterator[_Chunk]:
+        """The prompts at these places, prefilled: what they share at first, then chunk by chunk what is their own."""
+        import torch
+
+        if not places:
+            return
+        device = self.model.device
+        ids = [self.groups[g].ids[p] for g, p in places]
+        self.usage.prompt_tokens += sum(map(len, ids))
+        blocks = sorted(shared_prefixes(ids), key=lambda block: block.length)
+        begun = {place: (block.length, number) for number, block in enumerate(blocks) for place in block.places}
+        shared = None
+        if blocks[-1].length:
+            prefixes = [ids[block.places[0]][: block.length] for block in blocks]
+            shared = Level.empty(self.model, torch.tensor([block.length for block in blocks], device=device))
+            self._fill(shared, prefixes, [0] * len(prefixes))
+        order = sorted(begun, key=lambda place: (begun[place][0], len(ids[place]), begun[place][1]))
+        together = self._together(self.task.decoding.samples)
+        for start in range(0, len(order), together):
+            chosen = order[start : start + together]
+            above = parents = None
+            if shared:
+                blocks_of = torch.tensor([begun[place][1] for place in chosen], device=device)
+                used, parents = torch.unique(blocks_of, return_inverse=True)
+                above = shared.select(used)
+            lengths = [begun[place][0] for place in chosen]
+            own = [ids[place][length:] for place, length in zip(chosen, lengths, strict=True)]
+            own_lengths = torch.tensor([len(tokens) for tokens in own], device=device)
+            level = Level.empty(self.model, own_lengths, above, parents)
+            hidden = self._fill(level, own, lengths)
+            last = own_lengths + torch.tensor(lengths, device=device) - 1
+            yield _Chunk(
+                [places[i] for i in chosen], [ids[i] for i in chosen], level, self._logits(level, hidden, last)
+            )
+
+    def _fill(self, level: Level, ids: list[list[int]], begun: list[int]) -> Any:
+        """Compute a level's keys and values, in batches, of sequences sorted by (begun, length).
+
+        `begun` is how many tokens there are above each sequence, the same within a batch. Returns what the last layer is
+        given at the last tokens (sequences, hidden).
+        """
+        import torch
+
+        found, begin = [], 0
+        while begin < len(ids):
+            end, most = begin + 1, self.limits.batch_tokens
+            while end < len(ids) and begun[end] == begun[begin] and (end + 1 - begin) * len(ids[end]) <= most:
+                end += 1
+            if length := len(ids[end - 1]):
+                found.append(self._prefill(level.part(begin, end, length), ids[begin:end], begun[begin]))
+            begin = end
+        return torch.cat(found)
+
+    def _prefill(self, level: Level, ids: list[list[int]], begun: int) -> Any:
+        """Fill a level in one pass of the model; what the last layer is given at the last tokens (sequences, hidden)."""
+        import torch
+        from transformers.models.llama.modeling_llama import rotate_half
+
+        model, length = self.model.model, len(ids[-1])
+        self.usage.computed_tokens += sum(map(len, ids))
+        tokens = torch.tensor([row + [0] * (length - len(row)) for row in ids], device=self.model.device)
+        cache = Filling(level, begun)
+        hidden = model.embed_tokens(tokens)
+        rotary = model.rotary_emb(hidden, begun + torch.arange(length, device=tokens.device)[None])
+        for layer in model.layers[:-1]:
+            hidden = layer(hidden, position_embeddings=rotary, past_key_values=cache, tree=cache)
+        # Of the last layer all keys and values are needed, but its output after the last tokens only.
+        layer, attention = model.layers[-1], model.layers[-1].self_attn
+        normed = layer.input_layernorm(hidden)
+        shape = (*tokens.shape, -1, attention.head_dim)
+        key, value = (product(normed).view(shape).transpose(1, 2) for product in (attention.k_proj, attention.v_proj))
+        cos, sin = (part[:, None] for part in rotary)
+        cache.update(key * cos + rotate_half(key) * sin, value, attention.layer_idx)
+        return hidden[torch.arange(len(ids), device=tokens.device), level.lengths - 1]
+
+    def _logits(self, level: Level, hidden: Any, last: Any) -> Any:
+        """The logits (sequences, vocabulary) after a level's sequences, whose last tokens are at the positions `last`.
+
+        `hidden` (sequences, hidden) is what the last layer is given there; its keys and values are in the level.
+        """
+        import torch
+
+        model, hidden = self.model.model, hidden[:, None]
+        cache = LastToken(level, torch.arange(len(hidden), device=hidden.device))
+        rotary = model.rotary_emb(hidden, last[:, None])
+        hidden = model.layers[-1](hidden, position_embeddings=rotary, past_key_values=cache, tree=cache)
+        return self.model.lm_head(model.norm(hidden))[:, 0]
+
+    def _decode(self, chunk: _Chunk, streams: np.ndarray | None) -> list[list[Answer]]:
+        """Answers of a chunk's P prompts: the greedy one, or, from streams (P, samples, tokens), all samples.
+
+        A row is a distinct unfinished answer.
+        """
+        import torch
+
+        decoding, stopper = self.task.decoding, self.task.stopper
+        logits, device = chunk.logits, chunk.logits.device
+        prompts = len(chunk.places)
+        draws = None
+        if streams is not None:
+            draws = Draws(torch.tensor(streams, device=device).flatten(0, 1), decoding)
+        lengths = torch.tensor([len(tokens) for tokens in chunk.ids], device=device)
+        cache = Rows(chunk.level, torch.arange(prompts, device=device))
+        seen = None if decoding.repetition_penalty == 1 else _seen(chunk.ids, logits)
+        said = np.empty((prompts, 0), dtype=np.int64)  # the tokens of each row
+        owner = np.arange(prompts)
+        ends: list[dict[tuple[tuple[int, ...], str], int]] = [defaultdict(int) for _ in range(prompts)]
+        for step in range(decoding.max_new_tokens):
+            if seen is not None:
+                logits = _penalize(logits, seen, decoding.repetition_penalty)
+            if draws is None:
+                tokens, parents = logits.argmax(-1), torch.arange(len(logits), device=device)
+                counts = np.ones(len(owner), dtype=np.int64)
+            else:
+                tokens, parents, counts = draws.next(logits, step)
+            above = parents.cpu().numpy()
+            said, owner = np.column_stack([said[above], tokens.cpu().numpy()]), owner[above]
+            stopped = stopper.ended(said)
+            over = stopped | (step + 1 == decoding.max_new_tokens)
+            for row in np.flatnonzero(over):
+                finish = "stop" if stopped[row] else "length"
+                ends[owner[row]][tuple(said[row].tolist()), finish] += int(counts[row])
+            going = np.flatnonzero(~over)
+            if not len(going):
+                break
+            said, owner = said[going], owner[going]
+            keep = torch.tensor(going, device=device)
+            tokens, parents = tokens[keep], parents[keep]
+            if draws:
+                draws.keep(keep)
+            if seen is not None:
+                seen = seen.index_select(0, parents).scatter_(1, tokens[:, None], True)
+            cache.branch(parents)
+            positions = lengths[torch.tensor(owner, device=device)] + step
+            logits = self._forward(tokens[:, None], positions[:, None], cache)[:, -1]
+            self.usage.computed_tokens += len(going)
+        return [stopper.answers(end) for end in ends]
+
+    def _forward(self, tokens: Any, positions: Any, cache: Rows) -> Any:
+        """The logits (rows, t, vocabulary) after the rows' next tokens (rows, t), at these positions."""
+        return self.model(
+            input_ids=tokens, position_ids=positions, past_key_values=cache, use_cache=True, tree=cache
+        ).logits
+
+
+def _seen(ids: list[list[int]], logits: Any) -> Any:
+    """Which tokens each of the P prompts has, as booleans of the logits' shape (P, vocabulary)."""
+    import torch
+
+    most = max(map(len, ids))
+    tokens = torch.tensor([row + row[:1] * (most - len(row)) for row in ids], device=logits.device)
+    return torch.zeros_like(logits, dtype=torch.bool).scatter_(1, tokens, True)
+
+
+def _penalize(logits: Any, seen: Any, penalty: float) -> Any:
+    """The logits, in float32, with those of tokens that a row has seen made less likely (more, for a penalty below 1)."""
+    import torch
+
+    logits = logits.float()
+    return torch.where(seen, torch.where(logits < 0, logits * penalty, logits / penalty), logits)

@@ -1,0 +1,67 @@
+"""The plain path: transformers' `generate`, prompt by prompt, which a fast probe is held against."""
+
+from collections import Counter
+from typing import Any
+
+from gradual.probe.answers import Answer, Decoding, Prompt
+from gradual.probe.prompts import ending_tokens
+
+
+class PlainPath:
+    """Answers prompts with `generate` of a model, one at a time; nothing of the model's own generation config counts.
+
+    It shares no code with the engines but the prompts, the loading of the weights and the tokens that end an answer.
+    """
+
+    def __init__(self, model: Any, tokenizer: Any, special_tokens: bool, decoding: Decoding) -> None:
+        import torch
+        from transformers import GenerationConfig
+
+        self.model, self.tokenizer, self.special_tokens, self.decoding = model, tokenizer, special_tokens, decoding
+        torch.manual_seed(decoding.seed)
+        self.ends = sorted(ending_tokens(tokenizer))
+        model.generation_config = GenerationConfig(
+            max_new_tokens=decoding.max_new_tokens,
+            repetition_penalty=decoding.repetition_penalty,
+            eos_token_id=self.ends or None,
+            pad_token_id=self.ends[0] if self.ends else 0,
+        )
+
+    def greedy(self, prompt: Prompt) -> Answer:
+        """The prompt's greedy answer."""
+        (tokens,) = self._generate(prompt, do_sample=False)
+        stopped = tokens[-1] in self.ends or self._stopped(tokens)
+        return Answer(self._answer(tokens), len(tokens), "stop" if stopped else "length")
+
+    def sampled(self, prompt: Prompt, count: int) -> Counter[str]:
+        """The texts of `count` sampled answers to the prompt, from torch's generator."""
+        way = {"temperature": self.decoding.temperature, "top_k": self.decoding.top_k}
+        return Counter(map(self._answer, self._generate(prompt, do_sample=True, num_return_sequences=count, **way)))
+
+    def _generate(self, prompt: Prompt, **way: Any) -> list[list[int]]:
+        """The tokens of each answer; one that ends before the longest is padded with a token that ends answers."""
+        import torch
+
+        encoded = self.tokenizer(prompt.text, add_special_tokens=self.special_tokens, return_tensors="pt")
+        ids = encoded["input_ids"].to(self.model.device)
+        length = ids.shape[1]
+
+        def stopped(rows: Any, scores: Any, **_: Any) -> Any:
+            return torch.tensor([self._stopped(row) for row in rows[:, length:].tolist()], device=rows.device)
+
+        with torch.inference_mode():
+            mask = torch.ones_like(ids)
+            rows = self.model.generate(ids, attention_mask=mask, stopping_criteria=[stopped], **way)
+        return rows[:, length:].tolist()
+
+    def _stopped(self, tokens: list[int]) -> bool:
+        text = self._text(tokens)
+        return any(stop in text for stop in self.decoding.stop)
+
+    def _answer(self, tokens: list[int]) -> str:
+        """The text up to the first stop string."""
+        text = self._text(tokens)
+        return min((text.partition(stop)[0] for stop in self.decoding.stop), key=len, default=text).strip()
+
+    def _text(self, tokens: list[int]) -> str:
+        return self.tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)

@@ -1,0 +1,115 @@
+"""Few-shot prompts: a pure, seeded function of (fact, prompt index), independent of order and of other facts.
+
+`per_fact` draws the exemplars anew for each fact and prompt (GL 4.1.1); `per_relation` draws one set per relation and
+prompt index, shared by all facts of the relation (Gekhman et al. 2024). An exemplar never has the probed fact's
+question, so repeated rows cannot give the answer away.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from gradual.ground.errors import InputError
+from gradual.ground.seeding import seeded
+
+
+@dataclass(frozen=True)
+class Exemplar:
+    fact_id: str
+    question: str
+    answer: str
+
+
+@dataclass(frozen=True)
+class PromptSettings:
+    """How prompts are made; `seed` makes a probe's prompts differ from a retest's."""
+
+    seed: int
+    shots: int
+    exemplars: str  # per_fact | per_relation
+
+
+class ExemplarPool:
+    """The facts that may serve as exemplars, by relation, in an order that does not depend on the table's."""
+
+    def __init__(self, facts: pd.DataFrame, split: str, file: str) -> None:
+        self.file, self.split = file, split
+        pool = facts[facts["split"] == split].sort_values("fact_id")
+        self._by_relation: dict[str, list[Exemplar]] = {
+            relation: [Exemplar(*row) for row in zip(g["fact_id"], g["question"], g["answers"].str[0], strict=True)]
+            for relation, g in pool.groupby("relation")
+        }
+
+    def choose(self, relation: str, question: str, count: int, *key: object) -> list[Exemplar]:
+        """`count` distinct exemplars of the relation, none with the given question, drawn by the key.
+
+        Raises InputError where the relation has too few.
+        """
+        pool = self._by_relation.get(relation, [])
+        chosen: dict[str, Exemplar] = {}
+        for draw in range(50 * count):
+            if len(chosen) == count or not pool:
+                break
+            exemplar = pool[seeded(*key, draw) % len(pool)]
+            if exemplar.question != question:
+                chosen.setdefault(exemplar.question, exemplar)
+        if len(chosen) < count:  # a small pool: take what is left, in seeded order
+            for exemplar in sorted(pool, key=lambda e: seeded(*key, e.fact_id)):
+                if len(chosen) < count and exemplar.question != question:
+                    chosen.setdefault(exemplar.question, exemplar)
+        if len(chosen) < count:
+            raise InputError(
+                self.file,
+                f"relation {relation!r} has {len(chosen)} facts of split {self.split!r} to show with {question!r}",
+                f"at least {count} others (probe.shots); use fewer shots or more facts of that relation",
+                key="relation",
+            )
+        return list(chosen.values())
+
+
+def exemplars_of(fact: Any, index: int, pool: ExemplarPool, settings: PromptSettings) -> list[Exemplar]:
+    """The exemplars of one prompt; `fact` has the fields fact_id, relation and question."""
+    about = (fact.fact_id,) if settings.exemplars == "per_fact" else ("relation", fact.relation)
+    return pool.choose(fact.relation, fact.question, settings.shots, settings.seed, *about, index)
+
+
+def plain(exemplars: list[Exemplar], question: str) -> str:
+    """`Q: …\\nA: …\\n` for each exemplar, then the question and an open answer."""
+    return "".join(f"Q: {e.question}\nA: {e.answer}\n" for e in exemplars) + f"Q: {question}\nA:"
+
+
+def chat_renderer(tokenizer: Any) -> Callable[[list[Exemplar], str], str]:
+    """A renderer of prompts as a conversation in the tokenizer's own chat template.
+
+    The template writes the special tokens itself, so its text must be tokenized without adding them again.
+    """
+    if not tokenizer.chat_template:
+        raise InputError(str(tokenizer.name_or_path), "has no chat template", "an instruction-tuned model's tokenizer")
+
+    def render(exemplars: list[Exemplar], question: str) -> str:
+        turns = [(e.question, e.answer) for e in exemplars]
+        messages = [
+            message
+            for asked, answer in turns
+            for message in ({"role": "user", "content": asked}, {"role": "assistant", "content": answer})
+        ]
+        messages.append({"role": "user", "content": question})
+        return tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+
+    return render
+
+
+def renderer(style: str, tokenizer: Any) -> Callable[[list[Exemplar], str], str]:
+    """The renderer of a prompt format. Plain prompts get the tokenizer's special tokens when they are tokenized."""
+    return chat_renderer(tokenizer) if style == "chat" else plain
+
+
+def ending_tokens(tokenizer: Any) -> set[int]:
+    """The tokens that end an answer whatever its text: every special one, so a turn's end in chat, too.
+
+    Some tokenizers mark the end of a turn as special only where they add it.
+    """
+    added = {token for token, content in tokenizer.added_tokens_decoder.items() if content.special}
+    return added | set(tokenizer.all_special_ids)

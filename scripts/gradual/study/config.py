@@ -1,0 +1,215 @@
+"""A study's config: the default one overlaid with the study's own keys, and checked."""
+
+import difflib
+import json
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonschema import Draft202012Validator, ValidationError
+from jsonschema.validators import extend
+
+from gradual.ground.errors import InputError
+from gradual.study.config_checks import CHECKS, Problem, nearest
+from gradual.study.runs import Config
+
+REPLACED = ("dataset", "models")  # sections that a study gives whole
+
+
+def load_config(overrides: Mapping[str, Any], default: Path, schema: Path) -> Config:
+    """The default config overlaid with a study's overrides, complete and checked.
+
+    The sections dataset and models are replaced whole, and so are lists, scalars and each run by its name (null takes it
+    away); other mappings merge deeply.
+    Raises one InputError with all problems of the config.
+    """
+    rules = json.loads(Path(schema).read_text(encoding="utf-8"))
+    problems: list[Problem] = []
+    merged = _plain(_read(Path(default)), (), problems)
+    for key, value in _plain(overrides, (), problems).items():
+        if key == "runs":
+            problems += _check_taken_away(merged["runs"], value)
+        merged[key] = value if key in REPLACED else _overlay(merged.get(key), value, deep=key != "runs")
+    if isinstance(merged.get("runs"), dict):
+        merged["runs"] = {name: run for name, run in merged["runs"].items() if run is not None}
+    config = with_defaults(merged, rules, rules)
+    problems += _schema_problems(config, rules)
+    broken = {str(p.key).partition(".")[0].partition("[")[0] for p in problems}
+    for sections, check in CHECKS:
+        if broken.isdisjoint(sections):
+            problems += check(config)
+    if problems:
+        name = overrides.get("study")
+        raise _error(name if isinstance(name, str) and name else "config", list(dict.fromkeys(problems)))
+    return config
+
+
+def resolve(schema: Mapping[str, Any], root: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema with what it refers to beneath its own keywords."""
+    if "$ref" not in schema:
+        return dict(schema)
+    target: Any = root
+    for part in schema["$ref"].removeprefix("#/").split("/"):
+        target = target[part]
+    return resolve(target, root) | {key: value for key, value in schema.items() if key != "$ref"}
+
+
+def expectation(schema: Mapping[str, Any], root: Mapping[str, Any]) -> str:
+    """What a schema expects, in words."""
+    schema = resolve(schema, root)
+    types = schema.get("type", [])
+    types = [types] if isinstance(types, str) else types
+    null = " or null" if "null" in types else ""
+    if "title" in schema:
+        return schema["title"] + null
+    if "enum" in schema:
+        return " or ".join("null" if value is None else str(value) for value in schema["enum"])
+    if "array" in types:
+        one, twice = (
+            "at least one, " if schema.get("minItems") else "",
+            "none twice" if schema.get("uniqueItems") else "",
+        )
+        contained = f", {schema['contains']['const']} among them" if "contains" in schema else ""
+        limits = f"{one}{twice}".removesuffix(", ")
+        return f"a list of: {expectation(schema['items'], root)}{f' ({limits}{contained})' if limits else ''}{null}"
+    if "object" in types:
+        return ("a mapping with at least one key" if schema.get("minProperties") else "a mapping") + null
+    if "string" in types:
+        return ("a text that is not empty" if schema.get("minLength") else "a text") + null
+    bounds = [
+        f"{words} {schema[keyword]}"
+        for keyword, words in (
+            ("minimum", "at least"),
+            ("exclusiveMinimum", "more than"),
+            ("maximum", "at most"),
+            ("exclusiveMaximum", "less than"),
+        )
+        if keyword in schema
+    ]
+    kind = "an integer" if "integer" in types else "a number"
+    return kind + (f", {' and '.join(bounds)}" if bounds else "") + null
+
+
+def _read(path: Path) -> Any:
+    try:
+        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise InputError(path, f"cannot be read ({error})", "the default config, in YAML") from error
+    if not isinstance(value, Mapping):
+        raise InputError(path, f"holds {value!r}", "a mapping")
+    return value
+
+
+def _plain(value: Any, path: tuple[Any, ...], problems: list[Problem]) -> Any:
+    """A deep copy with plain dicts and lists; keys that are no texts are problems and left out."""
+    if isinstance(value, Mapping):
+        for key in value:
+            if not isinstance(key, str):
+                problems.append(Problem(_dotted((*path, str(key))), f"the key {key!r}", "a text; quote it in YAML"))
+        texts = {key: item for key, item in value.items() if isinstance(key, str)}
+        return {key: _plain(item, (*path, key), problems) for key, item in texts.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item, (*path, index), problems) for index, item in enumerate(value)]
+    return value
+
+
+def _check_taken_away(below: Config, above: Any) -> Iterator[Problem]:
+    """Null takes away a run that there is: a misspelt name would silently keep it."""
+    for name, run in above.items() if isinstance(above, dict) else ():
+        if run is None and name not in below:
+            yield Problem(f"runs.{name}", "null, but there is no such run to take away", nearest(name, below))
+
+
+def _overlay(below: Any, above: Any, deep: bool = True) -> Any:
+    if isinstance(below, dict) and isinstance(above, dict):
+        return below | {key: _overlay(below.get(key), value) if deep else value for key, value in above.items()}
+    return above
+
+
+def with_defaults(value: Any, schema: Any, root: Config) -> Any:
+    """The value with the schema's defaults for the keys it lacks."""
+    if not isinstance(value, dict) or not isinstance(schema, dict):
+        return value
+    schema = resolve(schema, root)
+    known = schema.get("properties", {})
+    other = schema.get("additionalProperties")
+    filled = {key: with_defaults(item, known.get(key, other), root) for key, item in value.items()}
+    missing = {key: deepcopy(s["default"]) for key, s in known.items() if key not in filled and "default" in s}
+    return filled | missing
+
+
+def _dotted(path: Iterable[Any]) -> str | None:
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    return text.removeprefix(".") or None
+
+
+def _error(file: str, problems: list[Problem]) -> InputError:
+    """One error for all problems; the last one gives it its end."""
+    if len(problems) == 1:
+        return InputError(file, problems[0].problem, problems[0].expected, key=problems[0].key)
+    places = [f"\n  key {p.key!r}: {p.problem}" if p.key else f"\n  {p.problem}" for p in problems]
+    lines = [f"{place}; expected {p.expected}" for place, p in zip(places[:-1], problems, strict=False)]
+    return InputError(file, f"{len(problems)} problems:{''.join(lines)}{places[-1]}", problems[-1].expected)
+
+
+# JSON Schema takes 3.0 for an integer and NaN for a number of any range.
+_Validator = extend(
+    Draft202012Validator,
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine_many(
+        {
+            "integer": lambda _, value: isinstance(value, int) and not isinstance(value, bool),
+            "number": lambda _, value: (
+                isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+            ),
+        }
+    ),
+)
+
+
+def _schema_problems(config: Config, root: Config) -> list[Problem]:
+    return [problem for error in _Validator(root).iter_errors(config) for problem in _translate(error, config, root)]
+
+
+def _translate(error: ValidationError, config: Config, root: Config) -> Iterator[Problem]:
+    """The problems that a validation error stands for, in words that name paths and values."""
+    path = list(error.absolute_path)
+    if error.validator == "additionalProperties":
+        known = error.schema.get("properties", {})
+        for key in error.instance:
+            if key not in known:
+                yield Problem(_dotted([*path, key]), "unknown key", _nearest_key(key, known, path, root))
+    elif error.validator == "required":
+        for key in error.validator_value:
+            if key not in error.instance:
+                part = path[0] if path and path[0] in REPLACED else "a run" if path and path[0] == "runs" else None
+                whole = f" ({part} is replaced whole, not merged)" if part else ""
+                given = error.instance.get("source")
+                kind = f" of a model with source: {given}" if given else ""
+                yield Problem(_dotted([*path, key]), "missing", f"this key{kind}{whole}")
+    elif error.validator == "not":  # the schema forbids names of keys
+        model = config[path[0]][path[1]]
+        key = _dotted([*path, error.instance])
+        yield Problem(key, "this key has no use here", f"no such key with source: {model['source']}")
+    elif "propertyNames" in error.absolute_schema_path:
+        yield Problem(_dotted([*path, error.instance]), f"the name {error.instance!r}", expectation(error.schema, root))
+    else:
+        yield Problem(_dotted(path), f"{error.instance!r}", expectation(error.schema, root) + _yaml_hint(error))
+
+
+def _yaml_hint(error: ValidationError) -> str:
+    text = error.instance if error.validator == "type" and isinstance(error.instance, str) else ""
+    return " (a text to YAML, which wants a point, as in 1.0e-5)" if re.fullmatch(r"\d+[eE][-+]?\d+", text) else ""
+
+
+def _nearest_key(key: str, known: Iterable[str], path: list[Any], root: Config) -> str:
+    known = list(known)
+    near = difflib.get_close_matches(key, known, 1)
+    elsewhere = [section for section, s in root["properties"].items() if key in s.get("properties", {})]
+    if near or elsewhere:
+        meant = [_dotted([*path, near[0]])] if near else [f"{section}.{key}" for section in elsewhere]
+        return f"a known key (did you mean {' or '.join(map(repr, meant))}?)"
+    return f"one of {', '.join(known)}"

@@ -1,0 +1,205 @@
+"""What a config must be beyond its schema: each check tells its problems."""
+
+import difflib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
+from typing import NamedTuple
+
+from gradual.knowledge.categories import FULL, GREEDY_ONLY
+from gradual.study.runs import ORIGIN, Config, Run, adapter_chain, awaited, probe_mode, runs
+
+ADAPTER_SHAPE = ("rank", "alpha", "dropout", "targets")  # what a continued adapter cannot change
+
+
+class Problem(NamedTuple):
+    """What is wrong with the value at a path (None: with the whole config), and what was expected there."""
+
+    key: str | None
+    problem: str
+    expected: str
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """What is known, beginning with what is nearest to a name."""
+    known = list(known)
+    near = difflib.get_close_matches(name, known, 1)
+    if near:
+        return f"a known name (did you mean {near[0]!r}?)"
+    return f"one of {', '.join(known)}" if known else "none"
+
+
+def _check_dataset(config: Config) -> Iterator[Problem]:
+    dataset = config["dataset"]
+    reader, carve = dataset["reader"], dataset["carve"]
+    if reader == "world":
+        for key in ("path", "url"):
+            if dataset[key] is not None:
+                yield Problem(f"dataset.{key}", f"{dataset[key]!r}", "null with reader: world, which is generated")
+        for split in ("test", "dev"):
+            if split not in carve:
+                problem = "missing (dataset is replaced whole, not merged)"
+                yield Problem(f"dataset.carve.{split}", problem, "a share: the world has no such split of its own")
+    elif dataset["path"] is None and dataset["url"] is None:
+        yield Problem("dataset.path", "neither path nor url", f"the raw files of reader: {reader}")
+    if dataset["url"] is not None and dataset["sha256"] is None and dataset["manifest"] is None:
+        yield Problem("dataset.sha256", "missing", "the digest of the download or a manifest, as there is a url")
+    if dataset["sha256"] is not None and dataset["url"] is None:
+        yield Problem("dataset.sha256", f"{dataset['sha256']!r}", "null without a url: only a download is checked")
+    if sum(carve.values()) >= 1:
+        yield Problem("dataset.carve", f"{carve} leaves no train facts", "shares whose sum is less than 1")
+
+
+def _check_exemplars(config: Config) -> Iterator[Problem]:
+    dataset = config["dataset"]
+    if dataset["reader"] == "jsonl" or "support" in dataset["carve"]:
+        return
+    for section in ("probe", "evaluation"):
+        if config[section]["exemplar_split"] == "support":
+            yield Problem(
+                f"{section}.exemplar_split", "'support'", "a split that there is, or a share dataset.carve.support"
+            )
+
+
+def _check_corpus(config: Config) -> Iterator[Problem]:
+    corpus = config["corpus"]
+    pretrained = any(model["source"] == "pretrain" for model in config["models"].values())
+    if pretrained and corpus["questions"] and not corpus["asked"] and "support" not in config["dataset"]["carve"]:
+        yield Problem("corpus.asked", "0", "facts that question documents may ask, or a share dataset.carve.support")
+
+
+def _check_models(config: Config) -> Iterator[Problem]:
+    labels: dict[str, str] = {}
+    for name, model in config["models"].items():
+        other = labels.setdefault(model["label"], name)
+        if other != name:
+            problem = f"{model['label']!r}, the label of models.{other}"
+            yield Problem(f"models.{name}.label", problem, "another one, to tell the models apart in the tables")
+        if model["source"] != "pretrain":
+            continue
+        size, heads, groups = model["hidden_size"], model["heads"], model["key_value_heads"]
+        if size % (2 * heads):
+            yield Problem(f"models.{name}.hidden_size", f"{size}", f"a multiple of 2 x heads ({2 * heads})")
+        if heads % groups:
+            yield Problem(f"models.{name}.heads", f"{heads}", f"a multiple of key_value_heads ({groups})")
+
+
+def _check_models_runs(config: Config) -> Iterator[Problem]:
+    """A model that names its runs has all that these need."""
+    table = runs(config)
+    for model, settings in config["models"].items():
+        for i, name in enumerate(settings["runs"] or []):
+            key = f"models.{model}.runs[{i}]"
+            if name not in table:
+                yield Problem(key, f"there is no run {name!r}", nearest(name, table))
+                continue
+            for needed in sorted(awaited(table[name]) & set(table) - set(settings["runs"])):
+                yield Problem(key, f"{name} needs {needed}", f"{needed} among the runs of the model")
+
+
+def _check_format(config: Config) -> Iterator[Problem]:
+    for name, model in config["models"].items():
+        if config["probe"]["format"] == "chat" and model["source"] == "pretrain":
+            problem = f"'chat', but models.{name} is pretrained here and has no chat template"
+            yield Problem("probe.format", problem, "plain, or models of another source")
+
+
+def _check_batches(config: Config) -> Iterator[Problem]:
+    sections = {"training": config["training"]} | {f"runs.{name}": run.settings for name, run in runs(config).items()}
+    for section, settings in sections.items():
+        batch, micro_batch = settings["batch"], settings["micro_batch"]
+        if micro_batch < batch and batch % micro_batch:
+            problem = f"a batch of {batch} is no multiple of {micro_batch}"
+            yield Problem(f"{section}.micro_batch", problem, "a divisor of the batch")
+            if section == "training":
+                return  # the runs have it from there
+
+
+def _check_graph(config: Config) -> Iterator[Problem]:
+    """Runs form a tree from the origin, and select by states that are there before them, by categories of these."""
+    table = runs(config)
+    for name, what in ((ORIGIN, "the untouched model"), ("base", "the folder of the base model")):
+        if name in table:
+            yield Problem(f"runs.{name}", f"a run named {name!r}", f"another name: it is {what}")
+    known = [ORIGIN, *(name for name in table if name != ORIGIN)]
+    for name, run in table.items():
+        wanted = [(f"runs.{name}.from", run.parent)]
+        wanted += [(f"runs.{name}.select.{state}", state) for state in run.select]
+        if run.replay and run.replay["state"] != run.parent:
+            wanted += [(f"runs.{name}.replay.state", run.replay["state"])]
+        for key, state in wanted:
+            if state not in known:
+                yield Problem(key, f"there is no state {state!r}", nearest(state, (k for k in known if k != name)))
+        if run.size_of is not None and run.size_of not in table:
+            problem = f"there is no run {run.size_of!r}"
+            yield Problem(
+                f"runs.{name}.size_of", problem, nearest(run.size_of, (other for other in table if other != name))
+            )
+        yield from _check_categories(config, run)
+    graph = {name: sorted(awaited(run) & set(table)) for name, run in table.items()}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        needed = error.args[1][::-1]
+        problem = f"{' needs '.join(needed)}: a cycle"
+        yield Problem(f"runs.{needed[0]}", problem, "states that exist before the run")
+        return
+    if all(run.parent in known for run in table.values()):
+        yield from _check_continued(table)
+
+
+def _check_categories(config: Config, run: Run) -> Iterator[Problem]:
+    wanted = [(f"select.{state}[{i}]", state, c) for state, listed in run.select.items() for i, c in enumerate(listed)]
+    if run.replay:
+        wanted.append(("replay.category", run.replay["state"], run.replay["category"]))
+    for key, state, category in wanted:
+        mode = probe_mode(config, state)
+        there = FULL if mode == "full" else GREEDY_ONLY
+        if category not in there:
+            why = "" if state == ORIGIN else f", as probe.trained_states is {mode}"
+            yield Problem(f"runs.{run.name}.{key}", f"{category!r} in state {state!r}", f"{' or '.join(there)}{why}")
+
+
+def _check_continued(table: Mapping[str, Run]) -> Iterator[Problem]:
+    """A continued adapter keeps its shape; another one would be silently ignored."""
+    for name, run in table.items():
+        chain = adapter_chain(table, run.parent)
+        if run.settings["adapter"] == "merge" or not chain:
+            continue
+        for key in ADAPTER_SHAPE:
+            mine, there = run.settings[key], table[chain[-1]].settings[key]
+            if mine != there:
+                expected = f"{there!r}, as in the adapter of {chain[-1]} that it continues, or adapter: merge"
+                yield Problem(f"runs.{name}.{key}", f"{mine!r}", expected)
+
+
+def _check_tables(config: Config) -> Iterator[Problem]:
+    """The tables tell of runs that there are; whether a shown table has what it needs, the tables say themselves."""
+    named = config["tables"]
+    wanted = [(key, named[key]) for key in ("one_stage", "two_stage")]
+    lists = {key: named[key] for key in ("longer", "strategies", "rounds", "replay")}
+    lists |= {f"controls.{stage}": listed for stage, listed in named["controls"].items()}
+    wanted += [(f"{key}[{i}]", name) for key, listed in lists.items() for i, name in enumerate(listed)]
+    for key, name in wanted:
+        if name not in config["runs"]:
+            yield Problem(f"tables.{key}", f"there is no run {name!r}", nearest(name, config["runs"]))
+
+
+def _check_choice(config: Config) -> Iterator[Problem]:
+    splits = config["evaluation"]["splits"]
+    if config["choose_on"] not in splits:
+        yield Problem("choose_on", f"{config['choose_on']!r}", f"one of evaluation.splits ({', '.join(splits)})")
+
+
+# Each check and the sections that must be well-formed for it.
+CHECKS: tuple[tuple[tuple[str, ...], Callable[[Config], Iterable[Problem]]], ...] = (
+    (("dataset",), _check_dataset),
+    (("dataset", "probe", "evaluation"), _check_exemplars),
+    (("models",), _check_models),
+    (("corpus", "dataset", "models"), _check_corpus),
+    (("models", "probe"), _check_format),
+    (("training", "runs"), _check_batches),
+    (("training", "runs", "probe"), _check_graph),
+    (("training", "runs", "models"), _check_models_runs),
+    (("tables", "runs"), _check_tables),
+    (("evaluation", "choose_on"), _check_choice),
+)

@@ -1,0 +1,148 @@
+"""GL Tables 7 and 11: test accuracy by stage and by round, and what answering without a model would score."""
+
+import pandas as pd
+
+from gradual.ground import statistics
+from gradual.ground.errors import InputError
+from gradual.knowledge.scoring import RULES
+from gradual.tables import accuracy_rows, results
+from gradual.tables.accuracy_rows import Line
+from gradual.tables.gradual_learning import paper
+from gradual.tables.spec import FACTS, ORIGIN, Column, Model, Need, Results, Study, TableSpec
+
+STAGES, ROUNDS = 7, 11
+MAX_ACCURACY, ACCURACY = "Max Accuracy", "Accuracy"  # the paper's names of its cells
+MAJORITY = "Majority answer"
+
+
+def needs_stages(study: Study, model: Model) -> list[Need]:
+    """The facts and the evaluations of the three stages and of their controls."""
+    if not model.has(*study.stages.values()):
+        return []
+    states = [*study.stages.values(), *controls(study, model)]
+    return [Need(FACTS), *(n for state in states for n in results.evaluated(state))]
+
+
+def controls(study: Study, model: Model) -> dict[str, tuple[str, str]]:
+    """The first control of each stage that the model has: its name in the table and the state that it starts from."""
+    first = {
+        "One-Stage": (study.one_stage_controls[:1], ORIGIN),
+        "Two-Stage": (study.two_stage_controls[:1], study.one_stage),
+    }
+    return {
+        run: (f"Control of {stage}: {run}", before)
+        for stage, (runs, before) in first.items()
+        for run in runs
+        if model.has(run)
+    }
+
+
+def needs_rounds(study: Study, model: Model) -> list[Need]:
+    """The evaluations of one-stage, two-stage and each further round."""
+    states = (study.one_stage, study.two_stage, *study.rounds)
+    return [n for s in states for n in results.evaluated(s)] if study.rounds and model.has(*states) else []
+
+
+def majority_answers(facts: pd.DataFrame, rule: str) -> pd.Series:
+    """Whether each relation's most frequent train answer is right, by test fact; of equally frequent ones the first.
+
+    A fact of a relation that train lacks is answered wrongly.
+    """
+    first = facts.assign(answer=facts["answers"].str[0])
+    train, test = (first[first["split"] == split] for split in ("train", "test"))
+    counts = train.groupby(["relation", "answer"]).size().reset_index(name="n")
+    top = counts.sort_values(["n", "answer"], ascending=[False, True]).drop_duplicates("relation")
+    said = test["relation"].map(top.set_index("relation")["answer"])
+    right = [isinstance(s, str) and RULES[rule](s, a) for s, a in zip(said, test["answer"], strict=True)]
+    return pd.Series(right, index=test["fact_id"], dtype=bool)
+
+
+def build_stages(loaded: Results, study: Study) -> pd.DataFrame:
+    """A row per model and stage, one of the majority answers, and one of the first control of each stage.
+
+    `percent` is the accuracy at the chosen epoch; `max_over_epochs_percent` chooses on test itself, as GL does. `gain`
+    is over the stage above on the same facts. Epochs are listed by seed.
+    """
+    rows = []
+    for key, model in study.models.items():
+        cells = paper.values(STAGES, model.paper)
+        states = list(study.stages.items())
+        printed = [cells.get((stage, MAX_ACCURACY)) for stage, _ in states]
+        lines = [
+            Line(stage, state, before, here, None if above is None or here is None else round(here - above, 2))
+            for (stage, state), before, here, above in zip(
+                states, [None, *(s for _, s in states)], printed, [None, *printed], strict=False
+            )
+        ]
+        lines += [Line(name, run, before) for run, (name, before) in controls(study, model).items()]
+        rows += [_majority(loaded, study, key), *accuracy_rows.rows(loaded, study, key, lines)]
+    return pd.DataFrame(rows)
+
+
+def _majority(loaded: Results, study: Study, key: str) -> dict[str, object]:
+    tables = [results.get(loaded, seed, "", Need(FACTS)) for seed in study.seeds]
+    graded = [majority_answers(facts, study.scoring) for facts in tables]
+    if not all(len(right) for right in graded):
+        raise InputError("facts", "there are no test facts", "some", key="split")
+    share = statistics.share_over_seeds([int(g.sum()) for g in graded], [len(g) for g in graded])
+    return {
+        **accuracy_rows.common(study, key),
+        "name": MAJORITY,
+        "epoch": "",
+        "percent": 100 * share.value,
+        "percent_low": 100 * share.low,
+        "percent_high": 100 * share.high,
+        "n": sum(map(len, graded)) / len(graded),
+        "chosen_on": study.choose_on,
+    }
+
+
+def build_rounds(loaded: Results, study: Study) -> pd.DataFrame:
+    """A row per model and round; the gain is over the round before."""
+    rows = []
+    for key, model in study.models.items():
+        cells = paper.values(ROUNDS, model.paper)
+        names = {"One-Stage": study.one_stage, "Two-Stage": study.two_stage}
+        names |= {f"Multi-Rounds ({i})": run for i, run in enumerate(study.rounds, 3)}
+        states = list(names.items())
+        # GL gives one number for its multiple rounds; it stands beside our third.
+        printed = [cells.get((name.partition(" (3)")[0], ACCURACY)) for name, _ in states]
+        lines = [
+            Line(name, state, before, here, None if above is None or here is None else round(here - above, 2))
+            for (name, state), before, here, above in zip(
+                states, [None, *(s for _, s in states)], printed, [None, *printed], strict=False
+            )
+        ]
+        rows += accuracy_rows.rows(loaded, study, key, lines)
+    return pd.DataFrame(rows)
+
+
+STAGES_SPEC = TableSpec(
+    name="table_07",
+    number=STAGES,
+    uses=("one_stage", "two_stage", "one_stage_controls", "two_stage_controls", "choose_on"),
+    caption="Accuracy results obtained using two-stage fine-tuning, one-stage fine-tuning, and without fine-tuning.",
+    needs=needs_stages,
+    build=build_stages,
+    columns=(
+        accuracy_rows.MODEL,
+        Column("Stage", lambda row: row["name"], right=False),
+        *accuracy_rows.BESIDE_THE_PAPER,
+    ),
+    note="Gains are over the stage before, those of a control over the state that its stage starts from. Majority answer "
+    f"is each relation's most frequent train answer. {accuracy_rows.NOTE}",
+)
+ROUNDS_SPEC = TableSpec(
+    name="table_11",
+    number=ROUNDS,
+    uses=("one_stage", "two_stage", "rounds", "choose_on"),
+    caption="Accuracy results for one-stage, two-stage, and multi-round fine-tuning.",
+    needs=needs_rounds,
+    build=build_rounds,
+    columns=(
+        accuracy_rows.MODEL,
+        Column("Round", lambda row: row["name"], right=False),
+        *accuracy_rows.BESIDE_THE_PAPER,
+    ),
+    note=f"Gains are over the round above. {accuracy_rows.NOTE}",
+)

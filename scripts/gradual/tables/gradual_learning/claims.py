@@ -1,0 +1,396 @@
+"""The paper's claims, each with our effect, its interval, a control and a verdict."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gradual.ground import statistics
+from gradual.ground.statistics import UNDEFINED, Estimate
+from gradual.knowledge.categories import FULL, HIGHLY, MAYBE, UNKNOWN, WEAKLY
+from gradual.tables import accuracy_rows, results
+from gradual.tables.gradual_learning import graph, longer, paper, strategies
+from gradual.tables.gradual_learning.category_counts import OVER_GROWTH, growths
+from gradual.tables.markdown import interval, number
+from gradual.tables.spec import CATEGORIES, FACTS, ORIGIN, SELECTION, Column, Model, Need, Results, Study, TableSpec
+
+SHOWS, NOT, UNDECIDED = "shows", "does not show", "undecided"
+RISES, FALLS, STAYS, NO_RISE = "rises", "falls", "does not fall", "does not rise"
+MARGIN = 0.005  # half a point: a smaller change of a share is as good as none
+GRAPH_MARGIN = RATIO_MARGIN = 0.05
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim of GL and what we found; all numbers are shares or differences of shares.
+
+    `direction` is what the claim says of the effect. `net` is the effect less the control's, on the same facts; with
+    `beyond`, the claim is about that. An effect within the `margin` is as good as none.
+    """
+
+    text: str
+    direction: str
+    effect: Estimate
+    paper: float | None = None
+    control: str = ""
+    control_effect: Estimate = UNDEFINED
+    net: Estimate = UNDEFINED
+    beyond: bool = False
+    margin: float = MARGIN
+
+
+def verdict(estimate: Estimate, direction: str, margin: float) -> str:
+    """What a 95% interval says of a claim.
+
+    rises: shows above 0, does not show below the margin; falls: the mirror image. does not fall: shows above minus the
+    margin, does not show below 0; does not rise: the mirror image. Else, and without an interval, undecided.
+    """
+    _, low, high = estimate
+    if direction in (FALLS, NO_RISE):
+        low, high = -high, -low
+    if np.isnan(low) or np.isnan(high):
+        return UNDECIDED
+    if direction in (RISES, FALLS):
+        return SHOWS if low > 0 else NOT if high < margin else UNDECIDED
+    return SHOWS if low > -margin else NOT if high < 0 else UNDECIDED
+
+
+def needs(study: Study, model: Model) -> list[Need]:
+    """What the claims need of which the model has the runs."""
+    if not model.has(study.one_stage, study.two_stage):
+        return []
+    found = [
+        Need(FACTS),
+        Need(SELECTION, study.one_stage),
+        *(Need(CATEGORIES, state) for state in study.stages.values()),
+    ]
+    found += [need for state in study.stages.values() for need in results.evaluated(state)]
+    if study.retests:
+        found.append(Need(CATEGORIES, ORIGIN, 1))
+    others = [*study.one_stage_controls[:1], *study.two_stage_controls[:1], *study.rounds[:1]]
+    groups = [(run,) for run in others]
+    groups += [tuple(study.longer)] * compares_lengths(study, model)
+    groups += [study.strategies] * compares_strategies(study, model)
+    found += [n for group in groups if model.has(*group) for run in group for n in results.evaluated(run)]
+    if compares_strategies(study, model):
+        found.append(Need(CATEGORIES, ORIGIN, 0, "test"))
+    found += [Need(CATEGORIES, run) for run in study.two_stage_controls[:1] if model.has(run)]
+    return list(dict.fromkeys(found))
+
+
+def compares_lengths(study: Study, model: Model) -> bool:
+    """Whether there are trainings of different lengths to compare."""
+    return len(study.longer) > 1 and model.has(*study.longer)
+
+
+def compares_strategies(study: Study, model: Model) -> bool:
+    """Whether there are other strategies to compare the two-stage run with."""
+    return study.two_stage in study.strategies and len(study.strategies) > 1 and model.has(*study.strategies)
+
+
+def _over_seeds(pairs: Sequence[tuple[pd.Series, pd.Series]]) -> Estimate:
+    """The share of the second less that of the first, a pair of boolean series over the same facts by seed."""
+    return statistics.difference_over_seeds([(b.to_numpy(), a.to_numpy()) for b, a in pairs])
+
+
+def _share(found: Sequence[pd.Series]) -> Estimate:
+    return statistics.share_over_seeds([int(f.sum()) for f in found], [len(f) for f in found])
+
+
+class _Model:
+    """One model's results, as the claims read them."""
+
+    def __init__(self, loaded: Results, study: Study, key: str) -> None:
+        self.loaded, self.study, self.key, self.model = loaded, study, key, study.models[key]
+
+    def gain(self, before: str, after: str) -> Estimate:
+        return accuracy_rows.difference(self.loaded, self.study, self.key, before, after)
+
+    def categories(self, state: str, probe: int = 0, classes: tuple[str, ...] | None = None) -> list[pd.Series]:
+        kinds = {} if classes is None else {"classes": classes}
+        return [results.categories(self.loaded, seed, self.key, state, probe, **kinds) for seed in self.study.seeds]
+
+    def trained_on(self) -> list[list[str]]:
+        """The facts that the one-stage run trains on, by seed."""
+        need = Need(SELECTION, self.study.one_stage)
+        found = [results.get(self.loaded, seed, self.key, need) for seed in self.study.seeds]
+        return [list(selection.loc[selection["role"] == "train", "fact_id"]) for selection in found]
+
+    def printed(self, number_: int, *cells: tuple[str, str]) -> list[float] | None:
+        """The paper's numbers, or None where it has none for the model."""
+        values = paper.values(number_, self.model.paper)
+        return [values[cell] for cell in cells] if all(cell in values for cell in cells) else None
+
+    def control(self, names: Sequence[str]) -> str | None:
+        """The first of the controls, if the model has it."""
+        return next((name for name in names[:1] if self.model.has(name)), None)
+
+
+def _stage_lifts(m: _Model, text: str, before: str, after: str, controls: Sequence[str], cells: Sequence[str]) -> Claim:
+    """A stage lifts test accuracy; its control is another training from the same state."""
+    printed = m.printed(7, *((cell, "Max Accuracy") for cell in cells))
+    control = m.control(controls)
+    return Claim(
+        text,
+        RISES,
+        m.gain(before, after),
+        paper=None if printed is None else (printed[1] - printed[0]) / 100,
+        control=control or "",
+        control_effect=m.gain(before, control) if control else UNDEFINED,
+        net=m.gain(control, after) if control else UNDEFINED,
+    )
+
+
+def _untrained_improve(m: _Model) -> Claim:
+    """Of the facts that were neither Highly nor MaybeKnown and were not trained on, more rise than in a re-probe."""
+    rise = (HIGHLY, MAYBE)
+    before, after, again = m.categories(ORIGIN, classes=FULL), m.categories(m.study.one_stage), m.categories(ORIGIN, 1)
+    low = [b.isin([WEAKLY, UNKNOWN]) & ~b.index.isin(facts) for b, facts in zip(before, m.trained_on(), strict=True)]
+    trained = [a.isin(rise)[mask] for a, mask in zip(after, low, strict=True)]
+    noise = [r.isin(rise)[mask] for r, mask in zip(again, low, strict=True)]
+    cells = paper.values(3, m.model.paper)
+    gained = sum(v for (old, new), v in cells.items() if old in (WEAKLY, UNKNOWN) and new in rise)
+    all_ = sum(v for (old, _), v in cells.items() if old in (WEAKLY, UNKNOWN))
+    return Claim(
+        "Facts that stage 1 does not train on improve beyond noise",
+        RISES,
+        _share(trained),
+        paper=gained / all_ if cells else None,
+        control="re-probe",
+        control_effect=_share(noise),
+        net=_over_seeds(list(zip(noise, trained, strict=True))),
+        beyond=True,
+    )
+
+
+def _highly_known_grows(m: _Model) -> Claim:
+    """More train facts are HighlyKnown after stage 1 than before."""
+    before, after = ([c == HIGHLY for c in m.categories(state)] for state in (ORIGIN, m.study.one_stage))
+    again = [c == HIGHLY for c in m.categories(ORIGIN, 1)] if m.study.retests else []
+    cells = paper.values(3, m.model.paper)
+    total = sum(cells.values())
+    grown = sum(v for (_, new), v in cells.items() if new == HIGHLY)
+    grown -= sum(v for (old, _), v in cells.items() if old == HIGHLY)
+    return Claim(
+        "HighlyKnown grows in stage 1",
+        RISES,
+        _over_seeds(list(zip(before, after, strict=True))),
+        paper=grown / total if cells else None,
+        control="re-probe" if again else "",
+        control_effect=_over_seeds(list(zip(before, again, strict=True))) if again else UNDEFINED,
+        net=_over_seeds(list(zip(again, after, strict=True))) if again else UNDEFINED,
+    )
+
+
+def _longer_overfits(m: _Model) -> Claim:
+    """The final test accuracy of the longest training is below that of the shortest."""
+    order = sorted(m.study.longer, key=m.study.longer.get)
+    cells = paper.values(longer.NUMBER, m.model.paper)
+    printed = [cells.get((str(m.study.longer[run]), longer.FINAL)) for run in (order[0], order[-1])]
+    return Claim(
+        f"Longer training overfits: accuracy at the end of {m.study.longer[order[-1]]} epochs against "
+        f"{m.study.longer[order[0]]}",
+        FALLS,
+        longer.final_difference(m.loaded, m.study, m.key, order[0], order[-1]),
+        paper=None if None in printed else (printed[1] - printed[0]) / 100,
+        control="the same at the chosen epochs",
+        control_effect=m.gain(order[0], order[-1]),
+    )
+
+
+def _strategy_is_best(m: _Model) -> Claim:
+    """The two-stage run is better on test than the best of the other strategies (the best of them on test itself)."""
+    others = [run for run in m.study.strategies if run != m.study.two_stage]
+    gains = {run: m.gain(m.study.one_stage, run).value for run in others}
+    rival = max(gains, key=gains.get)
+    cells = paper.values(strategies.OVERALL, m.model.paper)
+    best = cells.get((strategies.title(m.study.two_stage), "Max Acc"))
+    rest = [cells[strategies.title(run), "Max Acc"] for run in others if (strategies.title(run), "Max Acc") in cells]
+    return Claim(
+        f"{strategies.title(m.study.two_stage)} is best: against the best of the others ({strategies.title(rival)})",
+        RISES,
+        m.gain(rival, m.study.two_stage),
+        paper=(best - max(rest)) / 100 if best is not None and rest else None,
+        margin=0.0,
+    )
+
+
+def _keeps_highly_known(m: _Model) -> Claim:
+    """Test facts that were HighlyKnown at origin are answered no worse after stage 2 than after stage 1."""
+
+    def gain(state: str, reference: str) -> Estimate:
+        return strategies.by_category(m.loaded, m.study, m.key, state, reference, HIGHLY)[1]
+
+    printed = m.printed(strategies.BY_CATEGORY, ("One-Stage", HIGHLY), (strategies.title(m.study.two_stage), HIGHLY))
+    control = m.control(m.study.two_stage_controls)
+    return Claim(
+        "Stage 2 keeps HighlyKnown: accuracy on test facts that were HighlyKnown",
+        STAYS,
+        gain(m.study.two_stage, m.study.one_stage),
+        paper=None if printed is None else (printed[1] - printed[0]) / 100,
+        control=control or "",
+        control_effect=gain(control, m.study.one_stage) if control else UNDEFINED,
+        net=gain(m.study.two_stage, control) if control else UNDEFINED,
+    )
+
+
+def _round_adds_nothing(m: _Model) -> Claim:
+    """A third round does not lift test accuracy over the second stage."""
+    printed = paper.values(11, m.model.paper)
+    return Claim(
+        "A third round adds nothing",
+        NO_RISE,
+        m.gain(m.study.two_stage, m.study.rounds[0]),
+        paper=(printed["Multi-Rounds", "Accuracy"] - printed["Two-Stage", "Accuracy"]) / 100 if printed else None,
+    )
+
+
+def _graph_connected(m: _Model) -> Claim:
+    """The risen facts are connected to the MaybeKnown ones beyond what drawing as many of each relation gives."""
+    found = graph.find(m.loaded, m.study, m.key)
+    cells = paper.values(graph.NUMBER, m.model.paper)
+    shares = [f.links.share for f in found]
+    nulls = [float(np.nanmean(f.within.shares)) for f in found if f.links.reclassified]
+    return Claim(
+        "The graph connects what rises to what was MaybeKnown, beyond chance",
+        RISES,
+        statistics.mean_interval(shares),
+        paper=cells["Linked Reclassified", "Count"] / cells["Reclassified", "Count"] if cells else None,
+        control="as many WeaklyKnown facts of each relation",
+        control_effect=statistics.mean_interval(nulls),
+        net=graph.excess(found, "within"),
+        beyond=True,
+        margin=GRAPH_MARGIN,
+    )
+
+
+def _growth(m: _Model) -> Claim:
+    """HighlyKnown gained by stage 2, as a share of what stage 1 gained (24% in GL)."""
+    control = m.control(m.study.two_stage_controls)
+    states = [*m.study.stages.values(), *([control] if control else [])]
+    highly = [
+        tuple((labels == HIGHLY).to_numpy() for labels in by_state)
+        for by_state in zip(*(m.categories(state) for state in states), strict=True)
+    ]
+
+    def ratio(origin: np.ndarray, one: np.ndarray, two: np.ndarray) -> float:
+        return growths(origin.sum(), one.sum(), two.sum())[OVER_GROWTH][0]
+
+    def difference(origin: np.ndarray, one: np.ndarray, two: np.ndarray, other: np.ndarray) -> float:
+        return ratio(origin, one, two) - ratio(origin, one, other)
+
+    cells = paper.values(10, m.model.paper)
+    printed = [cells[HIGHLY, stage] for stage in m.study.stages] if cells else None
+    return Claim(
+        "Stage 2 adds to HighlyKnown (share of what stage 1 added; 24% in the paper)",
+        RISES,
+        statistics.of_facts([h[:3] for h in highly], ratio),
+        paper=growths(*printed)[OVER_GROWTH][0] if printed else None,
+        control=control or "",
+        control_effect=statistics.of_facts([(h[0], h[1], h[3]) for h in highly], ratio) if control else UNDEFINED,
+        net=statistics.of_facts(highly, difference) if control else UNDEFINED,
+        margin=RATIO_MARGIN,
+    )
+
+
+def claims(loaded: Results, study: Study, key: str) -> Iterator[Claim]:
+    """The claims of which the model has the runs, in the paper's order."""
+    m = _Model(loaded, study, key)
+    one, two = study.one_stage, study.two_stage
+    names = ("Origin", "One-Stage", "Two-Stage")
+    yield _stage_lifts(m, "Stage 1 lifts test accuracy", ORIGIN, one, study.one_stage_controls, names[:2])
+    if study.retests:
+        yield _untrained_improve(m)
+    yield _highly_known_grows(m)
+    if compares_lengths(study, m.model):
+        yield _longer_overfits(m)
+    yield _graph_connected(m)
+    yield _stage_lifts(m, "Stage 2 lifts test accuracy further", one, two, study.two_stage_controls, names[1:])
+    if compares_strategies(study, m.model):
+        yield _strategy_is_best(m)
+        yield _keeps_highly_known(m)
+    yield _growth(m)
+    if study.rounds and m.model.has(study.rounds[0]):
+        yield _round_adds_nothing(m)
+
+
+def build(loaded: Results, study: Study) -> pd.DataFrame:
+    """A row per model and claim; effects and intervals are in percent or points."""
+    rows = []
+    for key in study.models:
+        for claim in claims(loaded, study, key):
+            row: dict[str, Any] = accuracy_rows.common(study, key) | {
+                "claim": claim.text,
+                "direction": claim.direction,
+                "margin_points": 100 * claim.margin,
+                "paper_points": None if claim.paper is None else 100 * claim.paper,
+                "control": claim.control,
+                "chosen_on": study.choose_on,
+            }
+            for name, found in (("effect", claim.effect), ("control", claim.control_effect), ("net", claim.net)):
+                row |= {
+                    f"{name}_points": 100 * found.value,
+                    f"{name}_points_low": 100 * found.low,
+                    f"{name}_points_high": 100 * found.high,
+                }
+            against = verdict(claim.net, claim.direction, claim.margin) if not np.isnan(claim.net.value) else ""
+            row["verdict"] = verdict(claim.net if claim.beyond else claim.effect, claim.direction, claim.margin)
+            row["verdict_against_control"] = against
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _with_interval(name: str) -> Callable[[pd.Series], str]:
+    def cell(row: pd.Series) -> str:
+        value = number(row[f"{name}_points"], "+.2f")
+        ends = interval(number(row[f"{name}_points_low"], "+.2f"), number(row[f"{name}_points_high"], "+.2f"))
+        return value if pd.isna(row[f"{name}_points_low"]) else f"{value} {ends}"
+
+    return cell
+
+
+def _text(name: str) -> Callable[[pd.Series], str]:
+    return lambda row: "–" if pd.isna(row[name]) or row[name] == "" else str(row[name])
+
+
+SPEC = TableSpec(
+    name="claims",
+    caption="The paper's claims, and what this study says of them.",
+    uses=(
+        "one_stage",
+        "two_stage",
+        "retests",
+        "longer",
+        "strategies",
+        "rounds",
+        "one_stage_controls",
+        "two_stage_controls",
+        "choose_on",
+    ),
+    needs=needs,
+    build=build,
+    columns=(
+        accuracy_rows.MODEL,
+        Column("Claim", _text("claim"), right=False),
+        Column("Paper", lambda row: number(row["paper_points"], "+.2f")),
+        Column("Ours [95% interval]", _with_interval("effect")),
+        Column("Seeds", lambda row: str(row["seeds"])),
+        Column("Verdict", _text("verdict"), right=False),
+        Column("Control", _text("control"), right=False),
+        Column("The control's effect", _with_interval("control")),
+        Column("Net of the control", _with_interval("net")),
+        Column("Against the control", _text("verdict_against_control"), right=False),
+    ),
+    note="Effects in points (percent of facts; of what stage 1 added, for the 24%). A claim shows where the whole 95% "
+    "interval is on its side of zero, however small the effect. Else it does not show where the whole interval is "
+    "short of the smallest effect worth the name, and is undecided where not. That smallest effect, set before any of"
+    " these results, is half a point, 5 points for the graph and the 24%; the best strategy needs none, and is held "
+    "against the best of the others on test, which leans against the claim. A claim that something does not fall or "
+    "rise shows where the whole interval stays within that. Claims about noise and chance are decided net of the "
+    "control, the others on the effect itself, with the control's verdict beside. For one seed intervals are for "
+    "matched pairs over the facts, bootstrapped over them (24%), or the middle 95% of the random draws (graph, net); "
+    "for several Student's t over the seeds. With one seed a verdict is about this world and model alone. The paper's"
+    " numbers are of one seed, without intervals.",
+)

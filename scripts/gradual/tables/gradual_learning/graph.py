@@ -1,0 +1,140 @@
+"""GL Table 5: are the facts that rise to MaybeKnown connected to those that were, beyond chance?"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from gradual.ground import statistics
+from gradual.knowledge import entity_graph
+from gradual.knowledge.categories import FULL, GREEDY_ONLY, MAYBE, WEAKLY
+from gradual.tables import accuracy_rows, results
+from gradual.tables.gradual_learning import paper
+from gradual.tables.markdown import count, interval, percent, probability
+from gradual.tables.spec import CATEGORIES, FACTS, ORIGIN, Column, Model, Need, Results, Study, TableSpec
+
+NUMBER = 5
+PERMUTATIONS = 1000
+
+
+class Found(NamedTuple):
+    """The graph of one seed and its two nulls: facts drawn from all WeaklyKnown ones, and as many of each relation."""
+
+    links: entity_graph.Links
+    anywhere: entity_graph.Null
+    within: entity_graph.Null
+
+
+def needs(study: Study, model: Model) -> list[Need]:
+    """The facts and the probes of origin and one-stage model."""
+    return [Need(FACTS), Need(CATEGORIES), Need(CATEGORIES, study.one_stage)] if model.has(study.one_stage) else []
+
+
+def find(loaded: Results, study: Study, key: str) -> list[Found]:
+    """The graph and its nulls, by seed."""
+    found = []
+    for seed in study.seeds:
+        before = results.categories(loaded, seed, key, ORIGIN, classes=FULL)
+        after = results.categories(loaded, seed, key, study.one_stage, classes=GREEDY_ONLY)
+        facts = results.get(loaded, seed, "", Need(FACTS)).set_index("fact_id").loc[before.index]
+        risen = (before == WEAKLY) & (after == MAYBE)
+        initial = entity_graph.nodes(entity_graph.edges(facts[before == MAYBE]))
+        observed = entity_graph.links(initial, entity_graph.edges(facts[risen]))
+        weak = facts[before == WEAKLY]
+        groups = [group for _, group in weak.groupby("relation")]
+        pools = [entity_graph.edges(group) for group in groups]
+        draws = [int(risen[group.index].sum()) for group in groups]
+        found.append(
+            Found(
+                observed,
+                entity_graph.permuted(
+                    initial, [entity_graph.edges(weak)], [int(risen.sum())], observed, PERMUTATIONS, seed
+                ),
+                entity_graph.permuted(initial, pools, draws, observed, PERMUTATIONS, seed),
+            )
+        )
+    return found
+
+
+def excess(found: list[Found], null: str) -> statistics.Estimate:
+    """The share of linked nodes over what the null gives: for one seed with the null's middle 95%, else over the seeds."""
+    each = [(f.links.share, getattr(f, null).shares) for f in found]
+    if len(each) > 1:
+        return statistics.mean_interval([share - float(np.nanmean(shares)) for share, shares in each])
+    share, shares = each[0]
+    if np.isnan(share):
+        return statistics.UNDEFINED
+    low, high = np.nanpercentile(shares, [2.5, 97.5])
+    return statistics.Estimate(share - float(np.nanmean(shares)), share - high, share - low)
+
+
+def build(loaded: Results, study: Study) -> pd.DataFrame:
+    """A row per model; shares are of the reclassified nodes (0..1), p-values are listed by seed."""
+    rows = []
+    for key, model in study.models.items():
+        found = find(loaded, study, key)
+        cells = paper.values(NUMBER, model.paper)
+        row: dict[str, Any] = accuracy_rows.common(study, key) | {"chosen_on": study.choose_on}
+        for name, column in (
+            ("initial", "Initial"),
+            ("reclassified", "Reclassified"),
+            ("linked", "Linked Reclassified"),
+        ):
+            row[f"paper_{name}"] = cells.get((column, "Count"))
+            row[name] = float(np.mean([getattr(f.links, name) for f in found]))
+        row["paper_share"] = row["paper_linked"] / row["paper_reclassified"] if cells else None
+        row["share"] = statistics.mean_interval([f.links.share for f in found]).value
+        for null in ("anywhere", "within"):
+            over = excess(found, null)
+            row[f"{null}_null"] = statistics.mean_interval(
+                [float(np.nanmean(getattr(f, null).shares)) for f in found if f.links.reclassified]
+            ).value
+            row |= {f"{null}_over": over.value, f"{null}_over_low": over.low, f"{null}_over_high": over.high}
+            row[f"{null}_p"] = " ".join(probability(getattr(f, null).p) for f in found)
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _p(value: Any) -> str:
+    """The p-values by seed; that of one seed is a number in the CSV."""
+    return value if isinstance(value, str) else probability(value)
+
+
+def _over(null: str) -> tuple[Column, ...]:
+    return (
+        Column(f"Null {null}: % linked", lambda row: percent(row[f"{null}_null"])),
+        Column("Over it, points", lambda row: percent(row[f"{null}_over"], "+.1f")),
+        Column(
+            "95% interval",
+            lambda row: interval(percent(row[f"{null}_over_low"], "+.1f"), percent(row[f"{null}_over_high"], "+.1f")),
+        ),
+        Column("p", lambda row: _p(row[f"{null}_p"])),
+    )
+
+
+SPEC = TableSpec(
+    name="table_05",
+    number=NUMBER,
+    uses=("one_stage", "choose_on"),
+    caption="The connections between knowledge initially classified as 'Maybe Known' and the knowledge that transitioned "
+    "from 'Weakly Known' to 'Maybe Known' after the first stage of fine-tuning.",
+    needs=needs,
+    build=build,
+    columns=(
+        accuracy_rows.MODEL,
+        Column("Paper: initial", lambda row: count(row["paper_initial"])),
+        Column("Paper: reclassified", lambda row: count(row["paper_reclassified"])),
+        Column("Paper: linked", lambda row: count(row["paper_linked"])),
+        Column("Paper: % linked", lambda row: percent(row["paper_share"])),
+        Column("Ours: initial", lambda row: count(row["initial"])),
+        Column("Ours: reclassified", lambda row: count(row["reclassified"])),
+        Column("Ours: linked", lambda row: count(row["linked"])),
+        Column("Ours: % linked", lambda row: percent(row["share"])),
+        *_over("anywhere"),
+        *_over("within"),
+    ),
+    note="Nodes are the subjects and answers of facts; a node of both kinds of facts counts as initial alone. The nulls "
+    f"take as many WeaklyKnown facts at random for the reclassified ones, {PERMUTATIONS:,} times: from anywhere, or as "
+    "many of each relation. p is one-sided, by seed; for one seed the interval is that of the null's middle 95%, for "
+    "several Student's t over the seeds.",
+)

@@ -1,0 +1,92 @@
+"""GL Table 6: what longer trainings of stage 1 bring, at their peak and at their end."""
+
+import pandas as pd
+
+from gradual.ground import statistics
+from gradual.ground.errors import InputError
+from gradual.tables import accuracy_rows, results
+from gradual.tables.accuracy_rows import Line
+from gradual.tables.gradual_learning import paper
+from gradual.tables.markdown import interval, number
+from gradual.tables.spec import Column, Model, Need, Results, Study, TableSpec
+
+NUMBER = 6
+MAX, FINAL = "Max Acc", "Final Acc"  # the paper's columns
+
+
+def needs(study: Study, model: Model) -> list[Need]:
+    """The evaluations of the one-stage run and of its longer trainings."""
+    return (
+        [n for run in study.longer for n in results.evaluated(run)] if study.longer and model.has(*study.longer) else []
+    )
+
+
+def final_difference(loaded: Results, study: Study, key: str, shorter: str, longer: str) -> statistics.Estimate:
+    """The test accuracy (0..1) after all epochs of one run less that of another, on the same facts."""
+
+    def final(seed: int, run: str) -> pd.Series:
+        last = int(results.accuracy(loaded, seed, key, run).index.max())
+        return results.grades(loaded, study, seed, key, run, last)
+
+    pairs = [(final(seed, shorter), final(seed, longer)) for seed in study.seeds]
+    if not all(before.index.equals(after.index) for before, after in pairs):
+        problem = f"the test facts of {longer} are not those of {shorter}"
+        raise InputError("evaluation grades", problem, "the same facts", key="fact_id")
+    return statistics.difference_over_seeds(pairs)
+
+
+def build(loaded: Results, study: Study) -> pd.DataFrame:
+    """A row per model and length; `final_change` is the final accuracy over that of the shortest training, in points."""
+    rows = []
+    for key, model in study.models.items():
+        cells = paper.values(NUMBER, model.paper)
+        shortest = min(study.longer, key=study.longer.get)
+        found = accuracy_rows.rows(loaded, study, key, [Line(str(study.longer[run]), run) for run in study.longer])
+        for run, row in zip(study.longer, found, strict=True):
+            change = statistics.UNDEFINED
+            if run != shortest:
+                change = final_difference(loaded, study, key, shortest, run)
+            rows.append(
+                row
+                | {
+                    "paper_percent": cells.get((row["name"], MAX)),
+                    "paper_final_percent": cells.get((row["name"], FINAL)),
+                    "final_change_points": 100 * change.value,
+                    "final_change_points_low": 100 * change.low,
+                    "final_change_points_high": 100 * change.high,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+SPEC = TableSpec(
+    name="table_06",
+    number=NUMBER,
+    uses=("longer", "choose_on"),
+    caption="The peak accuracy and final accuracy at the end of training across different epochs during fine-tuning on "
+    "data classified as ‘Maybe Known’.",
+    needs=needs,
+    build=build,
+    columns=(
+        accuracy_rows.MODEL,
+        Column("Training epochs", lambda row: str(row["name"])),
+        Column("Paper: max", lambda row: number(row["paper_percent"])),
+        Column("Paper: final", lambda row: number(row["paper_final_percent"])),
+        Column("Ours: max", lambda row: number(row["max_over_epochs_percent"])),
+        Column("Ours: final", lambda row: number(row["final_percent"])),
+        Column("Ours: final over the shortest's", lambda row: number(row["final_change_points"], "+.2f")),
+        Column(
+            "Ours: 95% interval of that",
+            lambda row: interval(
+                number(row["final_change_points_low"], "+.2f"), number(row["final_change_points_high"], "+.2f")
+            ),
+        ),
+        accuracy_rows.CHOSEN,
+        accuracy_rows.INTERVAL,
+        accuracy_rows.EPOCH,
+        accuracy_rows.N,
+    ),
+    note="Accuracies on test in percent, their change in points. Max is over epochs, chosen on the test set itself, as in "
+    "the paper. For one seed the interval is Wilson's, that of the change is for matched pairs (Agresti and Min); for "
+    "several seeds intervals are Student's t over the seeds.",
+)

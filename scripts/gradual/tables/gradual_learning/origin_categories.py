@@ -1,0 +1,68 @@
+"""GL Table 2: how well the untouched model knows the train facts."""
+
+import pandas as pd
+
+from gradual.ground import statistics
+from gradual.knowledge.categories import FULL
+from gradual.tables import results
+from gradual.tables.gradual_learning import paper
+from gradual.tables.markdown import count, interval, percent
+from gradual.tables.spec import CATEGORIES, FACTS, ORIGIN, Column, Model, Need, Results, Study, TableSpec
+
+NUMBER = 2
+
+
+def needs(study: Study, model: Model) -> list[Need]:
+    """The facts and the probe of the origin."""
+    return [Need(FACTS), Need(CATEGORIES)]
+
+
+def build(loaded: Results, study: Study) -> pd.DataFrame:
+    """A row per model and category; shares are of all train facts (0..1)."""
+    rows = []
+    for key, model in study.models.items():
+        cells = paper.values(NUMBER, model.paper)
+        probes = [results.categories(loaded, seed, key, ORIGIN, classes=FULL) for seed in study.seeds]
+        counts = [results.count(labels, FULL) for labels in probes]
+        sizes = [len(labels) for labels in probes]
+        for name in FULL:
+            found = [table[name] for table in counts]
+            share = statistics.share_over_seeds(found, sizes)
+            value = cells.get((name, "Num"))
+            rows.append(
+                {
+                    "model": key,
+                    "label": model.label,
+                    "paper_model": model.paper,
+                    "type": name,
+                    "paper_count": value,
+                    "paper_share": None if value is None else value / sum(cells.values()),
+                    "count": sum(found) / len(found),
+                    "share": share.value,
+                    "share_low": share.low,
+                    "share_high": share.high,
+                    "n": sum(sizes) / len(sizes),
+                    "seeds": len(study.seeds),
+                    "scoring": study.scoring,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+SPEC = TableSpec(
+    name="table_02",
+    number=NUMBER,
+    caption="The number of knowledge points for each type before fine-tuning.",
+    needs=needs,
+    build=build,
+    columns=(
+        Column("Model", lambda row: row["label"], right=False),
+        Column("Type", lambda row: row["type"], right=False),
+        Column("Paper", lambda row: count(row["paper_count"])),
+        Column("Paper: %", lambda row: percent(row["paper_share"])),
+        Column("Ours", lambda row: count(row["count"])),
+        Column("Ours: %", lambda row: percent(row["share"])),
+        Column("Ours: 95% interval", lambda row: interval(percent(row["share_low"]), percent(row["share_high"]))),
+    ),
+    note="Intervals are Wilson's over the facts for one seed, Student's t over the seeds for several.",
+)

@@ -1,0 +1,82 @@
+"""What the scoring rule matters: categories and accuracies under each rule, side by side."""
+
+import pandas as pd
+
+from gradual.ground import statistics
+from gradual.knowledge.categories import FULL, categorize
+from gradual.knowledge.scoring import RULES
+from gradual.tables import accuracy_rows, results
+from gradual.tables.markdown import interval, number, percent
+from gradual.tables.spec import ORIGIN, PROBE_GRADES, Column, Model, Need, Results, Study, TableSpec
+
+
+def needs(study: Study, model: Model) -> list[Need]:
+    """The grades of the origin's probe and the evaluations of the three stages."""
+    if not model.has(*study.stages.values()):
+        return []
+    return [Need(PROBE_GRADES), *(n for state in study.stages.values() for n in results.evaluated(state))]
+
+
+def build(loaded: Results, study: Study) -> pd.DataFrame:
+    """A row per model and rule: shares of the categories at origin (0..1), accuracies in percent, gains in points."""
+    rows = []
+    for key in study.models:
+        for rule in RULES:
+            row = accuracy_rows.common(study, key) | {"name": rule, "chosen_on": study.choose_on}
+            labels = [
+                categorize(
+                    results.get(loaded, seed, key, Need(PROBE_GRADES)),
+                    rule,
+                    "full",
+                    results.path(Need(PROBE_GRADES), seed, key),
+                )["category"]
+                for seed in study.seeds
+            ]
+            for name in FULL:
+                row[name] = sum(float((found == name).mean()) for found in labels) / len(labels)
+            before: list[pd.Series] = []
+            for stage, state in study.stages.items():
+                graded = [results.chosen_grades(loaded, study, seed, key, state, rule) for seed in study.seeds]
+                share = statistics.share_over_seeds([int(g.sum()) for g in graded], [len(g) for g in graded])
+                row[stage] = 100 * share.value
+                if before:
+                    pairs = [(b.to_numpy(), a.to_numpy()) for b, a in zip(before, graded, strict=True)]
+                    gain = statistics.difference_over_seeds(pairs)
+                    row |= {
+                        f"{stage} gain_points": 100 * gain.value,
+                        f"{stage} gain_points_low": 100 * gain.low,
+                        f"{stage} gain_points_high": 100 * gain.high,
+                    }
+                before = graded
+            row["n"] = sum(map(len, before)) / len(before)
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _gain(stage: str) -> Column:
+    def cell(row: pd.Series) -> str:
+        low, high = (number(row[f"{stage} gain_points_{end}"], "+.2f") for end in ("low", "high"))
+        return f"{number(row[f'{stage} gain_points'], '+.2f')} {interval(low, high)}"
+
+    return Column(f"{stage}: gain", cell)
+
+
+SPEC = TableSpec(
+    name="scoring",
+    caption="The scoring rules side by side: how the origin knows the train facts, and test accuracy by stage.",
+    uses=("one_stage", "two_stage", "choose_on"),
+    needs=needs,
+    build=build,
+    columns=(
+        accuracy_rows.MODEL,
+        Column("Rule", lambda row: row["name"], right=False),
+        *(Column(f"{name}: %", lambda row, name=name: percent(row[name])) for name in FULL),
+        Column(ORIGIN.title(), lambda row: number(row["Origin"])),
+        Column("One-Stage", lambda row: number(row["One-Stage"])),
+        _gain("One-Stage"),
+        Column("Two-Stage", lambda row: number(row["Two-Stage"])),
+        _gain("Two-Stage"),
+    ),
+    note="Categories and test accuracies in percent, gains over the stage above in points with 95% intervals. Selections "
+    "and chosen epochs are those of the study's rule throughout.",
+)

@@ -1,0 +1,168 @@
+"""LoRA fine-tuning of a state on selected facts, through peft and the transformers Trainer, on one or several ranks."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from gradual.ground.errors import InputError
+from gradual.knowledge.selection import REPLAY, TRAIN
+from gradual.models.adapters import with_adapter
+from gradual.training.batches import BLANK, EpochBatches, Example, Row, collate, micro_rows, tokenize
+from gradual.training.callbacks import last_checkpoint, log_progress, stop_at_bad_loss
+from gradual.training.checkpoints import checkpoints, ends_epoch, keep_checkpoints, steps, stop_if_unfinished
+from gradual.training.gpu_memory import needs_checkpointing
+from gradual.training.ranks import from_first, rank, ranks
+
+
+def examples(selection: pd.DataFrame, facts: pd.DataFrame) -> tuple[list[Example], int, int]:
+    """The training texts, selected facts first, and how many are selected and in the replay pool.
+
+    Raises InputError where a selected fact is not a train fact.
+    """
+    known = facts[facts["split"] == TRAIN].set_index("fact_id")
+    missing = [fact_id for fact_id in selection["fact_id"] if fact_id not in known.index]
+    if missing:
+        raise InputError("selection", f"fact {missing[0]} is not in the split train", "train facts only", key="fact_id")
+    ordered = pd.concat([selection[selection["role"] == role] for role in (TRAIN, REPLAY)])
+    rows = known.loc[ordered["fact_id"]]
+    texts = [Example(q, a[0]) for q, a in zip(rows["question"], rows["answers"], strict=True)]
+    trained = int((selection["role"] == TRAIN).sum())
+    return texts, trained, len(texts) - trained
+
+
+def attach_adapter(model: Any, parent: Path | None, settings: dict[str, Any]) -> Any:
+    """The model with a trainable LoRA adapter: the parent's, continued, or a new one."""
+    from peft import LoraConfig, get_peft_model
+
+    if parent:
+        return with_adapter(model, parent, trainable=True)
+    return get_peft_model(
+        model,
+        LoraConfig(
+            task_type="CAUSAL_LM",
+            r=settings["rank"],
+            lora_alpha=settings["alpha"],
+            lora_dropout=settings["dropout"],
+            target_modules=settings["targets"],
+        ),
+    )
+
+
+def train_adapter(
+    model: Any,
+    tokenizer: Any,
+    texts: list[Example],
+    trained: int,
+    pool: int,
+    ratio: float,
+    settings: dict[str, Any],
+    style: str,
+    seed: int,
+    folder: Path,
+) -> tuple[list[Path], list[dict[str, float]]]:
+    """Train the model's adapter and return the checkpoint folder of each epoch and the loss curve.
+
+    `model` is a PeftModel; `settings` a run's training settings. Every rank calls it. Resumes from the last checkpoint in
+    `folder`, to the same result, on whatever number of ranks. Results do not depend on that number, up to rounding,
+    without dropout; with it, each rank drops at random in its own micro batches, so they agree as two seeds do. Raises
+    InputError where the loss is not finite or the adapter has not changed, EndedWithNotice after SIGTERM.
+    """
+    import torch
+
+    rows = [tokenize(text, tokenizer, style, settings["loss_on"]) for text in texts]
+    longest, limit = max(len(row["input_ids"]) for row in rows), model.config.max_position_embeddings
+    if longest > limit:
+        raise InputError("training", f"a text of {longest} tokens", f"at most the model's {limit} (or shorter facts)")
+    per_rank = micro_rows(settings["batch"], settings["micro_batch"], ranks())
+    batches = EpochBatches(trained, pool, ratio, seed, per_rank, rank(), ranks())
+    before = {n: p.detach().cpu().clone() for n, p in model.named_parameters() if p.requires_grad}
+    arguments = _arguments(model, settings, per_rank, longest, seed, folder)
+    trainer = _trainer(model, rows, batches, tokenizer.pad_token_id or tokenizer.eos_token_id, arguments)
+    log_progress(trainer)
+    stop_at_bad_loss(trainer, "training")
+    keep_checkpoints(trainer, folder)
+    trainer.train(resume_from_checkpoint=from_first(last_checkpoint(folder) if rank() == 0 else None))
+    stop_if_unfinished(trainer)
+    if all(torch.equal(p.detach().cpu(), before[n]) for n, p in model.named_parameters() if n in before):
+        raise InputError("training", "the adapter has not changed", "a learning_rate and facts that train it")
+    found = checkpoints(folder) if rank() == 0 else []
+    kept = [checkpoint for checkpoint in found if ends_epoch(steps(checkpoint), trainer.state, settings["epochs"])]
+    if rank() == 0 and len(kept) != settings["epochs"]:
+        raise InputError(folder, f"{len(kept)} epochs' checkpoints", f"one per epoch ({settings['epochs']})")
+    return kept, [entry for entry in trainer.state.log_history if "loss" in entry]
+
+
+def _arguments(model: Any, settings: dict[str, Any], rows: int, tokens: int, seed: int, folder: Path) -> Any:
+    """The Trainer's arguments, for micro batches of `rows` rows of at most `tokens` tokens."""
+    import torch
+    from transformers import TrainingArguments
+
+    gpu = torch.cuda.is_available()
+    arguments = TrainingArguments(
+        output_dir=str(folder),
+        num_train_epochs=settings["epochs"],
+        per_device_train_batch_size=rows,
+        gradient_accumulation_steps=settings["batch"] // (rows * ranks()),
+        learning_rate=settings["learning_rate"],
+        weight_decay=settings["weight_decay"],
+        adam_beta2=settings["adam_beta2"],
+        lr_scheduler_type="cosine",
+        warmup_steps=settings["warmup_ratio"],  # a value below 1 is a share of all steps
+        bf16=gpu and model.dtype == torch.bfloat16,
+        activation_checkpointing=_exceeds_memory(model, settings, rows, tokens),
+        seed=seed,
+        data_seed=seed,
+        save_strategy="no",  # keep_checkpoints saves
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        report_to=[],
+        use_cpu=not gpu,
+        ddp_backend="gloo" if not gpu and ranks() > 1 else None,
+        ddp_find_unused_parameters=False,
+        remove_unused_columns=False,
+        dataloader_pin_memory=gpu,
+        disable_tqdm=not sys.stderr.isatty(),
+    )
+    if ranks() == 1:
+        arguments._n_gpu = min(arguments.n_gpu, 1)  # else the Trainer spreads, and multiplies, the batch over all GPUs
+    return arguments
+
+
+def _exceeds_memory(model: Any, settings: dict[str, Any], rows: int, tokens: int) -> bool:
+    """Whether this rank needs gradient checkpointing: by its GPU's memory; never without a GPU."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return False
+    memory = torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory
+    dtype = str(model.dtype).removeprefix("torch.")
+    return needs_checkpointing(model.config.to_dict(), settings, rows, tokens, dtype, ranks(), memory)
+
+
+def _trainer(model: Any, rows: list[Row], batches: EpochBatches, padding: int, arguments: Any) -> Any:
+    """A Trainer of the model on the rows, which takes them in the order of `batches`."""
+    from torch.utils.data import DataLoader
+    from transformers import Trainer
+
+    class EpochLoader(DataLoader):
+        def set_epoch(self, epoch: int) -> None:
+            self.batch_sampler.set_epoch(epoch)
+
+    class EpochTrainer(Trainer):
+        def get_train_dataloader(self) -> EpochLoader:
+            """Not accelerate's, which fills a rank that is left without rows with those of the epoch's beginning."""
+            return EpochLoader(
+                self.train_dataset,
+                batch_sampler=batches,
+                collate_fn=lambda batch: collate(batch, padding, model.config),
+                pin_memory=self.args.dataloader_pin_memory,
+            )
+
+        def _save_rng_state(self, output_dir: str) -> None:
+            """Of all ranks before the checkpoint's state is written, which says that it is whole."""
+            super()._save_rng_state(output_dir)
+            self.accelerator.wait_for_everyone()
+
+    return EpochTrainer(model=model, args=arguments, train_dataset=[*rows, BLANK])

@@ -1,0 +1,194 @@
+"""The meaning of a script: a fingerprint of its code and of the code that it imports.
+
+Snakemake tracks no imported module, so each rule carries the fingerprint of its script among its params. What cannot
+change a result does not count: comments, docstrings and formatting, the text of an error or of a line in the log, the help
+of an option, and the implementations (`ground.choices`) that a study does not choose.
+"""
+
+import ast
+import hashlib
+from collections.abc import Collection, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from gradual.ground.errors import InputError
+
+IGNORED_FIELDS = ("kind", "type_comment", "type_ignores")
+RESOURCES = "RESOURCES"  # a module's tuple of names of the files beside it that it reads
+DYNAMIC = ("import_module", "__import__")
+CHOICE = "Choice"  # ground.choices.Choice
+CHOICES_MODULE = "choices.py"  # the one module that imports by a name that is computed
+LOGGER = "log"
+HELP = ("help", "description", "epilog")  # keywords of argparse
+
+
+class Choices(NamedTuple):
+    """A call of Choice: the setting that chooses, and the place ("module:attribute") of each name."""
+
+    setting: str
+    places: tuple[tuple[str, str], ...]
+
+
+class Module(NamedTuple):
+    """What counts of a module: a digest of its meaning, the absolute names it may import, what it lets a study choose, and
+    the files that it reads."""
+
+    digest: str
+    imports: tuple[str, ...]
+    choices: tuple[Choices, ...]
+    resources: tuple[str, ...]
+
+
+def code_fingerprint(script: Path, library: Path, chosen: Mapping[str, Collection[str]] | None = None) -> str:
+    """16 hex digits that change with the meaning of a script or of any module that it imports, directly or not.
+
+    Modules are looked for beside the package folder `library`. Imports inside functions count, and so does the
+    __init__ of each package. `chosen` maps a setting to the names that a study chooses for it: of a Choice by that
+    setting only these count, and of another Choice all. A module names the other files that it reads in `RESOURCES`, a
+    tuple of names of files beside it; their bytes count. Raises InputError for a missing file, a syntax error, or an
+    import whose name is computed, which cannot be followed.
+    """
+    root = Path(library).parent
+    parts: dict[str, str] = {}
+    sought: set[str] = set()
+    waiting = [("", Path(script))]
+    while waiting:
+        name, path = waiting.pop()
+        if name in parts:
+            continue
+        module = _read(path, name)
+        parts[name] = module.digest
+        wanted = set(module.imports)
+        for setting, places in module.choices:
+            taken = (chosen or {}).get(setting)
+            for choice, place in places:
+                if taken is None or choice in taken:
+                    parts[f"{name}:{setting}:{choice}"] = place
+                    wanted.add(place.partition(":")[0])
+        for resource in module.resources:
+            file = path.parent / resource
+            if not file.is_file():
+                raise InputError(path, f"there is no file {resource!r} beside it", "files to read", key=RESOURCES)
+            parts[f"{name}:{resource}"] = _hash(file.read_bytes())
+        fresh = wanted - sought
+        sought |= fresh
+        waiting += [(found, file) for imported in fresh for found, file in _locate(imported, root)]
+    return _hash(repr(sorted(parts.items())).encode())
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=8).hexdigest()
+
+
+def _locate(name: str, root: Path) -> Iterator[tuple[str, Path]]:
+    """The modules below `root` that importing a dotted name runs: its packages and itself, as far as they are there."""
+    parts = name.split(".")
+    for end in range(1, len(parts) + 1):
+        place = root.joinpath(*parts[:end])
+        for path in (place / "__init__.py", place.with_name(f"{place.name}.py")):
+            if path.is_file():
+                yield ".".join(parts[:end]), path
+                break
+
+
+def _read(path: Path, name: str) -> Module:
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise InputError(path, "cannot be read", "a Python file") from error
+    return _analyse(path, name, status.st_mtime_ns, status.st_size)
+
+
+@cache
+def _analyse(path: Path, name: str, mtime: int, size: int) -> Module:
+    """`mtime` and `size` make the cache notice an edited file."""
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError) as error:
+        raise InputError(path, f"{error}", "valid Python", row=getattr(error, "lineno", None)) from error
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    imports = tuple(sorted({found for node in ast.walk(tree) for found in _imported(node, package, path)}))
+    choices = tuple(_choices(node, path) for node in ast.walk(tree) if _is_choice(node))
+    return Module(_hash(_canonical(tree).encode()), imports, choices, _resources(tree, path))
+
+
+def _imported(node: ast.AST, package: str, path: Path) -> Iterator[str]:
+    """The names that a node may import, from inside `package`."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        base = node.module or ""
+        if node.level:
+            above = package.split(".")[: len(package.split(".")) - node.level + 1]
+            base = ".".join([*above, *([base] if base else [])])
+        yield base
+        yield from (f"{base}.{alias.name}" for alias in node.names)
+    elif isinstance(node, ast.Call):
+        called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", None)
+        if called in DYNAMIC and path.name != CHOICES_MODULE:
+            wanted = node.args[0] if node.args else None
+            if not isinstance(wanted, ast.Constant) or not isinstance(wanted.value, str) or wanted.value[:1] == ".":
+                expected = "an absolute name as a literal text, which can be followed"
+                raise InputError(path, f"{called} of a computed name", expected, row=node.lineno)
+            yield wanted.value
+
+
+def _is_choice(node: Any) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == CHOICE
+
+
+def _choices(node: Any, path: Path) -> Choices:
+    """What a call of Choice names, which must be literal."""
+    try:
+        setting, places = map(ast.literal_eval, node.args)
+        return Choices(setting, tuple(sorted(places.items())))
+    except (ValueError, AttributeError) as error:
+        expected = "a setting and a mapping from names to places, as literal texts"
+        raise InputError(path, "a Choice that is computed", expected, row=node.lineno) from error
+
+
+def _resources(tree: ast.Module, path: Path) -> tuple[str, ...]:
+    """The names that the module's RESOURCES lists."""
+    for node in tree.body:
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        if not any(isinstance(target, ast.Name) and target.id == RESOURCES for target in targets):
+            continue
+        try:
+            names = ast.literal_eval(node.value)
+        except ValueError:
+            names = None
+        if not isinstance(names, tuple) or not all(isinstance(name, str) for name in names):
+            raise InputError(path, "not a literal", "a tuple of file names", row=node.lineno, key=RESOURCES)
+        return names
+    return ()
+
+
+def _says_nothing(node: Any) -> bool:
+    """Whether a statement is a docstring, another text that stands alone, or a call of the logger."""
+    if not isinstance(node, ast.Expr):
+        return False
+    value = node.value
+    if isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute):
+        return isinstance(value.func.value, ast.Name) and value.func.value.id == LOGGER
+    return isinstance(value, ast.Constant) and isinstance(value.value, str)
+
+
+def _canonical(node: Any) -> str:
+    """A syntax tree as text, without positions and what says nothing: the same in all Python versions."""
+    if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
+        return f"Raise(exc={_canonical(node.exc.func)})"  # what is raised counts, not what it says
+    if _is_choice(node):
+        return f"Choice({_canonical(node.args[0])})"
+    if isinstance(node, ast.AST):
+        fields = {f: _canonical(getattr(node, f, None)) for f in node._fields if f not in IGNORED_FIELDS}
+        inside = ",".join(f"{field}={text}" for field, text in fields.items() if text not in ("None", "[]"))
+        return f"{type(node).__name__}({inside})"
+    if isinstance(node, list):
+        kept = [item for item in node if not _says_nothing(item) and not _is_help(item)]
+        return f"[{','.join(map(_canonical, kept))}]"
+    return repr(node)
+
+
+def _is_help(node: Any) -> bool:
+    return isinstance(node, ast.keyword) and node.arg in HELP

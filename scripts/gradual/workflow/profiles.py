@@ -1,0 +1,82 @@
+"""A Snakemake profile as far as it says where jobs run: its executor and its resources."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from gradual.ground.errors import InputError
+
+FILE = re.compile(r"(profile|config)(?:\.v(\d+)\+)?\.yaml")  # as Snakemake looks for it in a profile's folder
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A profile: its file, its executor ("local" without one), whether rules run in conda environments, and resources of
+    rules and of all rules."""
+
+    file: Path
+    executor: str
+    conda: bool
+    set_resources: dict[str, dict[str, Any]]
+    default_resources: dict[str, Any]
+
+    def resource(self, rule: str, name: str, default: Any) -> Any:
+        """What the profile gives a rule, else what it gives every rule, else the rule's own."""
+        return self.set_resources.get(rule, {}).get(name, self.default_resources.get(name, default))
+
+
+def read_profile(name: str, root: Path) -> Profile:
+    """A profile from its folder or file, or from the folder of its name in profiles/.
+
+    Raises InputError for one that there is not, and for resources that are not as Snakemake takes them.
+    """
+    places = [root / name, root / "profiles" / name]
+    found = next((place for place in places if place.exists()), None)
+    if found is None:
+        known = ", ".join(f"profiles/{path.name}" for path in sorted((root / "profiles").glob("*")))
+        raise InputError(name, "no such profile", f"a profile's folder: {known}", key="PROFILE")
+    file = found if found.is_file() else _file(found)
+    try:
+        given = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise InputError(file, f"cannot be read ({error})", "a Snakemake profile in YAML") from error
+    if not isinstance(given, dict):
+        raise InputError(file, f"holds {given!r}", "a mapping of Snakemake's options")
+    rules: dict[str, dict[str, Any]] = {}
+    for rule, entry in _pairs(given.get("set-resources"), ":", file, "set-resources"):
+        rules.setdefault(rule, {}).update(_pairs(entry if isinstance(entry, dict) else [entry], "=", file, rule))
+    return Profile(
+        file,
+        str(given.get("executor") or "local"),
+        any("conda" in str(given.get(key) or "") for key in ("software-deployment-method", "sdm", "use-conda")),
+        rules,
+        dict(_pairs(given.get("default-resources"), "=", file, "default-resources")),
+    )
+
+
+def _file(folder: Path) -> Path:
+    versions = [(match, path) for path in folder.iterdir() if (match := FILE.fullmatch(path.name))]
+    if not versions:
+        raise InputError(folder, "has no profile.yaml", "a Snakemake profile", key="PROFILE")
+    return max(versions, key=lambda found: (int(found[0][2] or 0), found[0][1] == "profile"))[1]
+
+
+def _pairs(given: Any, separator: str, file: Path, key: str) -> list[tuple[str, Any]]:
+    """The pairs of a mapping, or of a list of texts that a separator divides."""
+    if given is None:
+        return []
+    if isinstance(given, dict):
+        return [(name, _plain(value)) for name, value in given.items()]
+    if isinstance(given, list) and all(isinstance(entry, str) and separator in entry for entry in given):
+        pairs = (entry.split(separator, 1) for entry in given)
+        return [(name, int(value) if value.isdecimal() else _plain(value)) for name, value in pairs]
+    raise InputError(file, f"{given!r}", f"a mapping, or a list of texts with {separator!r}", key=key)
+
+
+def _plain(value: Any) -> Any:
+    """A value without the quotes that keep Snakemake from taking a text for an expression."""
+    quoted = isinstance(value, str) and len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
+    return value[1:-1] if quoted else value

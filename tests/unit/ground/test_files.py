@@ -1,0 +1,82 @@
+"""Files are written whole or not at all, and errors say where."""
+
+import errno
+import json
+
+import pandas as pd
+import pytest
+
+from gradual.ground.errors import InputError, report
+from gradual.ground.files import write_atomically, write_csv, write_json, write_parquet, write_text
+
+
+def test_written_whole_with_parents_and_plain_mode(tmp_path):
+    path = tmp_path / "a" / "b" / "value.json"
+    write_json({"city": "Zürich"}, path)
+    assert json.loads(path.read_text(encoding="utf-8")) == {"city": "Zürich"}
+    assert "Zürich" in path.read_text(encoding="utf-8")
+    assert path.stat().st_mode & 0o777 == 0o644
+    assert [file.name for file in path.parent.iterdir()] == ["value.json"]
+
+
+def test_tables_come_back_without_their_index(tmp_path):
+    frame = pd.DataFrame({"a": [1, 2], "b": ["x", "y"]}, index=[7, 8])
+    write_parquet(frame, tmp_path / "t.parquet")
+    write_csv(frame, tmp_path / "t.csv")
+    for read in (pd.read_parquet(tmp_path / "t.parquet"), pd.read_csv(tmp_path / "t.csv")):
+        pd.testing.assert_frame_equal(read, frame.reset_index(drop=True), check_dtype=False)
+
+
+@pytest.mark.parametrize("failure", [ValueError("no"), OSError(errno.EIO, "no"), KeyboardInterrupt()])
+def test_failure_keeps_the_old_file_and_leaves_nothing(tmp_path, failure):
+    path = tmp_path / "value.txt"
+    write_text("old", path)
+    with pytest.raises(type(failure)), write_atomically(path) as temporary:
+        temporary.write_text("half")
+        raise failure
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+def test_full_disk_is_named(tmp_path, code):
+    path = tmp_path / "value.txt"
+    with pytest.raises(InputError, match=r"value\.txt: the disk is full") as caught, write_atomically(path):
+        raise OSError(code, "full")
+    assert caught.value.file == str(path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_error_names_file_row_and_key():
+    error = InputError("a.json", "''", "a text", row=3, key="question")
+    assert str(error) == "a.json, row 3, key 'question': ''; expected a text"
+    assert isinstance(error, ValueError)
+
+
+def test_report_prints_one_line_and_exits_with_1(capsys):
+    def main():
+        raise InputError("a.json", "bad", "good")
+
+    with pytest.raises(SystemExit) as caught:
+        report(main)
+    assert caught.value.code == "error: a.json: bad; expected good"  # Python prints it to stderr and exits with 1
+
+
+def test_report_shows_where_another_error_came_from_and_ends_with_its_cause_and_remedy(capsys):
+    with pytest.raises(SystemExit) as caught:
+        report(lambda: {}["defect"])
+    cause, advice = caught.value.code.splitlines()  # Python prints it to stderr and exits with 1
+    assert cause == "error: KeyError: 'defect'"
+    assert advice.startswith("remedy: not foreseen")
+    trace = capsys.readouterr().err
+    assert trace.startswith("Traceback") and 'report(lambda: {}["defect"])' in trace
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+def test_report_lets_an_interrupt_and_an_exit_through(error):
+    def main():
+        raise error
+
+    with pytest.raises(error) as caught:
+        report(main)
+    assert not caught.value.args

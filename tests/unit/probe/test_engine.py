@@ -1,0 +1,163 @@
+"""What is the transformers engine's alone; what all engines must do is in tests/contract."""
+
+from collections import Counter
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from gradual.ground.errors import InputError
+from gradual.ground.seeding import seeded
+from gradual.models.loading import load_model, load_tokenizer
+from gradual.probe.answers import Asking, Decoding, Prompt
+from gradual.probe.engines.kv_tree import check_attention
+from gradual.probe.engines.load import load_engine
+from gradual.probe.engines.tokenization import Encoder
+from gradual.probe.engines.transformers import TransformersEngine
+from gradual.probe.engines.wave import Limits
+from gradual.probe.prompts import ExemplarPool, PromptSettings, plain
+from gradual.probe.questions import fact_prompts
+from tiny import base_model, facts
+
+
+def groups(prompts=3, split="train"):
+    table = facts()
+    pool = ExemplarPool(table, "train", "facts")
+    asked = table[table["split"] == split]
+    return list(fact_prompts(asked, pool, PromptSettings(0, 4, "per_fact"), prompts, plain))
+
+
+def answers(engine, asked, decoding, wants=lambda _: True):
+    return {
+        (a.prompt.fact_id, a.prompt.index): a for group in engine.answer(asked, decoding, Asking(wants)) for a in group
+    }
+
+
+@pytest.fixture(scope="module", params=["qwen2", "llama"])
+def handle(request, tmp_path_factory):
+    return base_model(tmp_path_factory.mktemp(request.param), request.param)
+
+
+@pytest.fixture(scope="module")
+def engine(handle):
+    return load_engine("transformers", handle, [], "plain", "float32")
+
+
+def sample_alone(model, tokenizer, prompt, decoding, sample):
+    """The reference: one sample, token by token, penalized before temperature and top k, from its own stream."""
+    import torch
+
+    uniforms = np.random.Generator(np.random.Philox(key=seeded(decoding.seed, prompt.fact_id, prompt.index))).random(
+        (decoding.samples, decoding.max_new_tokens)
+    )
+    ids = tokenizer(prompt.text)["input_ids"]
+    new = []
+    for step in range(decoding.max_new_tokens):
+        logits = model(torch.tensor([ids + new])).logits[0, -1]
+        for token in {*ids, *new}:
+            logits[token] *= decoding.repetition_penalty ** (1 if logits[token] < 0 else -1)
+        best = torch.topk(logits / decoding.temperature, decoding.top_k)
+        cumulative = torch.softmax(best.values.double(), -1).cumsum(-1).numpy()
+        place = min(int((cumulative < uniforms[sample, step]).sum()), decoding.top_k - 1)
+        new.append(int(best.indices[place]))
+        if new[-1] in tokenizer.all_special_ids or "\n" in tokenizer.decode(new[-1:]):
+            break
+    return tokenizer.decode(new, skip_special_tokens=True).partition("\n")[0].strip()
+
+
+@pytest.mark.parametrize("penalty", [1.0, 1.3])
+def test_the_tree_gives_the_answers_that_sampling_one_by_one_gives(penalty, handle, engine):
+    import torch
+
+    tokenizer, model = load_tokenizer(handle), load_model(handle, [], "float32")
+    decoding = Decoding(6, ("\n",), samples=16, temperature=0.5, top_k=40, seed=11, repetition_penalty=penalty)
+    found = list(answers(engine, groups(), decoding).values())[::9]
+    for answered in found:
+        with torch.inference_mode():
+            alone = Counter(sample_alone(model, tokenizer, answered.prompt, decoding, s) for s in range(16))
+        tree = Counter()
+        for answer in answered.sampled:
+            tree[answer.text] += answer.count
+        assert tree == alone
+
+
+@pytest.mark.parametrize("settled", [None, lambda answered: answered[-1].greedy.tokens > 4], ids=["exact", "settled"])
+def test_the_number_of_threads_changes_no_answer(settled, handle, monkeypatch):
+    import torch
+
+    asked, decoding = groups(), Decoding(6, ("\n",), samples=4, temperature=0.7, top_k=20, seed=3)
+    before, found, usages = torch.get_num_threads(), [], []
+    for threads in (1, 3):
+        monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
+        engine = TransformersEngine(load_model(handle, [], "float32"), load_tokenizer(handle), True, Limits(64, 300))
+        found.append([*engine.answer(iter(asked), decoding, Asking(lambda _: True, settled))])
+        usages.append(engine.usage)
+    assert found[0] == found[1]
+    assert usages[0].prompts == usages[1].prompts == sum(map(len, found[0]))
+    assert usages[0].answer_tokens == usages[1].answer_tokens
+    assert usages[0].prompt_tokens == usages[1].prompt_tokens
+    monkeypatch.undo()
+    assert torch.get_num_threads() == before  # of the others only
+
+
+def test_a_failure_in_a_thread_is_that_of_the_engine(handle, monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    engine = TransformersEngine(load_model(handle, [], "float32"), load_tokenizer(handle), True, Limits(64, 300))
+    asked = groups()
+
+    def wants(answered):
+        if answered[0].prompt.fact_id == asked[-1][0].fact_id:
+            raise InputError("facts.parquet", "is broken", "a whole one")
+        return False
+
+    with pytest.raises(InputError, match="is broken"):
+        answers(engine, asked, Decoding(4, ("\n",), samples=2), wants)
+
+
+def test_an_engine_that_is_left_early_answers_again(handle, monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    engine = TransformersEngine(load_model(handle, [], "float32"), load_tokenizer(handle), True, Limits(64, 300))
+    asked, decoding = groups(), Decoding(4, ("\n",))
+    begun = engine.answer(asked, decoding)
+    first = next(begun)
+    begun.close()
+    assert next(engine.answer(asked, decoding)) == first
+
+
+def test_a_prompt_longer_than_the_batch_is_still_answered(handle):
+    engine = TransformersEngine(load_model(handle, [], "float32"), load_tokenizer(handle), True, Limits(1, 1))
+    prompt = Prompt("f", 0, "Q: What is this?\nA:")
+    assert len(answers(engine, [[prompt]], Decoding(3, ("\n",)))) == 1
+
+
+@pytest.mark.parametrize("change", [{"model_type": "gemma2"}, {"layer_types": ["full_attention", "sliding_attention"]}])
+def test_a_model_with_other_attention_is_refused(handle, change):
+    config = load_model(handle, [], "float32").config
+    values = {"model_type": config.model_type, "layer_types": ["full_attention"] * 2}
+    check_attention(SimpleNamespace(**values))
+    with pytest.raises(InputError, match="transformers cannot probe a"):
+        check_attention(SimpleNamespace(**values | change))
+
+
+def test_prompts_that_are_asked_again_are_not_tokenized_again(handle, monkeypatch):
+    tokenizer, texts = load_tokenizer(handle), []
+    group = groups()[0]
+    ids = [tokenizer(prompt.text)["input_ids"] for prompt in group]
+
+    class Counting:
+        def __call__(self, new, **options):
+            texts.extend(new)
+            return tokenizer(new, **options)
+
+    encode = Encoder(Counting(), True)
+    for _ in range(3):
+        assert encode(group, Decoding(4, ()), 1024) == ids
+    assert texts == [prompt.text for prompt in group]
+    monkeypatch.setattr("gradual.probe.engines.tokenization.KEPT", len(group))  # no more than that are kept
+    assert encode(groups()[1], Decoding(4, ()), 1024) == [tokenizer(p.text)["input_ids"] for p in groups()[1]]
+    assert encode(group, Decoding(4, ()), 1024) == ids
+    assert len(texts) == 3 * len(group)

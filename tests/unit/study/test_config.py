@@ -1,0 +1,624 @@
+"""The config: its schema, how studies overlay it, what is refused and how, and the table of runs."""
+
+import json
+from copy import deepcopy
+from pathlib import Path
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+import describe_config
+from gradual.data import facts
+from gradual.ground.errors import InputError
+from gradual.knowledge import categories, scoring
+from gradual.study import config, load_study
+from gradual.study.runs import adapter_chain, probe_mode, runs, runs_of, states_needed
+from gradual.tables import registry
+
+ROOT = Path(__file__).resolve().parents[3]
+DEFAULT, SCHEMA = ROOT / "config.yaml", ROOT / "schemas" / "config.schema.json"
+RULES = json.loads(SCHEMA.read_text(encoding="utf-8"))
+DEFAULT_RUNS = yaml.safe_load(DEFAULT.read_text(encoding="utf-8"))["runs"]
+SAME = {"from": "origin", "select": {"origin": ["MaybeKnown"]}}
+REPLAY = {"category": "HighlyKnown", "ratio": 0.2}
+TINY = {
+    "label": "tiny",
+    "source": "pretrain",
+    "architecture": "qwen2",
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "layers": 2,
+    "heads": 4,
+    "key_value_heads": 2,
+}
+HUB = {"label": "hub", "source": "hub", "repo": "owner/name", "revision": "0" * 40}
+WORLD = {"reader": "world", "carve": {"test": 0.3, "dev": 0.1}}
+ARCHIVE = {"reader": "entity_questions", "url": "https://example.org/dataset.zip", "sha256": "0" * 64}
+
+
+def load(overrides=None):
+    return config.load_config(overrides or {}, DEFAULT, SCHEMA)
+
+
+def with_runs(**runs):
+    """A study with these runs beside the default ones, of which `stage1` and `strategy5` are plain."""
+    return {"runs": {"stage1": SAME, "strategy5": SAME | {"from": "stage1"}} | runs}
+
+
+def without(mapping, *keys):
+    return {key: value for key, value in mapping.items() if key not in keys}
+
+
+def test_schema_is_valid_and_describes_every_key():
+    Draft202012Validator.check_schema(RULES)
+
+    def walk(path, schema):
+        schema = config.resolve(schema, RULES)
+        assert path == "models.*" or path == "runs.*" or schema.get("description"), path
+        if "properties" in schema:
+            assert schema["additionalProperties"] is False, path
+            for key, below in schema["properties"].items():
+                walk(f"{path}.{key}", below)
+        elif isinstance(schema.get("additionalProperties"), dict) and path in ("models", "runs"):
+            walk(f"{path}.*", schema["additionalProperties"])
+
+    for section, schema in RULES["properties"].items():
+        walk(section, schema)
+
+
+def test_defaults_of_schema_are_those_of_config_yaml():
+    default = yaml.safe_load(DEFAULT.read_text(encoding="utf-8"))
+
+    def agree(path, schema, value):
+        if "default" in schema and path != "dataset.carve":
+            assert schema["default"] == value, path
+        elif "properties" in schema and path not in ("dataset.carve", "dataset.max_facts"):
+            assert set(schema["properties"]) == set(value), path
+            for key, below in schema["properties"].items():
+                agree(f"{path}.{key}", config.resolve(below, RULES), value[key])
+        else:
+            assert path in ("models", "runs", "dataset.reader", "dataset.carve"), path
+
+    assert list(RULES["properties"]) == list(default)
+    for section, schema in RULES["properties"].items():
+        agree(section, config.resolve(schema, RULES), default[section])
+
+
+def test_enums_are_what_the_library_has():
+    properties, parts = RULES["properties"], RULES["$defs"]
+    assert properties["scoring"]["enum"] == list(scoring.RULES)
+    shown = properties["tables"]["properties"]["show"]["items"]["enum"]
+    assert sorted(map(registry.name_of, shown)) == sorted(registry.TABLES)
+    assert parts["split"]["enum"] == list(facts.SPLITS)
+    assert set(parts["category"]["enum"]) == {*categories.FULL, *categories.GREEDY_ONLY}
+    engines = {path.stem for path in (ROOT / "scripts" / "gradual" / "engines").glob("*.py")}
+    assert set(properties["probe"]["properties"]["engine"]["enum"]) <= engines
+
+
+def test_a_run_may_override_every_training_key():
+    overrides = set(RULES["$defs"]["run"]["properties"]) - {"from", "select", "size_of", "replay"}
+    assert overrides == set(RULES["properties"]["training"]["properties"])
+
+
+def test_documentation_has_not_drifted():
+    describe_config.main(["--check"])
+
+
+def test_drifted_documentation_is_noticed(tmp_path):
+    output = tmp_path / "configuration.md"
+    describe_config.main(["--output", str(output)])
+    describe_config.main(["--output", str(output), "--check"])
+    output.write_text(output.read_text() + "\n")
+    with pytest.raises(SystemExit, match="drifted"):
+        describe_config.main(["--output", str(output), "--check"])
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "studies").glob("*.yaml")), ids=lambda path: path.stem)
+def test_studies_are_well_formed(path):
+    study = load(yaml.safe_load(path.read_text(encoding="utf-8")))
+    assert study["study"] == path.stem
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "studies").glob("*.yaml")), ids=lambda path: path.stem)
+def test_studies_have_what_the_tables_that_they_show_are_about(path):
+    study = load(yaml.safe_load(path.read_text(encoding="utf-8")))
+    for shown in study["tables"]["show"]:
+        assert registry.needs(registry.name_of(shown), study)
+
+
+def test_the_symbol_of_an_element_is_not_right_within_another_word():
+    study = load(yaml.safe_load((ROOT / "studies" / "elements.yaml").read_text(encoding="utf-8")))
+    right = scoring.RULES[study["scoring"]]
+    assert right("H", "H") and right("it is H.", "H") and not right("He", "H")
+
+
+def test_the_default_study_is_config_yaml_which_names_every_key():
+    default = yaml.safe_load(DEFAULT.read_text(encoding="utf-8"))
+    for model in default["models"].values():  # the two keys that it leaves out where they are null
+        model.setdefault("runs", None)
+    for run in default["runs"].values():
+        run.setdefault("size_of", None)
+    assert load() == default
+
+
+def test_mappings_merge_deeply_and_lists_are_replaced():
+    loaded = load({"training": {"rank": 8}, "probe": {"stop": []}, "seeds": [3, 4]})
+    assert (loaded["training"]["rank"], loaded["training"]["alpha"]) == (8, 64)
+    assert (loaded["probe"]["stop"], loaded["probe"]["shots"]) == ([], 4)
+    assert loaded["seeds"] == [3, 4]
+
+
+def test_models_and_dataset_are_replaced_whole():
+    loaded = load({"models": {"mine": HUB}, "dataset": ARCHIVE})
+    assert loaded["models"] == {"mine": HUB | {"dtype": "float32", "paper": None, "runs": None}}
+    assert loaded["dataset"]["carve"] == {} and loaded["dataset"]["single_answer"] == ["train"]
+
+
+def test_runs_merge_by_name_each_is_replaced_whole_and_null_takes_one_away():
+    default = load()["runs"]
+    loaded = load(
+        {"runs": {"strategy5": SAME | {"from": "stage1"}, "mine": SAME, "round3": None}, "tables": {"rounds": []}}
+    )
+    assert list(loaded["runs"]) == [*(name for name in default if name != "round3"), "mine"]
+    assert default["strategy5"]["epochs"] == 4
+    assert loaded["runs"]["strategy5"] == SAME | {
+        "from": "stage1",
+        "size_of": None,
+    }  # nothing is left of the default one
+    assert loaded["runs"]["stage1_15"] == default["stage1_15"]
+    assert load({"runs": {}})["runs"] == default
+
+
+def test_a_model_has_all_runs_unless_it_names_its_own():
+    loaded = load({"models": {"all": TINY, "some": TINY | {"label": "some", "runs": ["strategy5", "stage1"]}}})
+    assert runs_of(loaded, "all") == list(loaded["runs"])
+    assert runs_of(loaded, "some") == ["stage1", "strategy5"]  # in the config's order
+
+
+def test_a_shown_table_says_what_it_lacks():
+    """The config alone is well-formed: a table is refused when it is made."""
+    study = load({"probe": {"retests": 0}})
+    with pytest.raises(InputError, match="no model has the runs that Table 4 is about.*probe.retests") as caught:
+        registry.needs("table_04", study)
+    assert caught.value.key == "tables.show"
+
+
+def test_a_settled_study_is_refused_at_its_start_where_it_shows_what_counts_answers():
+    study = load({"probe": {"counts": "settled"}})
+    with pytest.raises(InputError, match="Scoring counts all answers.* exact, or tables.show without") as caught:
+        load_study.works_of(study)
+    assert caught.value.key == "tables.show"
+    shown = [table for table in study["tables"]["show"] if table not in ("scoring", "chance")]
+    exact = load({"tables": {"show": shown}})
+    assert load_study.works_of(
+        load({"probe": {"counts": "settled"}, "tables": {"show": shown}})
+    ) == load_study.works_of(exact)
+
+
+def test_loading_leaves_the_overrides_alone():
+    overrides = {"dataset": dict(ARCHIVE), "models": {"mine": dict(HUB)}}
+    before = deepcopy(overrides)
+    load(overrides)["dataset"]["carve"]["dev"] = 0.5
+    assert overrides == before
+    assert load(overrides)["dataset"]["carve"] == {}
+
+
+MALFORMED = {
+    "unknown section": ({"trainig": {}}, "trainig", "did you mean 'training'"),
+    "unknown key": ({"training": {"rnk": 8}}, "training.rnk", "did you mean 'training.rank'"),
+    "key of another section": ({"learning_rate": 0.1}, "learning_rate", "' or 'training.learning_rate'?"),
+    "key like no other": ({"tables": {"zzz": 1}}, "tables.zzz", "one of one_stage, two_stage, longer, strategies"),
+    "key that is no text": ({"runs": with_runs()["runs"] | {True: SAME}}, "runs.True", "quote it in YAML"),
+    "unknown key of a model": ({"models": {"m": HUB | {"revison": "x"}}}, "models.m.revison", "'models.m.revision'"),
+    "unknown key of a run": (with_runs(x=SAME | {"epoch": 3}), "runs.x.epoch", "'runs.x.epochs'"),
+    "null section": ({"corpus": None}, "corpus", "a mapping"),
+    "null runs": ({"runs": None}, "runs", "a mapping with at least one key"),
+    "no runs": ({"runs": dict.fromkeys(DEFAULT_RUNS)}, "runs", "a mapping with at least one key"),
+    "section that is no mapping": ({"probe": 3}, "probe", "3; expected a mapping"),
+    "bad study name": ({"study": "My Study"}, "study", "'My Study'; expected a name of lower-case letters"),
+    "bad run name": (with_runs(**{"Stage-2": SAME}), "runs.Stage-2", "a name of lower-case letters"),
+    "bad model name": ({"models": {"7b": HUB}}, "models.7b", "a name of lower-case letters"),
+    "no seeds": ({"seeds": []}, "seeds", "at least one"),
+    "repeated seed": ({"seeds": [1, 1]}, "seeds", "none twice"),
+    "negative seed": ({"seeds": [0, -1]}, "seeds[1]", "-1; expected an integer, at least 0"),
+    "float for an integer": ({"training": {"epochs": 3.0}}, "training.epochs", "3.0; expected an integer"),
+    "bool for an integer": ({"training": {"rank": True}}, "training.rank", "True; expected an integer"),
+    "text for a number": ({"training": {"learning_rate": "5e-4"}}, "training.learning_rate", "wants a point"),
+    "not a number": ({"training": {"learning_rate": float("nan")}}, "training.learning_rate", "a number"),
+    "temperature of zero": ({"probe": {"temperature": 0}}, "probe.temperature", "0; expected a number, more than 0"),
+    "top_k of zero": ({"probe": {"top_k": 0}}, "probe.top_k", "an integer, at least 1"),
+    "share above one": ({"corpus": {"contested": 1.5}}, "corpus.contested", "at most 1"),
+    "two retests": ({"probe": {"retests": 2}}, "probe.retests", "2; expected an integer, at least 0 and at most 1"),
+    "batch of zero": ({"training": {"batch": 0}}, "training.batch", "at least 1"),
+    "unknown scoring": ({"scoring": "f1"}, "scoring", "substring or case_sensitive or word_boundary or exact"),
+    "unknown table": ({"tables": {"show": [2, 13]}}, "tables.show[1]", "13; expected 2 or 3 or 4 or 5"),
+    "unknown target": ({"training": {"targets": ["lm_head"]}}, "training.targets[0]", "q_proj or k_proj"),
+    "dataset without reader": ({"dataset": {"relations": ["P17"]}}, "dataset.reader", "replaced whole, not merged"),
+    "unknown reader": ({"dataset": {"reader": "csv"}}, "dataset.reader", "world or entity_questions"),
+    "world with a path": ({"dataset": WORLD | {"path": "data"}}, "dataset.path", "null with reader: world"),
+    "world without test": ({"dataset": WORLD | {"carve": {"dev": 0.1}}}, "dataset.carve.test", "a share"),
+    "reader without files": ({"dataset": {"reader": "wikiqa"}}, "dataset.path", "the raw files of reader: wikiqa"),
+    "nothing to ask": (
+        {"dataset": WORLD | {"carve": {"test": 0.3, "dev": 0.1}}, "corpus": {"asked": 0}},
+        "corpus.asked",
+        "facts that question documents may ask",
+    ),
+    "nothing ever stated": ({"corpus": {"never_stated": 1}}, "corpus.never_stated", "less than 1"),
+    "url without digest": ({"dataset": without(ARCHIVE, "sha256")}, "dataset.sha256", "or a manifest"),
+    "digest without url": ({"dataset": without(ARCHIVE, "url") | {"path": "x"}}, "dataset.sha256", "without a url"),
+    "short digest": ({"dataset": ARCHIVE | {"sha256": "abc"}}, "dataset.sha256", "64 hexadecimal digits"),
+    "address of another kind": ({"dataset": ARCHIVE | {"url": "ftp://x/y"}}, "dataset.url", "https://"),
+    "all of train carved": ({"dataset": WORLD | {"carve": {"test": 0.5, "dev": 0.5}}}, "dataset.carve", "less than 1"),
+    "facts of no split": ({"dataset": WORLD | {"max_facts": {"tran": 3}}}, "dataset.max_facts.tran", "max_facts.train"),
+    "exemplars of no split": (
+        {"dataset": WORLD, "probe": {"exemplar_split": "support"}},
+        "probe.exemplar_split",
+        "dataset.carve.support",
+    ),
+    "model without label": ({"models": {"m": without(HUB, "label")}}, "models.m.label", "this key"),
+    "model without source": ({"models": {"m": without(TINY, "source")}}, "models.m.source", "this key"),
+    "pretrain without layers": ({"models": {"m": without(TINY, "layers")}}, "models.m.layers", "source: pretrain"),
+    "folder without path": ({"models": {"m": {"label": "m", "source": "folder"}}}, "models.m.path", "source: folder"),
+    "hub without revision": ({"models": {"m": without(HUB, "revision")}}, "models.m.revision", "source: hub"),
+    "hub at a branch": ({"models": {"m": HUB | {"revision": "main"}}}, "models.m.revision", "40 hexadecimal digits"),
+    "pretrain with a repo": ({"models": {"m": TINY | {"repo": "a/b"}}}, "models.m.repo", "source: pretrain"),
+    "unknown paper model": (
+        {"models": {"m": HUB | {"paper": "GPT"}}},
+        "models.m.paper",
+        "Qwen2-7B or LLaMA3-8B or null",
+    ),
+    "heads of odd size": (
+        {"models": {"m": TINY | {"hidden_size": 20}}},
+        "models.m.hidden_size",
+        "multiple of 2 x heads",
+    ),
+    "heads without groups": ({"models": {"m": TINY | {"key_value_heads": 3}}}, "models.m.heads", "key_value_heads (3)"),
+    "two models of one label": (
+        {"models": {"a": HUB, "b": HUB}},
+        "models.b.label",
+        "'hub', the label of models.a",
+    ),
+    "chat without a template": ({"models": {"m": TINY}, "probe": {"format": "chat"}}, "probe.format", "plain"),
+    "table that is no integer": ({"tables": {"show": [2.0]}}, "tables.show[0]", "2.0; expected 2 or 3 or 4 or 5"),
+    "batch of no micro batches": ({"training": {"micro_batch": 5}}, "training.micro_batch", "a divisor of the batch"),
+    "a run's batch": (with_runs(x=SAME | {"batch": 40}), "runs.x.micro_batch", "a batch of 40 is no multiple of 32"),
+    "run without from": (with_runs(x=without(SAME, "from")), "runs.x.from", "this key"),
+    "run without select": (with_runs(x=without(SAME, "select")), "runs.x.select", "this key"),
+    "empty select": (with_runs(x=SAME | {"select": {}}), "runs.x.select", "at least one key"),
+    "no categories": (with_runs(x=SAME | {"select": {"origin": []}}), "runs.x.select.origin", "at least one"),
+    "unknown category": (
+        with_runs(x=SAME | {"select": {"origin": ["Maybe"]}}),
+        "runs.x.select.origin[0]",
+        "HighlyKnown or MaybeKnown",
+    ),
+    "replay of everything twice": (
+        with_runs(x=SAME | {"replay": {"category": "HighlyKnown", "ratio": 2}}),
+        "runs.x.replay.ratio",
+        "2; expected a number, more than 0 and at most 1",
+    ),
+    "run named base": (with_runs(base=SAME), "runs.base", "the folder of the base model"),
+    "run named origin": (with_runs(origin=SAME), "runs.origin", "the untouched model"),
+    "unknown parent": (with_runs(x=SAME | {"from": "stage_1"}), "runs.x.from", "did you mean 'stage1'"),
+    "unknown state": (
+        with_runs(x=SAME | {"select": {"orign": ["MaybeKnown"]}}),
+        "runs.x.select.orign",
+        "did you mean 'origin'",
+    ),
+    "unknown replay state": (
+        with_runs(x=SAME | {"replay": {"category": "HighlyKnown", "ratio": 0.2, "state": "stag1"}}),
+        "runs.x.replay.state",
+        "did you mean 'stage1'",
+    ),
+    "run from itself": (with_runs(x=SAME | {"from": "x"}), "runs.x", "x needs x: a cycle"),
+    "cycle of parents": (with_runs(x=SAME | {"from": "y"}, y=SAME | {"from": "x"}), "runs.", "a cycle"),
+    "cycle through a selection": (
+        with_runs(x=SAME | {"select": {"y": ["MaybeKnown"]}}, y=SAME | {"from": "x"}),
+        "runs.",
+        "states that exist before the run",
+    ),
+    "category of greedy probes": (
+        with_runs(x=SAME | {"select": {"stage1": ["WeaklyKnown"]}}),
+        "runs.x.select.stage1[0]",
+        "as probe.trained_states is greedy",
+    ),
+    "category of full probes": (
+        with_runs(x=SAME | {"select": {"origin": ["WeaklyKnown & Unknown"]}}),
+        "runs.x.select.origin[0]",
+        "WeaklyKnown or Unknown",
+    ),
+    "replayed category of greedy probes": (
+        with_runs(x=SAME | {"from": "stage1", "replay": {"category": "Unknown", "ratio": 0.2}}),
+        "runs.x.replay.category",
+        "as probe.trained_states is greedy",
+    ),
+    "continued adapter of another rank": (
+        with_runs(x=SAME | {"from": "stage1", "rank": 8}),
+        "runs.x.rank",
+        "64, as in the adapter of stage1 that it continues, or adapter: merge",
+    ),
+    "table of no run": ({"tables": {"one_stage": "stage"}}, "tables.one_stage", "did you mean 'stage1'"),
+    "runs without the tables'": (
+        {"models": {"m": TINY}, "runs": dict.fromkeys(["strategy5", "round3"])}
+        | {"tables": {"strategies": ["strategy1"], "rounds": [], "replay": []}},
+        "tables.two_stage",
+        "there is no run 'strategy5'",
+    ),
+    "choice on what is not evaluated": ({"evaluation": {"splits": ["test"]}}, "choose_on", "evaluation.splits (test)"),
+    "tables without test": ({"evaluation": {"splits": ["dev"]}}, "evaluation.splits", "test among them"),
+    "runs that are a list": ({"runs": ["stage1"]}, "runs", "['stage1']; expected a mapping with at least one key"),
+    "no such run to take away": ({"runs": {"stage_1": None}}, "runs.stage_1", "did you mean 'stage1'"),
+    "a run that is no mapping": (with_runs(x="stage1"), "runs.x", "'stage1'; expected a mapping"),
+    "a run's setting alone": (
+        {"runs": {"stage1": {"from": "origin", "epochs": 3}}},
+        "runs.stage1.select",
+        "not merged",
+    ),
+    "a run from nothing": (with_runs(x=SAME | {"from": None}), "runs.x.from", "None; expected a text"),
+    "a run from two": (with_runs(x=SAME | {"from": ["stage1"]}), "runs.x.from", "['stage1']; expected a text"),
+    "select that is a list": (with_runs(x=SAME | {"select": ["MaybeKnown"]}), "runs.x.select", "a mapping"),
+    "category that is no list": (
+        with_runs(x=SAME | {"select": {"origin": "MaybeKnown"}}),
+        "runs.x.select.origin",
+        "'MaybeKnown'; expected a list of: HighlyKnown or",
+    ),
+    "category twice": (
+        with_runs(x=SAME | {"select": {"origin": ["MaybeKnown"] * 2}}),
+        "runs.x.select.origin",
+        "none twice",
+    ),
+    "size of no run": (with_runs(x=SAME | {"size_of": "stage_1"}), "runs.x.size_of", "did you mean 'stage1'"),
+    "size of the origin": (with_runs(x=SAME | {"size_of": "origin"}), "runs.x.size_of", "there is no run 'origin'"),
+    "size that is a number": (with_runs(x=SAME | {"size_of": 30}), "runs.x.size_of", "30; expected the name of a run"),
+    "size of itself": (with_runs(x=SAME | {"size_of": "x"}), "runs.x", "x needs x: a cycle"),
+    "sizes of each other": (
+        with_runs(x=SAME | {"size_of": "y"}, y=SAME | {"size_of": "x"}),
+        "runs.",
+        "states that exist before the run",
+    ),
+    "size of a child": (with_runs(x=SAME | {"size_of": "y"}, y=SAME | {"from": "x"}), "runs.", "a cycle"),
+    "replay from a child": (
+        with_runs(x=SAME | {"replay": REPLAY | {"state": "y"}}, y=SAME | {"from": "x"}),
+        "runs.",
+        "a cycle",
+    ),
+    "replay without ratio": (
+        with_runs(x=SAME | {"replay": without(REPLAY, "ratio")}),
+        "runs.x.replay.ratio",
+        "this key",
+    ),
+    "replay that is a text": (with_runs(x=SAME | {"replay": "HighlyKnown"}), "runs.x.replay", "a mapping or null"),
+    "replay of no category": (
+        with_runs(x=SAME | {"replay": REPLAY | {"category": "Highly"}}),
+        "runs.x.replay.category",
+        "'Highly'; expected HighlyKnown or",
+    ),
+    "unknown key of a replay": (
+        with_runs(x=SAME | {"replay": REPLAY | {"stat": "origin"}}),
+        "runs.x.replay.stat",
+        "did you mean 'runs.x.replay.state'",
+    ),
+    "a run's epochs": (with_runs(x=SAME | {"epochs": 0}), "runs.x.epochs", "0; expected an integer, at least 1"),
+    "a run's learning rate": (with_runs(x=SAME | {"learning_rate": "1e-4"}), "runs.x.learning_rate", "wants a point"),
+    "a run's adapter": (with_runs(x=SAME | {"adapter": "new"}), "runs.x.adapter", "'new'; expected continue or merge"),
+    "continued adapter of other targets": (
+        with_runs(x=SAME | {"from": "stage1", "targets": ["q_proj"]}),
+        "runs.x.targets",
+        "as in the adapter of stage1 that it continues",
+    ),
+    "a model's runs of no such name": (
+        {"models": {"m": TINY | {"runs": ["stage1", "stag1"]}}},
+        "models.m.runs[1]",
+        "there is no run 'stag1'; expected a known name (did you mean 'stage1'?)",
+    ),
+    "a model's run without its parent": (
+        {"models": {"m": TINY | {"runs": ["strategy5"]}}},
+        "models.m.runs[0]",
+        "strategy5 needs stage1; expected stage1 among the runs of the model",
+    ),
+    "a model's run without what gives its size": (
+        {"models": {"m": TINY | {"runs": ["random"]}}},
+        "models.m.runs[0]",
+        "random needs stage1",
+    ),
+    "a model's run without what it selects by": (
+        {"models": {"m": TINY | {"runs": ["x", "stage1"]}}}
+        | with_runs(x=SAME | {"select": {"strategy5": ["MaybeKnown"]}}),
+        "models.m.runs[0]",
+        "x needs strategy5",
+    ),
+    "a model's run without what it replays": (
+        {"models": {"m": TINY | {"runs": ["x"]}}} | with_runs(x=SAME | {"replay": REPLAY | {"state": "stage1"}}),
+        "models.m.runs[0]",
+        "x needs stage1",
+    ),
+    "a model without runs": ({"models": {"m": TINY | {"runs": []}}}, "models.m.runs", "at least one"),
+    "a model's run twice": ({"models": {"m": TINY | {"runs": ["stage1"] * 2}}}, "models.m.runs", "none twice"),
+    "a model's runs that are a text": ({"models": {"m": TINY | {"runs": "stage1"}}}, "models.m.runs", "a list of"),
+    "the origin among a model's runs": (
+        {"models": {"m": TINY | {"runs": ["origin"]}}},
+        "models.m.runs[0]",
+        "there is no run 'origin'",
+    ),
+    "models that are a list": ({"models": [HUB]}, "models", "a mapping with at least one key"),
+    "no models": ({"models": {}}, "models", "a mapping with at least one key"),
+    "a model taken away": ({"models": {"qwen2": None}}, "models.qwen2", "None; expected a mapping"),
+    "empty label": ({"models": {"m": HUB | {"label": ""}}}, "models.m.label", "a text that is not empty"),
+    "unknown source": ({"models": {"m": HUB | {"source": "disk"}}}, "models.m.source", "pretrain or folder or hub"),
+    "unknown dtype": ({"models": {"m": HUB | {"dtype": "fp16"}}}, "models.m.dtype", "float32 or bfloat16 or auto"),
+    "unknown architecture": ({"models": {"m": TINY | {"architecture": "gpt2"}}}, "models.m.architecture", "or llama"),
+    "no layers": ({"models": {"m": TINY | {"layers": 0}}}, "models.m.layers", "an integer, at least 1"),
+    "layers in words": (
+        {"models": {"m": TINY | {"layers": "three"}}},
+        "models.m.layers",
+        "'three'; expected an integer",
+    ),
+    "repository without owner": ({"models": {"m": HUB | {"repo": "name"}}}, "models.m.repo", "expected owner/name"),
+    "hub with a path": ({"models": {"m": HUB | {"path": "x"}}}, "models.m.path", "no such key with source: hub"),
+    "folder with a revision": (
+        {"models": {"m": {"label": "m", "source": "folder", "path": "x", "revision": "0" * 40}}},
+        "models.m.revision",
+        "no such key with source: folder",
+    ),
+    "stage that is a list": ({"tables": {"one_stage": ["stage1"]}}, "tables.one_stage", "a name of lower-case letters"),
+    "stage that is the origin": ({"tables": {"one_stage": "origin"}}, "tables.one_stage", "there is no run 'origin'"),
+    "longer training of no run": ({"tables": {"longer": ["stage1", "stag1"]}}, "tables.longer[1]", "mean 'stage1'"),
+    "strategy of no run": ({"tables": {"strategies": ["strategy6"]}}, "tables.strategies[0]", "no run 'strategy6'"),
+    "strategies that are a text": ({"tables": {"strategies": "strategy1"}}, "tables.strategies", "a list of: a name"),
+    "strategies of null": ({"tables": {"strategies": None}}, "tables.strategies", "None; expected a list of"),
+    "round of no run": ({"tables": {"rounds": ["round4"]}}, "tables.rounds[0]", "did you mean 'round3'"),
+    "round twice": ({"tables": {"rounds": ["round3"] * 2}}, "tables.rounds", "none twice"),
+    "rounds that are a mapping": ({"tables": {"rounds": {"round3": 1}}}, "tables.rounds", "a list of: a name"),
+    "round in a list of lists": (
+        {"tables": {"rounds": [["round3"]]}},
+        "tables.rounds[0]",
+        "a name of lower-case letters",
+    ),
+    "controls that are a list": ({"tables": {"controls": ["random"]}}, "tables.controls", "a mapping"),
+    "controls of no stage": (
+        {"tables": {"controls": {"three_stage": []}}},
+        "tables.controls.three_stage",
+        "did you mean 'tables.controls.two_stage'",
+    ),
+    "control of no run": (
+        {"tables": {"controls": {"one_stage": ["rnadom"]}}},
+        "tables.controls.one_stage[0]",
+        "did you mean 'random'",
+    ),
+    "control of no run after stage 1": (
+        {"tables": {"controls": {"two_stage": ["train_off"]}}},
+        "tables.controls.two_stage[0]",
+        "did you mean 'train_on'",
+    ),
+    "replay of no run": ({"tables": {"replay": ["strategy4", "replay0"]}}, "tables.replay[1]", "no run 'replay0'"),
+    "replay of a number": ({"tables": {"replay": [0.1]}}, "tables.replay[0]", "0.1; expected a name"),
+    "tables that are a list": ({"tables": [2]}, "tables", "[2]; expected a mapping"),
+    "no tables": ({"tables": {"show": []}}, "tables.show", "at least one"),
+    "table twice": ({"tables": {"show": [2, 2]}}, "tables.show", "none twice"),
+    "table by a number in quotes": ({"tables": {"show": ["2"]}}, "tables.show[0]", "'2'; expected 2 or 3"),
+    "table that is true": ({"tables": {"show": [True]}}, "tables.show[0]", "True; expected 2 or 3"),
+    "all tables": ({"tables": {"show": "all"}}, "tables.show", "'all'; expected a list of: 2 or 3"),
+    "a single seed": ({"seeds": 3}, "seeds", "3; expected a list of: an integer"),
+    "seed in quotes": ({"seeds": ["0"]}, "seeds[0]", "'0'; expected an integer"),
+    "seed that numpy cannot take": ({"seeds": [2**31]}, "seeds[0]", "at most 2147483647"),
+    "study that is a number": ({"study": 3}, "study", "3; expected a name of lower-case letters"),
+    "study elsewhere": ({"study": "../other"}, "study", "'../other'; expected a name of lower-case letters"),
+    "one prompt": ({"probe": {"prompts": 1}}, "probe.prompts", "1; expected an integer, at least 2"),
+    "no shards": ({"probe": {"shards": 0}}, "probe.shards", "0; expected an integer, at least 1"),
+    "stop that is a text": ({"probe": {"stop": ";"}}, "probe.stop", "';'; expected a list of: a text"),
+    "stop at nothing": ({"probe": {"stop": [""]}}, "probe.stop[0]", "''; expected a text that is not empty"),
+    "endless temperature": ({"probe": {"temperature": float("inf")}}, "probe.temperature", "inf; expected a number"),
+    "unknown engine": ({"probe": {"engine": "sglang"}}, "probe.engine", "'sglang'; expected transformers or vllm"),
+    "section in another": ({"probe": {"training": {}}}, "probe.training", "unknown key; expected one of engine"),
+    "no learning": ({"training": {"learning_rate": 0}}, "training.learning_rate", "0; expected a number, more than 0"),
+    "all dropped out": ({"training": {"dropout": 1}}, "training.dropout", "1; expected a number, at least 0 and less"),
+    "no targets": ({"training": {"targets": []}}, "training.targets", "at least one"),
+    "dataset by name alone": ({"dataset": "wikiqa"}, "dataset", "'wikiqa'; expected a mapping"),
+    "no dataset": ({"dataset": None}, "dataset", "None; expected a mapping"),
+    "relation that is a text": (
+        {"dataset": WORLD | {"relations": "P17"}},
+        "dataset.relations",
+        "'P17'; expected a list",
+    ),
+    "train carved off train": (
+        {"dataset": WORLD | {"carve": {"train": 0.3, "test": 0.3, "dev": 0.1}}},
+        "dataset.carve.train",
+        "unknown key; expected one of test, dev, support",
+    ),
+    "single answers of no split": (
+        {"dataset": WORLD | {"single_answer": ["validation"]}},
+        "dataset.single_answer[0]",
+        "'validation'; expected train or dev",
+    ),
+    "more works than names": ({"world": {"works": 2000}}, "world.works", "at most 1840"),
+    "too few words": ({"corpus": {"words": 10}}, "corpus.words", "10; expected an integer, at least 1000"),
+    "vocabulary without all bytes": ({"pretraining": {"vocabulary": 100}}, "pretraining.vocabulary", "at least 258"),
+    "rows beyond the positions": ({"pretraining": {"row_tokens": 4096}}, "pretraining.row_tokens", "at most 1024"),
+    "evaluation without seed": ({"evaluation": {"seed": None}}, "evaluation.seed", "None; expected an integer"),
+    "choice on train": ({"choose_on": "train"}, "choose_on", "'train'; expected dev or test"),
+}
+
+
+@pytest.mark.parametrize(("overrides", "key", "hint"), MALFORMED.values(), ids=MALFORMED)
+def test_malformed_configs_are_refused(overrides, key, hint):
+    with pytest.raises(InputError) as caught:
+        load(overrides)
+    assert caught.value.key.startswith(key) if key.endswith(".") else caught.value.key == key
+    assert hint in str(caught.value)
+    name = overrides.get("study")
+    assert caught.value.file == (name if isinstance(name, str) else "config")
+
+
+def test_all_problems_are_reported_together():
+    wrong = {"study": "mine", "seeds": [-1], "training": {"rnk": 8}, "models": {"m": TINY | {"hidden_size": 6}}}
+    with pytest.raises(InputError) as caught:
+        load(wrong | {"tables": {"one_stage": "none"}})
+    text = str(caught.value)
+    assert text.startswith("mine: 4 problems:")
+    for key in ("seeds[0]", "training.rnk", "models.m.hidden_size", "tables.one_stage"):
+        assert f"key '{key}': " in text
+    assert text.count("; expected ") == 4
+
+
+@pytest.mark.parametrize("content", [None, "- a\n", "a: [\n"])
+def test_a_default_that_cannot_be_read(tmp_path, content):
+    path = tmp_path / "config.yaml"
+    if content:
+        path.write_text(content)
+    with pytest.raises(InputError, match="expected"):
+        config.load_config({}, path, SCHEMA)
+
+
+def test_runs_have_the_training_defaults_and_their_overrides():
+    loaded = load()
+    table = runs(loaded)
+    assert list(table) == list(DEFAULT_RUNS)
+    assert table["stage1"].settings == loaded["training"] and table["stage1"].replay is None
+    assert table["strategy5"].settings == loaded["training"] | {"learning_rate": 2.5e-4, "epochs": 4}
+    assert table["strategy5"].parent == "stage1"
+    assert table["strategy5"].size_of is None and table["random"].size_of == "stage1"
+    assert table["strategy5"].replay == {"category": "HighlyKnown", "ratio": 0.2, "state": "stage1"}
+
+
+def test_states_needed():
+    replay = {"category": "HighlyKnown", "ratio": 0.2}
+    study = with_runs(
+        x=SAME | {"from": "stage1", "select": {"strategy5": ["MaybeKnown"], "origin": ["WeaklyKnown"]}},
+        y=SAME | {"from": "x", "replay": replay},
+        z=SAME | {"from": "x", "replay": replay | {"state": "stage1"}},
+    )
+    table = runs(load(study))
+    assert states_needed(table["x"]) == {"strategy5", "origin"}
+    assert states_needed(table["y"]) == {"x", "origin"}
+    assert states_needed(table["z"]) == {"stage1", "origin"}
+
+
+def test_adapter_chains():
+    merge = {"adapter": "merge", "rank": 8}
+    study = with_runs(
+        merged=SAME | merge | {"from": "stage1"},
+        more=SAME | {"from": "merged", "rank": 8},
+        again=SAME | merge | {"from": "more"},
+        fresh=SAME | merge,
+    )
+    table = runs(load(study))
+    chains = {
+        "origin": [],
+        "stage1": ["stage1"],
+        "strategy5": ["strategy5"],
+        "merged": ["stage1", "merged"],
+        "more": ["stage1", "more"],
+        "again": ["stage1", "more", "again"],
+        "fresh": ["fresh"],
+    }
+    assert {state: adapter_chain(table, state) for state in chains} == chains
+
+
+def test_probe_modes():
+    assert [probe_mode(load(), state) for state in ("origin", "stage1")] == ["full", "greedy"]
+    assert probe_mode(load({"probe": {"trained_states": "full"}}), "stage1") == "full"
+
+
+def test_full_probes_tell_weakly_from_unknown():
+    study = with_runs(x=SAME | {"from": "stage1", "select": {"stage1": ["WeaklyKnown"]}})
+    load(study | {"probe": {"trained_states": "full"}})

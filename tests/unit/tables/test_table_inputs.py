@@ -1,0 +1,468 @@
+"""What each table needs and is told of a study, and the scripts that write every table."""
+
+import json
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+import collect_tables
+import write_table
+from gradual.ground.errors import InputError
+from gradual.study import result_paths
+from gradual.tables import registry, results
+from gradual.tables.gradual_learning import paper
+from gradual.tables.markdown import title, whole
+from gradual.tables.spec import (
+    ACCURACY,
+    CATEGORIES,
+    CHANCE,
+    CHOSEN,
+    FACTS,
+    GRADES,
+    PROBE_GRADES,
+    SELECTION,
+    Model,
+    Need,
+    Study,
+    parse_study,
+    settings_of,
+    study_of,
+)
+from made_up import (
+    LONGER,
+    ORIGIN,
+    REPLAY,
+    RUN1,
+    RUN2,
+    RUNS,
+    STRATEGIES,
+    evaluation,
+    fact_table,
+    loaded,
+    transitions,
+    whole_results,
+    whole_study,
+    write_results,
+)
+
+RATIOS = {run: ratio for run, ratio in REPLAY.items() if ratio}
+CONFIG: dict[str, Any] = {
+    "seeds": [0, 1],
+    "models": {  # not in the order of the alphabet
+        "qwen2": {"label": "tiny Qwen2", "paper": "Qwen2-7B", "runs": None},
+        "other": {"label": "other", "paper": None, "runs": [RUN1, RUN2]},
+        "bare": {"label": "bare", "paper": None, "runs": []},
+    },
+    "probe": {"retests": 1, "counts": "exact"},
+    "training": {"epochs": 10},
+    "runs": {
+        run: {"from": ORIGIN, "select": {ORIGIN: ["MaybeKnown"]}}
+        | ({"epochs": LONGER[run]} if run in LONGER else {})
+        | ({"replay": {"category": "HighlyKnown", "ratio": RATIOS[run]}} if run in RATIOS else {})
+        for run in RUNS
+    },
+    "tables": {
+        "one_stage": RUN1,
+        "two_stage": RUN2,
+        "longer": list(LONGER),
+        "strategies": list(STRATEGIES),
+        "rounds": ["round3"],
+        "controls": {"one_stage": ["random"], "two_stage": ["train_on"]},
+        "replay": list(REPLAY),
+    },
+    "scoring": "substring",
+    "choose_on": "dev",
+}
+MODELS = ("qwen2", "other", "bare")
+
+
+def changed(*path: str, value: Any) -> dict[str, Any]:
+    """The config with another value at a path."""
+    config = deepcopy(CONFIG)
+    place = config
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    return config
+
+
+def evaluated(*runs: str) -> set[Need]:
+    """The files of evaluated states."""
+    chosen = {Need(CHOSEN, run) for run in runs if run != ORIGIN}
+    return {Need(kind, run) for kind in (ACCURACY, GRADES) for run in runs} | chosen
+
+
+def categories(*states: str) -> set[Need]:
+    return {Need(CATEGORIES, state) for state in states}
+
+
+AGAIN, TEST, FACTS_NEED = Need(CATEGORIES, ORIGIN, 1), Need(CATEGORIES, ORIGIN, 0, "test"), Need(FACTS)
+STAGES = (ORIGIN, RUN1, RUN2)
+
+
+# What a table needs
+
+
+@pytest.mark.parametrize(
+    ("name", "models", "expected"),
+    [
+        ("table_02", MODELS, {FACTS_NEED, *categories(ORIGIN)}),
+        ("table_03", MODELS[:2], {FACTS_NEED, AGAIN, *categories(ORIGIN, RUN1)}),
+        ("table_04", MODELS, {FACTS_NEED, AGAIN, *categories(ORIGIN)}),
+        ("table_05", MODELS[:2], {FACTS_NEED, *categories(ORIGIN, RUN1)}),
+        ("table_06", MODELS[:1], evaluated(*LONGER)),
+        ("table_07", MODELS[:2], {FACTS_NEED, *evaluated(*STAGES, "random", "train_on")}),
+        ("table_08", MODELS[:1], evaluated(RUN1, *STRATEGIES)),
+        ("table_09", MODELS[:1], {FACTS_NEED, TEST, *evaluated(RUN1, *STRATEGIES)}),
+        ("table_10", MODELS[:2], {FACTS_NEED, *categories(*STAGES)}),
+        ("table_11", MODELS[:1], evaluated(RUN1, RUN2, "round3")),
+        ("table_12", MODELS[:2], {FACTS_NEED, *categories(RUN1, RUN2)}),
+        (
+            "controls",
+            MODELS[:1],
+            evaluated(*STAGES, "random", "train_on")
+            | {Need(SELECTION, run) for run in (RUN1, RUN2, "random", "train_on")},
+        ),
+        ("replay", MODELS[:1], evaluated(RUN1, *REPLAY) | {Need(SELECTION, run) for run in REPLAY}),
+        ("scoring", MODELS[:2], {Need(PROBE_GRADES), *evaluated(*STAGES)}),
+        ("chance", MODELS, {Need(CHANCE)}),
+    ],
+)
+def test_needs_of_each_table(name, models, expected):
+    found = registry.needs(name, CONFIG)
+    assert tuple(found) == models
+    assert set(found["qwen2"]) == expected and len(found["qwen2"]) == len(expected)
+
+
+@pytest.mark.parametrize("name", registry.TABLES)
+def test_what_counts_answers_refuses_a_settled_probe(name):
+    """Categories are all that is left of it; a table of anything else would be wrong."""
+    study = changed("probe", "counts", value="settled")
+    if name not in ("scoring", "chance"):
+        kinds = {need.kind for needs in registry.needs(name, study).values() for need in needs}
+        assert kinds <= {FACTS, CATEGORIES, SELECTION, ACCURACY, GRADES, CHOSEN}
+        return
+    with pytest.raises(InputError, match="probe.counts is settled; expected .* tables.show without scoring and chance"):
+        registry.needs(name, study)
+
+
+def test_the_claims_need_what_a_model_has():
+    found = registry.needs("claims", CONFIG)
+    both = {FACTS_NEED, AGAIN, Need(SELECTION, RUN1), *categories(*STAGES), *evaluated(*STAGES)}
+    assert set(found["other"]) == both and tuple(found) == MODELS[:2]
+    others = {*STRATEGIES, *LONGER, "round3", "random", "train_on"}
+    assert set(found["qwen2"]) == both | {TEST} | evaluated(*others) | categories("train_on")
+
+
+def test_table_7_needs_the_first_control_of_each_stage_where_the_model_has_it():
+    assert set(registry.needs("table_07", CONFIG)["other"]) == {FACTS_NEED, *evaluated(*STAGES)}
+    controls = {"one_stage": ["strategy1", "random"], "two_stage": []}
+    found = registry.needs("table_07", changed("tables", "controls", value=controls))
+    assert set(found["qwen2"]) == {FACTS_NEED, *evaluated(*STAGES, "strategy1")}
+    assert set(found["other"]) == {FACTS_NEED, *evaluated(*STAGES)}
+
+
+def test_every_table_reads_no_more_than_it_needs():
+    study = whole_study()
+    for name, spec in registry.TABLES.items():
+        needs = {"m": spec.needs(study, study.models["m"])}
+        made = whole_results()
+        given = {key: made[key] for key in results.keys(study, needs)}
+        assert len(spec.build(given, study)) > 0, name
+        for key in given:  # and all of it
+            with pytest.raises(InputError, match="is missing"):
+                spec.build({other: value for other, value in given.items() if other != key}, study)
+
+
+def test_a_model_without_the_runs_is_left_out_of_the_table():
+    full = whole_study()
+    study = Study(**full.__dict__ | {"models": full.models | {"bare": Model("bare", None, ())}})
+    for name in ("table_03", "table_07", "table_10", "table_11", "controls", "claims"):
+        spec = registry.TABLES[name]
+        told = parse_study(settings_of(spec, study))
+        assert list(told.models) == ["m"], name
+        assert set(spec.build(whole_results(), told)["model"]) == {"m"}
+
+
+@pytest.mark.parametrize(
+    ("name", "config", "message"),
+    [
+        ("table_04", changed("probe", "retests", value=0), r"Table 4 is about; expected them in probe\.retests and"),
+        ("table_06", changed("tables", "longer", value=[]), r"Table 6 is about; expected them in tables\.longer and"),
+        ("table_08", changed("tables", "strategies", value=[]), r"tables\.one_stage, tables\.strategies and"),
+        ("table_09", changed("tables", "strategies", value=[]), "Table 9"),
+        ("table_11", changed("tables", "rounds", value=[]), r"tables\.rounds"),
+        ("replay", changed("tables", "replay", value=[]), r"Replay is about.*tables\.replay"),
+        (
+            "controls",
+            changed("tables", "controls", value={"one_stage": [], "two_stage": []}),
+            r"tables\.one_stage, tables\.two_stage, tables\.controls\.one_stage, tables\.controls\.two_stage and",
+        ),
+        ("claims", changed("models", value={"bare": CONFIG["models"]["bare"]}), "Claims is about"),
+        ("table_07", changed("models", value={"bare": CONFIG["models"]["bare"]}), "Table 7 is about"),
+    ],
+)
+def test_a_table_that_no_model_has_the_runs_of_is_refused(name, config, message):
+    assert registry.needs(name, CONFIG)
+    with pytest.raises(InputError, match=message) as error:
+        registry.needs(name, config)
+    assert error.value.key == "tables.show"
+
+
+def test_without_a_retest_table_3_does_without():
+    assert AGAIN not in registry.needs("table_03", changed("probe", "retests", value=0))["qwen2"]
+
+
+def test_inputs_are_the_files_of_every_seed_and_model():
+    assert registry.inputs("table_12", CONFIG) == [
+        "seed0/facts.parquet",
+        "seed0/qwen2/stage1/train-probe-0/categories.parquet",
+        "seed0/qwen2/strategy5/train-probe-0/categories.parquet",
+        "seed0/other/stage1/train-probe-0/categories.parquet",
+        "seed0/other/strategy5/train-probe-0/categories.parquet",
+        "seed1/facts.parquet",
+        "seed1/qwen2/stage1/train-probe-0/categories.parquet",
+        "seed1/qwen2/strategy5/train-probe-0/categories.parquet",
+        "seed1/other/stage1/train-probe-0/categories.parquet",
+        "seed1/other/strategy5/train-probe-0/categories.parquet",
+    ]
+    assert "seed1/qwen2/origin/test-probe-0/categories.parquet" in registry.inputs("table_09", CONFIG)
+
+
+def test_the_needs_of_several_tables_come_once():
+    found = registry.all_needs(["table_02", "table_12", "table_10"], CONFIG)
+    assert found["qwen2"] == [FACTS_NEED, *(Need(CATEGORIES, state) for state in (ORIGIN, RUN1, RUN2))]
+    assert found["bare"] == [FACTS_NEED, Need(CATEGORIES)]
+
+
+def test_names_of_tables():
+    assert [registry.name_of(shown) for shown in (2, 12, "claims")] == ["table_02", "table_12", "claims"]
+    assert all(name == spec.name for name, spec in registry.TABLES.items())
+    assert {spec.number for spec in registry.TABLES.values()} == {*range(2, 13), None}
+
+
+def test_layout_takes_wildcards():
+    assert result_paths.categories("{seed}", "{model}", "{state}", "{probe}") == (
+        "seed{seed}/{model}/{state}/train-probe-{probe}/categories.parquet"
+    )
+    assert (
+        result_paths.table_csv("table_02") == "tables/table_02.csv"
+        and result_paths.table_csv("{t}") == "tables/{t}.csv"
+    )
+
+
+# What a table is told of the study
+
+
+def through_json(settings: dict[str, Any]) -> Any:
+    """The settings as a script gets them: Snakemake's params are JSON with sorted keys."""
+    return json.loads(json.dumps(settings, sort_keys=True))
+
+
+@pytest.mark.parametrize("name", list(registry.TABLES))
+def test_settings_tell_a_table_the_same_as_the_study(name):
+    spec, study = registry.TABLES[name], study_of(CONFIG)
+    told = parse_study(through_json(settings_of(spec, study)))
+    needs = {key: spec.needs(study, model) for key, model in study.models.items() if spec.needs(study, model)}
+    assert {key: spec.needs(told, model) for key, model in told.models.items()} == needs
+    assert list(told.models) == list(needs)
+    for field in ("seeds", "scoring", "sampled", *spec.uses):
+        assert getattr(told, field) == getattr(study, field)
+    for field in ("longer", "replay"):  # rows come in this order
+        assert list(getattr(told, field).items()) == (list(getattr(study, field).items()) if field in spec.uses else [])
+
+
+def test_the_study_is_read_from_the_config():
+    study = study_of(CONFIG)
+    assert study.longer == {RUN1: 10, "stage1_25": 25} and study.replay == {"strategy4": 0, "replay10": 0.1, RUN2: 0.2}
+    assert study.models["qwen2"].runs == RUNS and study.models["other"].runs == (RUN1, RUN2)
+    assert study.stages == {"Origin": ORIGIN, "One-Stage": RUN1, "Two-Stage": RUN2}
+    assert (study.rounds, study.one_stage_controls, study.two_stage_controls) == (
+        ("round3",),
+        ("random",),
+        ("train_on",),
+    )
+
+
+@pytest.mark.parametrize(
+    ("config", "remade"),
+    [
+        (changed("tables", "rounds", value=["train_on"]), {"table_11", "claims"}),
+        (changed("tables", "replay", value=[RUN2]), {"replay"}),
+        (changed("tables", "longer", value=[RUN1]), {"table_06", "claims"}),
+        (changed("tables", "strategies", value=[RUN2]), {"table_08", "table_09", "claims"}),
+        (
+            changed("tables", "controls", value={"one_stage": [], "two_stage": ["train_on"]}),
+            {"table_07", "controls", "claims"},
+        ),
+        (changed("probe", "retests", value=0), {"table_03", "claims"}),
+        (changed("choose_on", value="test"), set(registry.TABLES) - {"table_02", "table_04", "chance"}),
+        (
+            changed("tables", "two_stage", value="strategy4"),
+            {"table_07", "table_10", "table_11", "table_12", "controls", "scoring", "claims"},
+        ),
+        (changed("scoring", value="exact"), set(registry.TABLES)),
+        (changed("seeds", value=[0]), set(registry.TABLES)),
+        (changed("training", "epochs", value=7), set()),
+        (changed("models", "other", "runs", value=[RUN1, RUN2, "replay10"]), set()),  # no table tells of it alone
+        (changed("models", "bare", "label", value="x"), {"table_02", "table_04", "chance"}),
+    ],
+)
+def test_a_change_of_the_config_re_makes_the_tables_that_use_it(config, remade):
+    def told(config: dict[str, Any], name: str) -> str:
+        return json.dumps(settings_of(registry.TABLES[name], study_of(config)), sort_keys=True)
+
+    # Table 4 has nothing to say without a re-probe: it cannot be shown, so that it need not be re-made.
+    names = set(registry.TABLES) - ({"table_04"} if config["probe"]["retests"] == 0 else set())
+    assert {name for name in names if told(config, name) != told(CONFIG, name)} == remade
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, [], "x", None, {"models": {"m": {"paper": None}}}, {"models": ["m"]}, {"models": {}, "seeds": [0], "what": 1}],
+)
+def test_settings_that_cannot_be_used(settings):
+    with pytest.raises(InputError, match="--study"):
+        parse_study(settings)
+
+
+# Scripts
+
+
+def paper_study(root: Path) -> Study:
+    """The whole study below root; its probes have the paper's counts."""
+    before, after = transitions(paper.values(3, "Qwen2-7B"))
+    states = {(ORIGIN, 0): before, (ORIGIN, 1): before, (RUN1, 0): after, (RUN2, 0): after, ("train_on", 0): after}
+    made = whole_results() | loaded(states)
+    made[0, "", Need(FACTS)] = fact_table(len(before), 10)
+    write_results(root, made)
+    return whole_study()
+
+
+def arguments(root: Path, name: str, study: Study) -> list[str]:
+    return [
+        *("--table", name, "--results", str(root)),
+        *("--study", json.dumps(settings_of(registry.TABLES[name], study), sort_keys=True)),
+        *(
+            "--csv",
+            str(root / result_paths.table_csv(name)),
+            "--markdown",
+            str(root / result_paths.table_markdown(name)),
+        ),
+    ]
+
+
+def cells(text: str) -> list[list[str]]:
+    """The cells of a Markdown table, by row; what is escaped is no border."""
+    lines = [line.replace(r"\|", "/") for line in text.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+@pytest.mark.parametrize("seeds", [(0,), (0, 1)])
+@pytest.mark.parametrize("name", list(registry.TABLES))
+def test_scripts_write_every_table(tmp_path, name, seeds):
+    for seed in seeds:
+        write_results(tmp_path, whole_results(seed))
+    study = whole_study(seeds)
+    study.models["m"] = Model("tiny | Qwen2", "Qwen2-7B", RUNS)
+    write_table.main(arguments(tmp_path, name, study))
+    spec, frame = registry.TABLES[name], pd.read_csv(tmp_path / result_paths.table_csv(name))
+    text = (tmp_path / result_paths.table_markdown(name)).read_text()
+    assert text == registry.render(name, frame)
+    assert text.startswith(f"{title(spec)}: {spec.caption}\n\n| ")
+    assert ("beside the paper's Qwen2-7B" in text) == (spec.number is not None)
+    assert "`substring`" in text and ("1 seed." if len(seeds) == 1 else "means over 2 seeds.") in text
+    assert ("Epochs are chosen on dev." in text) == ("choose_on" in spec.uses)
+    header, _, *body = cells(text)
+    assert header == [column.header for column in spec.columns] and len(body) == len(frame) > 0
+    assert {len(row) for row in body} == {len(header)}
+    assert all(row[0] == "tiny / Qwen2" for row in body)
+    assert not {"nan", "None", "", "NaN"} & {cell for row in body for cell in row}
+
+
+def test_cells_of_one_seed_read_back_from_the_csv(tmp_path):
+    write_results(tmp_path, whole_results())
+    for name in ("table_05", "table_07"):
+        write_table.main(arguments(tmp_path, name, whole_study()))
+    header, _, *body = cells((tmp_path / result_paths.table_markdown("table_07")).read_text())
+    epoch = header.index("Ours: chosen epoch")
+    assert [(row[1], row[epoch]) for row in body] == [
+        ("Majority answer", "–"),
+        ("Origin", "0"),
+        ("One-Stage", "1"),
+        ("Two-Stage", "1"),
+        ("Control of One-Stage: random", "1"),
+        ("Control of Two-Stage: train_on", "1"),
+    ]
+    header, _, row = cells((tmp_path / result_paths.table_markdown("table_05")).read_text())
+    assert [row[i] for i, name in enumerate(header) if name == "p"] == ["1.000", "1.000"]
+
+
+def test_epochs_of_several_seeds_are_listed(tmp_path):
+    write_results(tmp_path, whole_results() | whole_results(1) | evaluation({RUN1: {1: 5, 2: 6}}, 10, {RUN1: 2}, 1))
+    write_table.main(arguments(tmp_path, "table_07", whole_study((0, 1))))
+    _, _, *body = cells((tmp_path / result_paths.table_markdown("table_07")).read_text())
+    assert body[2][1] == "One-Stage" and "1 2" in body[2] and "–" in body[0]
+
+
+def test_rows_come_in_the_order_of_the_config(tmp_path):
+    write_results(tmp_path, whole_results())
+    write_table.main(arguments(tmp_path, "replay", whole_study()))
+    assert list(pd.read_csv(tmp_path / result_paths.table_csv("replay"))["name"]) == ["strategy4", "replay10", RUN2]
+    turned = whole_study(longer={"stage1_25": 25, RUN1: 10})
+    write_table.main(arguments(tmp_path, "table_06", turned))
+    assert list(pd.read_csv(tmp_path / result_paths.table_csv("table_06"))["name"]) == [25, 10]
+
+
+def test_the_papers_counts_in_markdown(tmp_path):
+    study = paper_study(tmp_path)
+    for name in ("table_02", "table_03"):
+        write_table.main(arguments(tmp_path, name, study))
+    second = (tmp_path / result_paths.table_markdown("table_02")).read_text()
+    assert "| 34,426 | 20.4 | 34,426 | 20.4 |" in " ".join(second.split())
+    third = (tmp_path / result_paths.table_markdown("table_03")).read_text()
+    assert third.count("**4,889**") == 2 and "Epochs are chosen on dev." in third and "**3,952**" not in third
+    assert ",34426," in (tmp_path / result_paths.table_csv("table_02")).read_text()
+    frame = whole(pd.DataFrame({"count": [1.0, None], "n": [1.5, 2.0], "share": [1.0, 1.0]}))
+    assert list(map(str, frame.dtypes)) == ["Int64", "float64", "float64"]
+
+
+def test_small_p_values_and_large_counts_in_markdown(tmp_path):
+    write_results(tmp_path, whole_results(times=150))
+    write_table.main(arguments(tmp_path, "table_07", whole_study()))
+    seventh = (tmp_path / result_paths.table_markdown("table_07")).read_text()
+    assert "33.80" in seventh and "< 0.001" in seventh and "1,500" in seventh
+
+
+def test_the_tables_of_a_study_are_joined_in_order(tmp_path):
+    write_results(tmp_path, whole_results())
+    for name in ("table_02", "table_10", "claims"):
+        write_table.main(arguments(tmp_path, name, whole_study()))
+    output = tmp_path / result_paths.tables()
+    files = [str(tmp_path / result_paths.table_markdown(name)) for name in ("table_02", "table_10", "claims")]
+    heading = ["--study", "default", "--seeds", "0", "1", "--models", "tiny Qwen2", "B", "--output", str(output)]
+    collect_tables.main(["--tables", *files, *heading])
+    text = output.read_text()
+    assert text.startswith("# Tables of the study default\n")
+    assert "Models: tiny Qwen2, B. Seeds: 0, 1." in text
+    assert 0 < text.index("Table 2:") < text.index("Table 10:") < text.index("Claims:")
+    with pytest.raises(InputError, match=r"absent\.md"):
+        collect_tables.main(["--tables", str(tmp_path / "absent.md"), *heading])
+
+
+def test_a_missing_file_is_an_error_and_nothing_is_written(tmp_path):
+    write_results(tmp_path, whole_results())
+    (tmp_path / result_paths.categories(0, "m", RUN1)).unlink()
+    with pytest.raises(InputError, match="seed0/m/stage1/train-probe-0/categories.parquet"):
+        write_table.main(arguments(tmp_path, "table_03", whole_study()))
+    assert not (tmp_path / "tables").exists()
+
+
+def test_an_unreadable_csv_is_an_error(tmp_path):
+    write_results(tmp_path, whole_results())
+    (tmp_path / result_paths.accuracy(0, "m", RUN1)).write_text("")
+    with pytest.raises(InputError, match=r"accuracy\.csv.*cannot be read"):
+        write_table.main(arguments(tmp_path, "table_07", whole_study()))

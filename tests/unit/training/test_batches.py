@@ -1,0 +1,139 @@
+import random
+from types import SimpleNamespace
+
+import pytest
+
+from gradual.ground.errors import InputError
+from gradual.knowledge.selection import epoch_order
+from gradual.models.loading import load_model, load_tokenizer
+from gradual.training.batches import (
+    BLANK,
+    IGNORED,
+    EpochBatches,
+    Example,
+    collate,
+    join,
+    micro_rows,
+    operations,
+    pad,
+    tokenize,
+)
+from tiny import base_model, facts
+
+
+@pytest.mark.parametrize(
+    ("batch", "micro_batch", "rows"), [(32, 32, (32, 16, 8)), (32, 4, (4, 4, 4)), (4, 9, (4, 2, 1))]
+)
+def test_one_config_works_on_one_two_and_four_ranks(batch, micro_batch, rows):
+    assert tuple(micro_rows(batch, micro_batch, ranks) for ranks in (1, 2, 4)) == rows
+
+
+def test_a_batch_that_the_ranks_cannot_share_is_an_error():
+    with pytest.raises(
+        InputError, match="a global batch of 32 cannot be shared by 3 ranks; .*multiple of the job's GPUs"
+    ):
+        micro_rows(32, 4, 3)
+    with pytest.raises(InputError, match="the 6 rows of a batch of 12 on each of 2 ranks are no multiple of 4"):
+        micro_rows(12, 4, 2)
+
+
+def epoch(ranks, rows, epoch_number, trained=30, pool=8):
+    """What each rank takes of an epoch of 30 selected and 5 replayed facts."""
+    all_batches = [EpochBatches(trained, pool, 0.6, 1, rows, rank, ranks) for rank in range(ranks)]
+    for batches in all_batches:
+        batches.set_epoch(epoch_number)
+        assert len(list(batches)) == len(batches)
+    return [list(batches) for batches in all_batches]
+
+
+@pytest.mark.parametrize(("ranks", "rows"), [(1, 8), (1, 2), (2, 4), (2, 1), (4, 2), (4, 1)])
+def test_a_steps_facts_are_the_same_on_any_number_of_ranks(ranks, rows):
+    taken = epoch(ranks, rows, 3)
+    rounds = 8 // (ranks * rows)
+    steps = [
+        sorted(row for of_rank in taken for batch in of_rank[at : at + rounds] for row in batch if row < 38)
+        for at in range(0, len(taken[0]), rounds)
+    ]
+    order = epoch_order(30, 8, 0.6, 3, 1)
+    assert steps == [sorted(order[at : at + 8]) for at in range(0, 35, 8)]
+    assert len({len(of_rank) for of_rank in taken}) == 1  # else a rank would wait for ever
+
+
+def test_a_rank_that_is_left_without_rows_has_the_blank_one():
+    assert [of_rank[-1] for of_rank in epoch(4, 2, 0)[2:]] == [[38], [38]]
+
+
+def test_epochs_redraw_the_replayed_facts():
+    first, second = (sorted(row for batch in epoch(1, 8, number)[0] for row in batch) for number in (0, 1))
+    assert first[:30] == second[:30] == list(range(30)) and first[30:] != second[30:]
+
+
+def test_padding_has_no_attention_and_no_loss():
+    batch = pad([{"input_ids": [1, 2, 3], "labels": [1, 2, 3]}, {"input_ids": [4], "labels": [4]}], 0)
+    assert batch["input_ids"].tolist() == [[1, 2, 3], [4, 0, 0]]
+    assert batch["attention_mask"].tolist() == [[1, 1, 1], [1, 0, 0]]
+    assert batch["labels"].tolist() == [[1, 2, 3], [4, IGNORED, IGNORED]]
+
+
+def test_joined_rows_begin_anew_and_do_not_predict_each_other():
+    batch = join([{"input_ids": [1, 2, 3], "labels": [1, 2, 3]}, {"input_ids": [4, 5], "labels": [4, 5]}])
+    assert batch["input_ids"].tolist() == [[1, 2, 3, 4, 5]]
+    assert batch["position_ids"].tolist() == [[0, 1, 2, 0, 1]]
+    assert batch["labels"].tolist() == [[IGNORED, 2, 3, IGNORED, 5]]
+
+
+def config(model_type="qwen2", attention="sdpa", hidden=512):
+    return SimpleNamespace(
+        model_type=model_type, _attn_implementation=attention, hidden_size=hidden, intermediate_size=4 * hidden,
+        num_hidden_layers=2, num_attention_heads=8, num_key_value_heads=2, vocab_size=1000,
+    )  # fmt: skip
+
+
+def test_rows_are_joined_where_that_costs_fewer_operations_and_the_model_keeps_them_apart():
+    rows = [{"input_ids": [1] * length, "labels": [1] * length} for length in (40, 8, 8, 8)]
+    assert collate(rows, 0, config())["input_ids"].shape == (1, 64)
+    assert collate(rows[1:], 0, config())["input_ids"].shape == (3, 8)  # no padding to save
+    assert collate(rows * 100, 0, config())["input_ids"].shape == (400, 40)  # attention over all would cost more
+    assert collate(rows, 0, config("gpt_neox"))["input_ids"].shape == (4, 40)
+    assert collate(rows, 0, config(attention="eager"))["input_ids"].shape == (4, 40)
+
+
+@pytest.mark.parametrize("architecture", ["qwen2", "llama"])
+def test_operations_are_the_multiplications_of_a_forward_pass(architecture, tmp_path):
+    model = load_model(base_model(tmp_path, architecture), [], "float32")
+    per_token, per_pair = operations(model.config)
+    maps = sum(p.numel() for name, p in model.named_parameters() if p.dim() == 2 and "embed" not in name)
+    assert per_token == maps + model.get_output_embeddings().weight.numel()  # the output map is the embedding's
+    assert per_pair == 2 * 2 * 64  # two layers, queries by keys and weights by values
+
+
+def loss_and_gradients(model, *batches):
+    """The loss over the tokens of all batches together, and the gradient of each weight."""
+    model.zero_grad()
+    tokens = sum(int((batch["labels"][:, 1:] != IGNORED).sum()) for batch in batches)
+    losses = [model(**batch, num_items_in_batch=tokens).loss for batch in batches]
+    sum(losses).backward()
+    return float(sum(losses).detach()), {name: p.grad.clone() for name, p in model.named_parameters()}
+
+
+def apart(one, other):
+    """The largest difference of two losses and their gradients."""
+    return max(abs(one[0] - other[0]), *(float((one[1][name] - other[1][name]).abs().max()) for name in one[1]))
+
+
+@pytest.mark.parametrize("loss_on", ["answer", "text"])
+@pytest.mark.parametrize("architecture", ["qwen2", "llama"])
+def test_joined_padded_and_single_rows_have_one_loss_and_one_gradient(architecture, loss_on, tmp_path):
+    handle = base_model(tmp_path, architecture, scale=2.0)
+    model, tokenizer = load_model(handle, [], "float32"), load_tokenizer(handle)
+    texts = [
+        Example(q, f"{a[0]} and more" * (i % 3)) for i, (q, a) in enumerate(facts()[["question", "answers"]].values)
+    ]
+    rows = [tokenize(text, tokenizer, "plain", loss_on) for text in random.Random(0).sample(texts, 6)]
+    assert len({len(row["input_ids"]) for row in rows}) > 2
+    joined = loss_and_gradients(model, join(rows))
+    assert apart(joined, loss_and_gradients(model, *(pad([row], 0) for row in rows))) < 1e-5
+    assert apart(joined, loss_and_gradients(model, pad(rows, 0))) < 1e-5
+    assert apart(joined, loss_and_gradients(model, join(rows[:2]), join(rows[2:]), pad([BLANK], 0))) < 1e-5
+    mixed = {**join(rows), "position_ids": None}  # as one text: the bound above can fail
+    assert apart(joined, loss_and_gradients(model, mixed)) > 1e-3

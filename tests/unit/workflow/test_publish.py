@@ -1,0 +1,109 @@
+"""Publishing a study: what is copied to the reference folder, what is removed from it, and the blocks of the README."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+import publish_results
+from gradual.ground.errors import InputError
+
+WHOLE = ("tables.md", "provenance.json", "costs.csv", "costs.md")  # of a study, besides its tables
+README = """# Title
+
+<!-- small: table_07 -->
+| an old table |
+<!-- end -->
+
+Between.
+
+<!-- other: table_07 -->
+of another study
+<!-- end -->
+
+<!-- small: claims -->
+<!-- end -->
+
+The end.
+"""
+
+
+def study(root: Path, shows: list[int | str], made: list[str]) -> Path:
+    """The results of a study, small, that shows some tables and has made some, maybe others."""
+    results = root / "results" / "small"
+    (results / "tables").mkdir(parents=True)
+    for name in WHOLE:
+        (results / name).write_text(f"new {name}\n")
+    (results / "provenance.json").write_text(json.dumps({"config": {"tables": {"show": shows}}}))
+    for name in made:
+        (results / "tables" / f"{name}.csv").write_text(f"new,{name}\n")
+        (results / "tables" / f"{name}.md").write_text(f"| new {name} |\n\nIts note.\n")
+    return results
+
+
+def published(root: Path, results: Path, readme: str = README) -> Path:
+    """The reference folder after publishing, which had a stale table and an old one."""
+    reference = root / "reference" / "small"
+    (reference / "tables").mkdir(parents=True)
+    for name in ("table_03.md", "table_03.csv", "table_07.md"):
+        (reference / "tables" / name).write_text("old\n")
+    (root / "README.md").write_text(readme)
+    folders = ["--results", str(results), "--reference", str(reference)]
+    publish_results.main([*folders, "--readme", str(root / "README.md")])
+    return reference
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def test_the_tables_that_the_study_shows_are_copied_and_no_others(tmp_path):
+    results = study(tmp_path, [7, "claims"], ["table_03", "table_07", "table_10", "claims"])
+    reference = published(tmp_path, results)
+    # Of tables that it no longer shows, the reference keeps none and gets none.
+    assert names(reference / "tables") == {"table_07.csv", "table_07.md", "claims.csv", "claims.md"}
+    assert names(reference) == {*WHOLE, "tables"}
+    for path in [*WHOLE, *(f"tables/{name}" for name in names(reference / "tables"))]:
+        assert (reference / path).read_bytes() == (results / path).read_bytes(), path
+    assert (results / "tables" / "table_03.md").exists()  # the results themselves stay as they are
+
+
+def test_nothing_needs_to_have_been_published_before(tmp_path):
+    results = study(tmp_path, [7], ["table_07"])
+    (tmp_path / "README.md").write_text("")
+    folders = ["--results", str(results), "--reference", str(tmp_path / "new" / "small")]
+    publish_results.main([*folders, "--readme", str(tmp_path / "README.md")])
+    assert names(tmp_path / "new" / "small" / "tables") == {"table_07.csv", "table_07.md"}
+
+
+def test_the_blocks_of_the_readme_are_filled_with_the_tables_of_their_study(tmp_path):
+    published(tmp_path, study(tmp_path, [7, "claims"], ["table_07", "claims"]))
+    filled = (tmp_path / "README.md").read_text()
+    seventh, claims = ("| new table_07 |\n\nIts note.\n", "| new claims |\n\nIts note.\n")
+    assert filled == README.replace("| an old table |\n", seventh).replace("claims -->\n", f"claims -->\n{claims}")
+
+
+def test_publishing_twice_changes_nothing(tmp_path):
+    results = study(tmp_path, [7, "claims"], ["table_07", "claims"])
+    published(tmp_path, results)
+    filled = (tmp_path / "README.md").read_text()
+    folders = ["--results", str(results), "--reference", str(tmp_path / "reference" / "small")]
+    publish_results.main([*folders, "--readme", str(tmp_path / "README.md")])
+    assert (tmp_path / "README.md").read_text() == filled
+
+
+def test_a_block_whose_table_the_study_lacks_is_an_error(tmp_path):
+    # It has been made once, but the study no longer shows it.
+    results = study(tmp_path, [7], ["table_07", "claims"])
+    with pytest.raises(InputError, match=r"small: claims.*no such table.*table_07"):
+        published(tmp_path, results)
+    assert (tmp_path / "README.md").read_text() == README
+
+
+@pytest.mark.parametrize("missing", WHOLE)
+def test_a_study_that_is_not_finished_is_an_error(tmp_path, missing):
+    results = study(tmp_path, [7, "claims"], ["table_07", "claims"])
+    (results / missing).unlink()
+    with pytest.raises(InputError, match=rf"{missing}.*is missing.*a finished study"):
+        published(tmp_path, results)
+    assert "table_03.md" in names(tmp_path / "reference" / "small" / "tables")  # nothing was touched
