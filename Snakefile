@@ -20,13 +20,13 @@ onstart:
 
 
 onerror:
-    print(failures.explain(log), file=sys.stderr)
+    print(job_failures.explain(log), file=sys.stderr)
 
 
 rule all:
     default_target: True
     input:
-        of_study(layout.tables()),
-        of_study(layout.costs_markdown()),
-        of_study(layout.provenance()),
+        result("tables"),
+        result("costs"),
+        result("provenance"),
     localrule: True

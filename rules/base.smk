@@ -3,31 +3,29 @@
 
 rule pretrain_base:
     input:
-        corpus=of_seed("corpus.parquet"),
+        made_from("base"),
     output:
-        base=of_model("base/base.json"),
-        loss=of_model("base/loss.csv"),
+        base=result("base"),
+        loss=f"{RESULTS}/seed{{seed}}/{{model}}/base/loss.csv",
         model=expand(
-            of_model("base/{file}"),
+            f"{RESULTS}/seed{{seed}}/{{model}}/base/{{file}}",
             file=["model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json"],
             allow_missing=True,
         ),
     log:
-        log_file("pretrain_base/{model}-seed{seed}.log"),
+        log_file("pretrain_base"),
     benchmark:
-        benchmark_file("pretrain_base/{model}-seed{seed}.tsv")
+        benchmark_file("pretrain_base")
     wildcard_constraints:
         model=models_from("pretrain"),
     conda:
-        "../envs/train.yaml"
+        environment("pretrain_base")
     threads: PRETRAINING_THREADS
     resources:
         python="python",
         gpu=GPU,
     params:
-        model=lambda wildcards: as_json(
-            {k: v for k, v in MODELS[wildcards.model].items() if k not in ("label", "paper", "runs", "dtype")}
-        ),
+        model=lambda wildcards: without(MODELS[wildcards.model], "label", "paper", "runs", "dtype"),
         settings=as_json(STUDY["pretraining"]),
         code=code("pretrain_base"),
     shell:
@@ -40,18 +38,16 @@ rule fetch_base:
     input:
         model_files,
     output:
-        base=of_model("base/base.json"),
+        base=result("base"),
     log:
-        log_file("fetch_base/{model}-seed{seed}.log"),
+        log_file("fetch_base"),
     wildcard_constraints:
         model=models_from("folder", "hub"),
     localrule: True
     conda:
         "../envs/controller.yaml"
     params:
-        model=lambda wildcards: as_json(
-            {k: v for k, v in MODELS[wildcards.model].items() if k in ("source", "path", "repo", "revision")}
-        ),
+        model=lambda wildcards: without(MODELS[wildcards.model], "label", "paper", "runs", "dtype"),
         code=code("fetch_base"),
     shell:
         "env -u HF_HUB_OFFLINE -u TRANSFORMERS_OFFLINE"

@@ -1,8 +1,8 @@
 # The study, its paths and the few helpers that all rules share.
 
-import fcntl
 import json
 import sys
+from dataclasses import asdict, fields
 from functools import cache
 
 from snakemake.exceptions import WorkflowError
@@ -11,23 +11,26 @@ from snakemake.settings.types import DeploymentMethod
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from gradual.workflow import costs
-from gradual.workflow import job_failures
-from gradual.workflow import gpus
-from gradual.study import result_paths
-from gradual.study import priorities
-from gradual.workflow import slurm
-from gradual.study import load_study
-from gradual.tables import registry
-from gradual.study.config import load_config
+from gradual.data import dataset
+from gradual.data.question_sets import QUESTION_SETS
 from gradual.ground.errors import InputError
+from gradual.models.adapters import ADAPTER_FILES
+from gradual.probe.settings import AnswerSettings, Sampling
+from gradual.study import result_files, steps
+from gradual.study.config import load_config
+from gradual.study.priorities import urgencies
+from gradual.study.result_files import KINDS, Result
+from gradual.study.runs import ORIGIN, probe_mode, runs, selected_states
+from gradual.tables import registry
+from gradual.workflow import gpus, job_failures, lock
 from gradual.workflow.fingerprint import code_fingerprint
-from gradual.study.runs import adapter_chain, probe_mode, runs, states_needed
+from gradual.workflow.works import wanted_results, works_of
 
 try:
     STUDY = load_config(config, ROOT / "config.yaml", ROOT / "schemas" / "config.schema.json")
     TABLES_SHOWN = [registry.name_of(shown) for shown in STUDY["tables"]["show"]]
-    WORKS = load_study.works_of(STUDY)
+    WANTED = wanted_results(STUDY)
+    WORKS = works_of(STUDY)
 except InputError as error:
     raise WorkflowError(str(error))
 
@@ -35,16 +38,12 @@ RUNS = runs(STUDY)
 SEEDS = STUDY["seeds"]
 MODELS = STUDY["models"]
 PROBE = STUDY["probe"]
-# Of probes and evaluations alike.
-ANSWERING = ("engine", "shots", "exemplars", "format", "stop", "max_new_tokens", "repetition_penalty")
-SETTLED = PROBE["counts"] == "settled"
-UNUSED = [] if SETTLED else ["gradual.knowledge.settling"]  # what the study's settings keep its scripts from importing
 RESULTS = f"results/{STUDY['study']}"
 
 # Jobs of different models, seeds and runs go side by side; what cores remain is shared among them. On a cluster, which
 # gives each job its own, the profile says how many (set-threads).
 PRETRAINING_THREADS = max(1, (workflow.resource_settings.cores or 1) // (len(MODELS) * len(SEEDS)))
-THREADS = max(1, PRETRAINING_THREADS // max(1, len({work["state"] for work in WORKS} & set(RUNS))))
+THREADS = max(1, PRETRAINING_THREADS // max(1, len({work.state for work in WORKS} & set(RUNS))))
 
 # Where jobs run, for a machine without a scheduler; a profile says otherwise by set-resources. No result depends on it.
 # Snakemake by itself counts no GPUs: here, jobs side by side ask for no more than there are, and one job is given no more.
@@ -53,7 +52,6 @@ if GPUS and workflow.is_main_process and workflow.nodes is None and "gpu" not in
     workflow.register_resource("gpu", GPUS)
 GPU = min(1, GPUS)
 CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method  # a job's `python` is then its own
-ENGINE_ENVIRONMENT = {"transformers": "../envs/train.yaml", "vllm": "../envs/probe.yaml"}[PROBE["engine"]]
 ENGINE_RESOURCES = {
     "python": ".venv-probe/bin/python" if PROBE["engine"] == "vllm" and not CONDA else "python",
     "gpu": GPU,
@@ -61,23 +59,15 @@ ENGINE_RESOURCES = {
     "max_model_length": 0,
 }
 
-# The scripts whose code the results come from.
-CODED = (
-    "build_facts build_corpus pretrain_base fetch_base probe_facts check_probe grade_generations categorize_facts"
-    " estimate_chance select_facts train_adapter evaluate_epochs grade_epochs choose_epoch write_table"
-).split()
-
-# Of the probes that are checked.
-AGREEMENTS = [f"{RESULTS}/{result_paths.agreement(seed, model)}" for seed in SEEDS for model in MODELS if PROBE["checked"]]
-
-JOBS_LOCK = f"{RESULTS}/.jobs"  # held by every job at work; names the SLURM run whose jobs may be
+# The results whose rules compute something, in the order of the story; provenance names their code.
+CODED = list(dict.fromkeys(KINDS[kind].rule for kind in steps.GRAPH)) + ["fetch_base", "write_table"]
 
 # glibc gives big buffers back to the system after each use, which slows small models down several times. Snakemake tells
 # torch, numpy and pyarrow a job's threads (OMP_NUM_THREADS), but not tokenizers. No job but a download asks the hub for
 # anything. A job that is warned of its end (SIGTERM) has its time to write what it has: its shell waits for it. One that
-# is killed cannot write why: its shell does, to the log that ends its command.
+# is killed cannot write why: its shell does, to the log that ends its command. Every job holds a lock that it shares.
 shell.prefix(
-    f"set -euo pipefail; exec 9<>{JOBS_LOCK}; flock -s 9 2>/dev/null || true;"
+    f"set -euo pipefail; exec 9<>{RESULTS}/{lock.JOBS}; flock -s 9 2>/dev/null || true;"
     " export MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=4294967296;"
     " export RAYON_NUM_THREADS=$OMP_NUM_THREADS HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1; trap : TERM;"
     " trap 's=$?; [ $s -le 128 ] || echo \"error: ended by signal $((s - 128)); 9 is often the system, short of memory:"
@@ -88,92 +78,120 @@ shell.prefix(
 wildcard_constraints:
     seed=r"\d+",
     model="|".join(MODELS),
-    state="|".join(["origin", *RUNS]),
-    run="|".join(RUNS),
+    state="|".join([ORIGIN, *RUNS]),
     probe=r"\d+",
     shard=r"\d+",
-    split="train|dev|test",
+    questions="|".join(QUESTION_SETS),
     table="|".join(registry.TABLES),
 
 
 def lock_study(logs):
-    """Hold the study for this process; another one that would run it ends with an error.
-
-    The system releases the lock when the process ends, however it ends, so that a killed run can be started again
-    (Snakemake's own lock stays behind, and is off in the profiles). Jobs that outlive a killed Snakemake hold a lock of
-    their own, which they share. Jobs in SLURM's queue hold none yet, and those at work on other hosts only where the
-    file system passes locks on: of them SLURM is asked, by the run's name that `logs` (Snakemake's own) tell.
-    """
-    global lock
-    Path(RESULTS).mkdir(parents=True, exist_ok=True)
-    lock = open(of_study(".lock"), "w")
+    """Hold the study for this process; see workflow/lock.py."""
+    global held
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        raise WorkflowError(f"another Snakemake is at work on {RESULTS}")
-    with open(JOBS_LOCK, "a+") as jobs:
-        try:
-            fcntl.flock(jobs, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise WorkflowError(
-                f"jobs of a Snakemake that was killed are still at work on {RESULTS}: wait, or end them"
-            )
-        jobs.seek(0)
-        run = jobs.read().strip()
-        try:
-            left = slurm.jobs_of(run) if run else []
-        except InputError as error:
-            raise WorkflowError(str(error))
-        if left:
-            raise WorkflowError(
-                f"jobs of a Snakemake that was killed are still in SLURM's queue for {RESULTS} ({', '.join(left)}):"
-                f" wait, or end them with scancel --name {run}"
-            )
-        jobs.truncate(0)
-        jobs.write(slurm.run_name(logs))
+        held = lock.hold(Path(RESULTS), logs)
+    except InputError as error:
+        raise WorkflowError(str(error))
 
 
-def of_study(file):
-    return f"{RESULTS}/{file}"
+# Paths. `result("categories")` is the pattern of a kind of result (study/result_files.py).
 
 
-def of_seed(file):
-    return of_study(f"seed{{seed}}/{file}")
+def result(kind):
+    return f"{RESULTS}/{KINDS[kind].pattern}"
 
 
-def of_model(file):
-    return of_seed(f"{{model}}/{file}")
+def log_file(rule_name):
+    return f"{RESULTS}/logs/{rule_name}/{result_files.JOBS[rule_name]}.log"
 
 
-def of_state(file):
-    return of_model(f"{{state}}/{file}")
+def benchmark_file(rule_name):
+    return f"{RESULTS}/benchmarks/{rule_name}/{result_files.JOBS[rule_name]}.tsv"
 
 
-def of_probe(file):
-    return of_model(f"{result_paths.probe_folder('{state}', '{split}', '{probe}')}/{file}")
+# The graph. A rule's inputs are those that study/steps.py names for the result that it makes.
 
 
-def of_run(file):
-    return of_model(f"{{run}}/{file}")
+def wanted(kind, wildcards):
+    """The result of a kind that a job's wildcards ask for."""
+    given = {name: wildcards.get(name) for name in ("state", "probe", "questions") if wildcards.get(name) is not None}
+    return Result(kind, **given | ({"probe": int(given["probe"])} if "probe" in given else {}))
 
 
-def log_file(name):
-    return of_study(f"logs/{name}")
+def files_of(found, wildcards):
+    """The files of a result of the job's model and seed: one for each shard of generations, else one."""
+    count = PROBE["shards"] if found.kind == "generations" else 1
+    seed, model = wildcards.seed, wildcards.get("model", "")
+    return [f"{RESULTS}/{result_files.path_of(found, seed, model, shard)}" for shard in range(count)]
 
 
-def benchmark_file(name):
-    return of_study(f"benchmarks/{name}")
+def made_from(kind):
+    """The inputs of the rule that makes a kind of result, by name."""
+
+    def named(wildcards):
+        inputs = steps.inputs(wanted(kind, wildcards), RUNS)
+        return {name: [f for found in results for f in files_of(found, wildcards)] for name, results in inputs.items()}
+
+    return unpack(named)
+
+
+LIGHT = 10**6  # priority of light jobs that others wait for
+URGENCIES = urgencies(WANTED, STUDY)
+
+
+def urgency(kind):
+    """The priority of jobs that make a kind of result: how much work waits for them."""
+    return lambda wildcards: URGENCIES.get((wildcards.model, wanted(kind, wildcards)), 0)
+
+
+def states_of(kind):
+    """A wildcard constraint: the runs whose states come about in this way; nothing matches where there are none."""
+    return "|".join(name for name, run in RUNS.items() if run.kind == kind) or "^$"
+
+
+def models_from(*sources):
+    """A wildcard constraint: the models of these sources; nothing matches where there are none."""
+    return "|".join(name for name, model in MODELS.items() if model["source"] in sources) or "^$"
+
+
+def environment(rule_name):
+    """The conda file of the environment that a rule's jobs need."""
+    return f"../envs/{steps.environment(rule_name, PROBE['engine'])}.yaml"
+
+
+# Params: exactly the settings that a rule uses, and the meaning of its code.
+
+CHOSEN = {"reader": [STUDY["dataset"]["reader"]], "engine": [PROBE["engine"]], "counts": [PROBE["counts"]]}
 
 
 @cache
-def code(script):
-    """The meaning of a script and of the library modules it uses in this study: a change of it re-runs the rule."""
-    return code_fingerprint(ROOT / "scripts" / f"{script}.py", ROOT / "scripts" / "gradual", UNUSED)
+def fingerprint(script, choices):
+    return code_fingerprint(
+        ROOT / "scripts" / f"{script}.py", ROOT / "scripts" / "gradual", CHOSEN | {k: [v] for k, v in choices}
+    )
+
+
+def code(script, **choices):
+    """The meaning of a script and of the library modules that it uses in this study: a change of it re-runs the rule.
+
+    `choices` are what a job chooses beyond the study: the table that it makes, the objective that it trains with.
+    """
+    return fingerprint(script, tuple(choices.items()))
 
 
 def as_json(value):
     """A config section as a script takes it."""
     return json.dumps(value, sort_keys=True)
+
+
+def part(kind, section):
+    """The keys of a config section that a settings class has, as a script takes them."""
+    return as_json({field.name: section[field.name] for field in fields(kind)})
+
+
+def without(section, *keys):
+    """A config section without some keys, as a script takes it."""
+    return as_json({key: value for key, value in section.items() if key not in keys})
 
 
 def dtype(wildcards):
@@ -185,110 +203,30 @@ def mode(wildcards):
 
 
 def sampling(wildcards):
-    """How a probe samples answers; nothing for greedy ones, which no such setting changes."""
-    settings = {k: PROBE[k] for k in ("samples", "temperature", "top_k", "sampled_for")}
-    return ["--sampling", as_json(settings)] if mode(wildcards) == "full" else []
+    """How a probe samples answers; nothing for a greedy one, which no such setting changes."""
+    return ["--sampling", part(Sampling, PROBE)] if mode(wildcards) == "full" else []
 
 
-LIGHT = 10**6  # priority of light jobs that others wait for
-URGENCIES = priorities.urgencies(WORKS, STUDY)
+def counts(wildcards):
+    """How much a probe asks about a fact, and the word that decides it."""
+    if PROBE["counts"] == "settled":
+        return ["settled", STUDY["scoring"]]
+    return ["exact", PROBE["sampled_for"] if mode(wildcards) == "full" else "unsolved"]
 
 
-def urgency(work):
-    """The priority of jobs that do a kind of work: how much waits for them."""
-    return lambda wildcards: URGENCIES.get((wildcards.model, wildcards.get("run") or wildcards.state, work), 0)
+def replayed(run):
+    """What a run replays; nothing where it replays no facts."""
+    return run.replay and asdict(run.replay)
 
 
-def probe_urgency(wildcards):
-    return urgency(costs.probe_of(wildcards.split, int(wildcards.probe)))(wildcards)
+# Raw files.
 
-
-def adapter_folders(states):
-    """The chosen adapters of the states, as wildcard patterns of folders."""
-    return [of_model(f"{state}/adapter") for state in states]
-
-
-def adapter_files(folders):
-    """What Snakemake tracks of adapter folders."""
-    return [f"{folder}/{name}" for folder in folders for name in ("adapter_model.safetensors", "adapter_config.json")]
-
-
-def beneath(run):
-    """The states whose adapters are merged into the weights beneath a run's own adapter."""
-    return adapter_chain(RUNS, run)[:-1]
-
-
-def continued(run):
-    """The state whose adapter a run continues to train, in a list; empty where it trains a new one."""
-    return [] if RUNS[run].settings["adapter"] == "merge" else adapter_chain(RUNS, RUNS[run].parent)[-1:]
-
-
-def size_of(wildcards):
-    """The selection that a run's has the size of, in a list; empty where it has none."""
-    named = RUNS[wildcards.run].size_of
-    return expand(of_model(f"{named}/selection.parquet"), **wildcards) if named else []
-
-
-def parent_adapter(wildcards):
-    return [
-        flag
-        for folder in adapter_folders(continued(wildcards.run))
-        for flag in ("--parent", *expand(folder, **wildcards))
-    ]
-
-
-def training_settings(wildcards):
-    return {k: v for k, v in RUNS[wildcards.run].settings.items() if k != "adapter"}
-
-
-DOWNLOAD = load_study.download_of(STUDY)
-
-
-def raw_source():
-    """The dataset's raw files: the local path where it exists, else the download; nothing for the generated world."""
-    path = STUDY["dataset"]["path"] and Path(STUDY["dataset"]["path"]).expanduser()
-    return str(path) if path and (path.exists() or not DOWNLOAD) else DOWNLOAD
-
-
-SOURCE = raw_source()
-
-
-def raw_files(wildcards):
-    """What Snakemake tracks of the raw files: each file of a folder, or the archive."""
-    if SOURCE and Path(SOURCE).is_dir():
-        return sorted(str(p) for p in Path(SOURCE).rglob("*") if p.suffix in (".json", ".jsonl", ".tsv"))
-    return [SOURCE] if SOURCE else []
+DOWNLOAD = dataset.download_path(STUDY["dataset"])
+SOURCE = dataset.raw_source(STUDY["dataset"])
+EXEMPLAR_SPLITS = {PROBE["exemplar_split"], STUDY["evaluation"]["exemplar_split"]}
 
 
 def model_files(wildcards):
     """The files of a base model from a local folder, so that other weights make another model; none for the hub's."""
     folder = Path(MODELS[wildcards.model].get("path") or "")
     return sorted(str(f) for f in folder.glob("*") if f.suffix in (".json", ".safetensors")) if folder.name else []
-
-
-def models_from(*sources):
-    """A wildcard constraint: the models of these sources; nothing matches where there are none."""
-    return "|".join(name for name, model in MODELS.items() if model["source"] in sources) or "^$"
-
-
-def state_adapters(wildcards):
-    return adapter_folders(adapter_chain(RUNS, wildcards.state))
-
-
-def evaluated_epochs(wildcards):
-    """The handle of the epochs that are evaluated, in a list; empty for the origin."""
-    handle = of_run("epochs/epochs.json")
-    return [] if wildcards.state == "origin" else expand(handle, run=wildcards.state, allow_missing=True)
-
-
-def evaluated_beneath(wildcards):
-    return [] if wildcards.state == "origin" else adapter_folders(beneath(wildcards.state))
-
-
-def parent_generations(wildcards):
-    """The parent's answers, which a run's must not all equal."""
-    return (
-        []
-        if wildcards.state == "origin"
-        else of_model(f"{RUNS[wildcards.state].parent}/evaluation/generations.parquet")
-    )

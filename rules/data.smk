@@ -1,4 +1,4 @@
-# Raw files -> facts.
+# Raw files -> facts -> pretraining text.
 
 
 if DOWNLOAD:
@@ -7,7 +7,7 @@ if DOWNLOAD:
         output:
             DOWNLOAD,
         log:
-            log_file("download_dataset.log"),
+            f"{RESULTS}/logs/download_dataset.log",
         localrule: True
         conda:
             "../envs/controller.yaml"
@@ -21,26 +21,24 @@ if DOWNLOAD:
 
 rule build_facts:
     input:
-        raw=raw_files,
+        raw=lambda wildcards: dataset.raw_files(SOURCE),
         manifest=STUDY["dataset"]["manifest"] or [],
     output:
-        facts=of_seed("facts.parquet"),
-        communities=of_seed("communities.parquet"),
-        counts=of_seed("facts.csv"),
+        facts=result("facts"),
+        communities=result("communities"),
+        counts=result("fact_counts"),
     log:
-        log_file("build_facts/seed{seed}.log"),
+        log_file("build_facts"),
     benchmark:
-        benchmark_file("build_facts/seed{seed}.tsv")
+        benchmark_file("build_facts")
     localrule: True
     conda:
         "../envs/controller.yaml"
     params:
-        dataset=as_json({k: v for k, v in STUDY["dataset"].items() if k not in ("path", "url", "sha256")}),
-        world=as_json(STUDY["world"] if STUDY["dataset"]["reader"] == "world" else {}),
-        exemplars=as_json(
-            {split: PROBE["shots"] for split in (PROBE["exemplar_split"], STUDY["evaluation"]["exemplar_split"])}
-        ),
-        source=["--source", SOURCE] if SOURCE else [],
+        dataset=without(STUDY["dataset"], "path", "url", "sha256"),
+        world=as_json(STUDY["world"] if STUDY["dataset"]["reader"] == dataset.WORLD else {}),
+        exemplars=as_json(dict.fromkeys(sorted(EXEMPLAR_SPLITS), PROBE["shots"])),
+        source=["--source", str(SOURCE)] if SOURCE else [],
         code=code("build_facts"),
     shell:
         "python scripts/build_facts.py {params.source:q} --dataset {params.dataset:q} --world {params.world:q}"
@@ -50,15 +48,14 @@ rule build_facts:
 
 rule build_corpus:
     input:
-        facts=of_seed("facts.parquet"),
-        communities=of_seed("communities.parquet"),
+        made_from("corpus"),
     output:
-        corpus=of_seed("corpus.parquet"),
-        exposure=of_seed("exposure.parquet"),
+        corpus=result("corpus"),
+        exposure=result("exposure"),
     log:
-        log_file("build_corpus/seed{seed}.log"),
+        log_file("build_corpus"),
     benchmark:
-        benchmark_file("build_corpus/seed{seed}.tsv")
+        benchmark_file("build_corpus")
     localrule: True
     conda:
         "../envs/controller.yaml"

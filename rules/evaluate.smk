@@ -3,33 +3,31 @@
 
 rule evaluate_epochs:
     input:
-        base=of_model("base/base.json"),
-        facts=of_seed("facts.parquet"),
-        adapters=lambda wildcards: adapter_files(evaluated_beneath(wildcards)),
-        epochs=evaluated_epochs,
+        made_from("evaluation"),
     output:
-        generations=of_state("evaluation/generations.parquet"),
-        usage=of_state("evaluation/usage.json"),
+        generations=result("evaluation"),
+        usage=result("evaluation_usage"),
     log:
-        log_file("evaluate_epochs/{model}-seed{seed}-{state}.log"),
+        log_file("evaluate_epochs"),
     benchmark:
-        of_study(layout.evaluation_benchmark("{seed}", "{model}", "{state}"))
+        benchmark_file("evaluate_epochs")
     priority: urgency("evaluation")
     conda:
-        ENGINE_ENVIRONMENT
+        environment("evaluate_epochs")
     threads: THREADS
     resources:
         **ENGINE_RESOURCES,
     params:
-        merge=lambda wildcards: expand(evaluated_beneath(wildcards), **wildcards),
-        epochs=lambda wildcards: [f"--epochs {path}" for path in expand(evaluated_epochs(wildcards), **wildcards)],
-        probe=as_json({k: PROBE[k] for k in ANSWERING}),
-        settings=as_json(STUDY["evaluation"]),
+        settings=part(AnswerSettings, PROBE | {"exemplar_split": STUDY["evaluation"]["exemplar_split"]}),
+        engine=PROBE["engine"],
+        questions=STUDY["evaluation"]["splits"],
+        seed=STUDY["evaluation"]["seed"],
         dtype=dtype,
         code=code("evaluate_epochs"),
     shell:
-        "{resources.python} scripts/evaluate_epochs.py --base {input.base} --merge {params.merge} {params.epochs}"
-        " --facts {input.facts} --probe {params.probe:q} --settings {params.settings:q} --dtype {params.dtype}"
+        "{resources.python} scripts/evaluate_epochs.py --base {input.base} --adapters {input.adapters}"
+        " --epochs {input.epochs} --facts {input.facts} --settings {params.settings:q} --engine {params.engine}"
+        " --questions {params.questions} --prompt-seed {params.seed} --dtype {params.dtype}"
         " --gpus {resources.gpu} --memory-percent {resources.gpu_memory_percent}"
         " --max-model-length {resources.max_model_length}"
         " --generations {output.generations} --usage {output.usage} 2> {log}"
@@ -37,25 +35,20 @@ rule evaluate_epochs:
 
 rule grade_epochs:
     input:
-        generations=of_state("evaluation/generations.parquet"),
-        parent=parent_generations,
-        facts=of_seed("facts.parquet"),
+        made_from("accuracy"),
     output:
-        grades=of_state("evaluation/grades.parquet"),
-        accuracy=of_state("evaluation/accuracy.csv"),
+        grades=result("evaluation_grades"),
+        accuracy=result("accuracy"),
     log:
-        log_file("grade_epochs/{model}-seed{seed}-{state}.log"),
+        log_file("grade_epochs"),
     priority: LIGHT
     localrule: True
     conda:
         "../envs/controller.yaml"
     params:
-        parent=lambda wildcards: (
-            ["--parent", *expand(parent_generations(wildcards), **wildcards)] if parent_generations(wildcards) else []
-        ),
         scoring=STUDY["scoring"],
         code=code("grade_epochs"),
     shell:
-        "python scripts/grade_epochs.py --generations {input.generations} {params.parent} --facts {input.facts}"
+        "python scripts/grade_epochs.py --generations {input.generations} --parent {input.parent} --facts {input.facts}"
         " --scoring {params.scoring} --state {wildcards.state} --grades {output.grades} --accuracy {output.accuracy}"
         " 2> {log}"

@@ -3,33 +3,34 @@
 
 rule probe_facts:
     input:
-        base=of_model("base/base.json"),
-        facts=of_seed("facts.parquet"),
-        adapters=lambda wildcards: adapter_files(state_adapters(wildcards)),
+        made_from("generations"),
     output:
-        generations=of_probe("generations-{shard}.parquet"),
-        usage=of_probe("usage-{shard}.json"),
+        generations=result("generations"),
+        usage=result("probe_usage"),
     log:
-        log_file("probe_facts/{model}-seed{seed}-{state}-{split}-{probe}-{shard}.log"),
+        log_file("probe_facts"),
     benchmark:
-        of_study(layout.probe_benchmark("{seed}", "{model}", "{state}", "{split}", "{probe}", "{shard}"))
-    priority: probe_urgency
+        benchmark_file("probe_facts")
+    priority: urgency("generations")
     conda:
-        ENGINE_ENVIRONMENT
+        environment("probe_facts")
     threads: THREADS
     resources:
         **ENGINE_RESOURCES,
     params:
-        adapters=lambda wildcards: expand(state_adapters(wildcards), **wildcards),
-        settings=as_json({k: PROBE[k] for k in ("prompts", "exemplar_split", "shards", *ANSWERING)}),
+        settings=part(AnswerSettings, PROBE),
         sampling=sampling,
-        settled=["--settled-by", STUDY["scoring"]] if SETTLED else [],
+        counts=counts,
+        engine=PROBE["engine"],
+        prompts=PROBE["prompts"],
+        shards=PROBE["shards"],
         dtype=dtype,
         code=code("probe_facts"),
     shell:
-        "{resources.python} scripts/probe_facts.py --base {input.base} --adapters {params.adapters} --facts {input.facts}"
-        " --settings {params.settings:q} {params.sampling:q} {params.settled} --dtype {params.dtype}"
-        " --seed {wildcards.seed} --state {wildcards.state} --split {wildcards.split} --probe {wildcards.probe} --shard {wildcards.shard}"
+        "{resources.python} scripts/probe_facts.py --base {input.base} --adapters {input.adapters} --facts {input.facts}"
+        " --settings {params.settings:q} {params.sampling:q} --counts {params.counts} --engine {params.engine}"
+        " --prompts {params.prompts} --dtype {params.dtype} --seed {wildcards.seed} --state {wildcards.state}"
+        " --questions {wildcards.questions} --probe {wildcards.probe} --shard {wildcards.shard} --shards {params.shards}"
         " --gpus {resources.gpu} --memory-percent {resources.gpu_memory_percent}"
         " --max-model-length {resources.max_model_length}"
         " --generations {output.generations} --usage {output.usage} 2> {log}"
@@ -37,48 +38,45 @@ rule probe_facts:
 
 rule check_probe:
     input:
-        base=of_model("base/base.json"),
-        facts=of_seed("facts.parquet"),
-        adapters=lambda wildcards: adapter_files(state_adapters(wildcards)),
-        generations=expand(of_probe("generations-{shard}.parquet"), shard=range(PROBE["shards"]), allow_missing=True),
+        made_from("agreement"),
     output:
-        agreement=of_probe("agreement.json"),
+        agreement=result("agreement"),
     log:
-        log_file("check_probe/{model}-seed{seed}-{state}-{split}-{probe}.log"),
+        log_file("check_probe"),
     benchmark:
-        benchmark_file("check_probe/{model}-seed{seed}-{state}-{split}-{probe}.tsv")
-    priority: probe_urgency
+        benchmark_file("check_probe")
+    priority: urgency("agreement")
     conda:
-        "../envs/train.yaml"
+        environment("check_probe")
     threads: THREADS
     resources:
         python="python",
         gpu=GPU,
     params:
-        adapters=lambda wildcards: expand(state_adapters(wildcards), **wildcards),
-        settings=as_json({k: PROBE[k] for k in ("prompts", "exemplar_split", *ANSWERING) if k != "engine"}),
+        settings=part(AnswerSettings, PROBE),
         sampling=sampling,
+        prompts=PROBE["prompts"],
         scoring=STUDY["scoring"],
         dtype=dtype,
         checked=PROBE["checked"],
         code=code("check_probe"),
     shell:
-        "{resources.python} scripts/check_probe.py --base {input.base} --adapters {params.adapters} --facts {input.facts}"
-        " --generations {input.generations} --settings {params.settings:q} {params.sampling:q} --scoring {params.scoring}"
-        " --dtype {params.dtype} --seed {wildcards.seed} --state {wildcards.state} --split {wildcards.split}"
-        " --probe {wildcards.probe} --checked {params.checked} --gpus {resources.gpu} --agreement {output.agreement} 2> {log}"
+        "{resources.python} scripts/check_probe.py --base {input.base} --adapters {input.adapters} --facts {input.facts}"
+        " --generations {input.generations} --settings {params.settings:q} {params.sampling:q} --prompts {params.prompts}"
+        " --scoring {params.scoring} --dtype {params.dtype} --seed {wildcards.seed} --state {wildcards.state}"
+        " --questions {wildcards.questions} --probe {wildcards.probe} --checked {params.checked} --gpus {resources.gpu}"
+        " --agreement {output.agreement} 2> {log}"
 
 
 rule grade_generations:
     input:
-        generations=expand(of_probe("generations-{shard}.parquet"), shard=range(PROBE["shards"]), allow_missing=True),
-        facts=of_seed("facts.parquet"),
+        made_from("probe_grades"),
     output:
-        grades=of_probe("grades.parquet"),
+        grades=result("probe_grades"),
     log:
-        log_file("grade_generations/{model}-seed{seed}-{state}-{split}-{probe}.log"),
+        log_file("grade_generations"),
     benchmark:
-        benchmark_file("grade_generations/{model}-seed{seed}-{state}-{split}-{probe}.tsv")
+        benchmark_file("grade_generations")
     priority: LIGHT
     localrule: True
     conda:
@@ -92,13 +90,12 @@ rule grade_generations:
 
 rule categorize_facts:
     input:
-        grades=of_probe("grades.parquet"),
-        facts=of_seed("facts.parquet"),
+        made_from("categories"),
     output:
-        categories=of_probe("categories.parquet"),
-        counts=of_probe("counts.csv"),
+        categories=result("categories"),
+        counts=result("category_counts"),
     log:
-        log_file("categorize_facts/{model}-seed{seed}-{state}-{split}-{probe}.log"),
+        log_file("categorize_facts"),
     priority: LIGHT
     localrule: True
     conda:
@@ -106,7 +103,7 @@ rule categorize_facts:
     params:
         scoring=STUDY["scoring"],
         mode=mode,
-        settled="--settled" if SETTLED else "",
+        settled="--settled" if PROBE["counts"] == "settled" else "",
         code=code("categorize_facts"),
     shell:
         "python scripts/categorize_facts.py --grades {input.grades} --facts {input.facts} --scoring {params.scoring}"
@@ -115,19 +112,13 @@ rule categorize_facts:
 
 rule estimate_chance:
     input:
-        generations=expand(
-            of_model(f"{layout.probe_folder('origin')}/generations-{{shard}}.parquet"),
-            shard=range(PROBE["shards"]),
-            allow_missing=True,
-        ),
-        categories=of_model(f"{layout.probe_folder('origin')}/categories.parquet"),
-        facts=of_seed("facts.parquet"),
+        made_from("chance"),
     output:
-        chance=of_study(layout.chance("{seed}", "{model}")),
+        chance=result("chance"),
     log:
-        log_file("estimate_chance/{model}-seed{seed}.log"),
+        log_file("estimate_chance"),
     benchmark:
-        benchmark_file("estimate_chance/{model}-seed{seed}.tsv")
+        benchmark_file("estimate_chance")
     localrule: True
     conda:
         "../envs/controller.yaml"

@@ -1,21 +1,25 @@
-# Result files -> the paper's tables -> one report.
+# Result files -> the papers' tables -> one report.
+
+AGREEMENTS = expand(result("agreement"), seed=SEEDS, model=MODELS, state=ORIGIN, questions="train", probe=0)
+AGREEMENTS = AGREEMENTS if PROBE["checked"] else []
+DESCRIBED = as_json([work.described() for work in WORKS])
 
 
 rule write_table:
     input:
-        lambda wildcards: [of_study(path) for path in tables.inputs(wildcards.table, STUDY)],
+        lambda wildcards: [f"{RESULTS}/{path}" for path in registry.inputs(wildcards.table, STUDY)],
     output:
-        csv=of_study(layout.table_csv("{table}")),
-        markdown=of_study(layout.table_markdown("{table}")),
+        csv=result("table_csv"),
+        markdown=result("table_markdown"),
     log:
-        log_file("write_table/{table}.log"),
+        log_file("write_table"),
     localrule: True
     conda:
         "../envs/controller.yaml"
     params:
-        results=lambda wildcards, output: str(Path(output.csv).parents[1]),
-        study=lambda wildcards: json.dumps(tables.settings(wildcards.table, STUDY)),
-        code=code("write_table"),
+        results=RESULTS,
+        study=lambda wildcards: json.dumps(registry.settings(wildcards.table, STUDY)),
+        code=lambda wildcards: code("write_table", table=wildcards.table),
     shell:
         "python scripts/write_table.py --table {wildcards.table} --results {params.results} --study {params.study:q}"
         " --csv {output.csv} --markdown {output.markdown} 2> {log}"
@@ -23,12 +27,12 @@ rule write_table:
 
 rule collect_tables:
     input:
-        tables=[of_study(layout.table_markdown(name)) for name in TABLES_SHOWN],
+        tables=expand(result("table_markdown"), table=TABLES_SHOWN),
         agreements=AGREEMENTS,
     output:
-        of_study(layout.tables()),
+        result("tables"),
     log:
-        log_file("collect_tables.log"),
+        f"{RESULTS}/logs/collect_tables.log",
     localrule: True
     conda:
         "../envs/controller.yaml"
@@ -36,27 +40,28 @@ rule collect_tables:
         study=STUDY["study"],
         models=[model["label"] for model in MODELS.values()],
         seeds=SEEDS,
+        cited=registry.citations(TABLES_SHOWN),
         code=code("collect_tables"),
     shell:
         "python scripts/collect_tables.py --study {params.study} --models {params.models:q} --seeds {params.seeds}"
-        " --tables {input.tables} --agreements {input.agreements} --output {output} 2> {log}"
+        " --cited {params.cited:q} --tables {input.tables} --agreements {input.agreements} --output {output} 2> {log}"
 
 
 rule write_costs:
     input:
-        [of_study(path) for work in WORKS for path in work["usage"]],
-        tables=of_study(layout.tables()),  # so that the benchmarks of trainings are there
+        [f"{RESULTS}/{path}" for work in WORKS for path in work.usage()],
+        tables=result("tables"),  # so that the benchmarks of trainings are there
     output:
-        csv=of_study(layout.costs_csv()),
-        markdown=of_study(layout.costs_markdown()),
+        csv=result("costs_csv"),
+        markdown=result("costs"),
     log:
-        log_file("write_costs.log"),
+        f"{RESULTS}/logs/write_costs.log",
     localrule: True
     conda:
         "../envs/controller.yaml"
     params:
-        works=as_json(WORKS),
-        results=lambda wildcards, output: str(Path(output.csv).parent),
+        works=DESCRIBED,
+        results=RESULTS,
         labels=as_json({name: model["label"] for name, model in MODELS.items()}),
         code=code("write_costs"),
     shell:
@@ -66,22 +71,22 @@ rule write_costs:
 
 rule write_provenance:
     input:
-        tables=of_study(layout.tables()),
-        facts=expand(of_seed("facts.parquet"), seed=SEEDS),
-        bases=expand(of_model("base/base.json"), seed=SEEDS, model=MODELS),
+        tables=result("tables"),
+        facts=expand(result("facts"), seed=SEEDS),
+        bases=expand(result("base"), seed=SEEDS, model=MODELS),
         agreements=AGREEMENTS,
     output:
-        of_study(layout.provenance()),
+        result("provenance"),
     log:
-        log_file("write_provenance.log"),
+        f"{RESULTS}/logs/write_provenance.log",
     localrule: True
     conda:
         "../envs/controller.yaml"
     params:
         config=as_json(STUDY),
         codes=as_json({script: code(script) for script in CODED}),
-        works=as_json(WORKS),
-        benchmarks=lambda wildcards, output: str(Path(output[0]).parent / "benchmarks"),
+        works=DESCRIBED,
+        benchmarks=f"{RESULTS}/benchmarks",
         code=code("write_provenance"),
     shell:
         "python scripts/write_provenance.py --config {params.config:q} --codes {params.codes:q} --works {params.works:q}"

@@ -1,31 +1,44 @@
-# Categories -> selection -> adapters: one pair of rules for every run of the config.
+# Categories -> selection -> examples -> adapters: one set of rules for every run of the config.
 
 
 rule select_facts:
     input:
-        categories=lambda wildcards: [
-            of_model(f"{layout.probe_folder(state)}/categories.parquet")
-            for state in sorted(states_needed(RUNS[wildcards.run]))
-        ],
-        size_of=size_of,
+        made_from("selection"),
     output:
-        selection=of_run("selection.parquet"),
+        selection=result("selection"),
     log:
-        log_file("select_facts/{model}-seed{seed}-{run}.log"),
+        log_file("select_facts"),
     priority: LIGHT
     localrule: True
     conda:
         "../envs/controller.yaml"
     params:
-        states=lambda wildcards: sorted(states_needed(RUNS[wildcards.run])),
-        select=lambda wildcards: as_json(RUNS[wildcards.run].select),
-        replay=lambda wildcards: as_json(RUNS[wildcards.run].replay),
-        size_of=lambda wildcards: [word for path in size_of(wildcards) for word in ("--size-of", path)],
+        states=lambda wildcards: selected_states(RUNS[wildcards.state]),
+        select=lambda wildcards: as_json(RUNS[wildcards.state].select),
+        replay=lambda wildcards: as_json(replayed(RUNS[wildcards.state])),
         code=code("select_facts"),
     shell:
-        "python scripts/select_facts.py --run {wildcards.run} --states {params.states} --categories {input.categories}"
-        " --select {params.select:q} --replay {params.replay:q} {params.size_of} --seed {wildcards.seed}"
+        "python scripts/select_facts.py --run {wildcards.state} --states {params.states} --categories {input.categories}"
+        " --select {params.select:q} --replay {params.replay:q} --size-of {input.size_of} --seed {wildcards.seed}"
         " --selection {output.selection} 2> {log}"
+
+
+rule build_examples:
+    input:
+        made_from("examples"),
+    output:
+        examples=result("examples"),
+    log:
+        log_file("build_examples"),
+    priority: LIGHT
+    localrule: True
+    conda:
+        "../envs/controller.yaml"
+    params:
+        code=code("build_examples"),
+    shell:
+        "python scripts/build_examples.py --selection {input.selection} --facts {input.facts}"
+        " --examples {output.examples} 2> {log}"
 
 
 # A run's epochs are known by their handle epochs.json, however many they are.
@@ -33,58 +46,53 @@ rule select_facts:
 
 rule train_adapter:
     input:
-        base=of_model("base/base.json"),
-        facts=of_seed("facts.parquet"),
-        selection=of_run("selection.parquet"),
-        merge=lambda wildcards: adapter_files(adapter_folders(beneath(wildcards.run))),
-        parent=lambda wildcards: adapter_files(adapter_folders(continued(wildcards.run))),
+        made_from("epochs"),
     output:
-        epochs=of_run("epochs/epochs.json"),
-        loss=of_run("loss.csv"),
+        epochs=result("epochs"),
+        texts=result("texts"),
+        loss=result("loss"),
     log:
-        log_file("train_adapter/{model}-seed{seed}-{run}.log"),
+        log_file("train_adapter"),
     benchmark:
-        of_study(layout.training_benchmark("{seed}", "{model}", "{run}"))
-    priority: urgency("training")
+        benchmark_file("train_adapter")
+    wildcard_constraints:
+        state=states_of("trained"),
+    priority: urgency("epochs")
     conda:
-        "../envs/train.yaml"
+        environment("train_adapter")
     threads: THREADS
     resources:
         python="python",
         gpu=GPU,
     params:
-        merge=lambda wildcards: expand(adapter_folders(beneath(wildcards.run)), **wildcards),
-        parent=parent_adapter,
-        settings=lambda wildcards: as_json(training_settings(wildcards)),
-        ratio=lambda wildcards: (RUNS[wildcards.run].replay or {"ratio": 0.0})["ratio"],
+        settings=lambda wildcards: as_json(asdict(RUNS[wildcards.state].training)),
+        ratio=lambda wildcards: (replayed(RUNS[wildcards.state]) or {"ratio": 0.0})["ratio"],
         format=PROBE["format"],
         dtype=dtype,
-        code=code("train_adapter"),
+        code=lambda wildcards: code("train_adapter", objective=RUNS[wildcards.state].training.objective),
     shell:
-        "{resources.python} scripts/train_adapter.py --base {input.base} --merge {params.merge} {params.parent}"
-        " --facts {input.facts} --selection {input.selection} --settings {params.settings:q}"
-        " --replay-ratio {params.ratio} --format {params.format} --dtype {params.dtype} --run {wildcards.run}"
+        "{resources.python} scripts/train_adapter.py --base {input.base} --examples {input.examples}"
+        " --merge {input.merge} --parent {input.parent} --settings {params.settings:q}"
+        " --replay-ratio {params.ratio} --format {params.format} --dtype {params.dtype} --run {wildcards.state}"
         " --seed {wildcards.seed} --code {params.code} --gpus {resources.gpu} --loss {output.loss}"
-        " --epochs {output.epochs} 2> {log}"
+        " --texts {output.texts} --epochs {output.epochs} 2> {log}"
 
 
 rule choose_epoch:
     input:
-        accuracy=of_run("evaluation/accuracy.csv"),
-        epochs=of_run("epochs/epochs.json"),
+        made_from("adapter"),
     output:
-        adapter=adapter_files([of_run("adapter")]),
-        chosen=of_run("adapter/chosen.json"),
+        adapter=result("adapter"),
+        files=[f"{Path(result('adapter')).parent}/{name}" for name in ADAPTER_FILES],
     log:
-        log_file("choose_epoch/{model}-seed{seed}-{run}.log"),
+        log_file("choose_epoch"),
     priority: LIGHT
     localrule: True
     conda:
         "../envs/controller.yaml"
     params:
-        adapter=lambda wildcards: expand(of_run("adapter"), **wildcards),
         split=STUDY["choose_on"],
         code=code("choose_epoch"),
     shell:
         "python scripts/choose_epoch.py --accuracy {input.accuracy} --split {params.split} --epochs {input.epochs}"
-        " --adapter {params.adapter} --chosen {output.chosen} 2> {log}"
+        " --adapter {output.adapter} 2> {log}"

@@ -10,7 +10,6 @@ import pandas as pd
 
 from gradual.data.facts import read_facts
 from gradual.data.pretraining_text import documents, exposure
-from gradual.ground.errors import report
 from gradual.ground.files import read_parquet, write_parquet
 
 log = logging.getLogger("gradual")
@@ -38,4 +37,6 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
+    from gradual.workflow.starting import report
+
     report(main)

@@ -6,7 +6,6 @@ import logging
 from pathlib import Path
 
 from gradual.data.dataset import build_dataset
-from gradual.ground.errors import report
 from gradual.ground.files import write_csv, write_parquet
 
 log = logging.getLogger("gradual")
@@ -31,4 +30,6 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
+    from gradual.workflow.starting import report
+
     report(main)

@@ -7,7 +7,6 @@ from pathlib import Path
 import pandas as pd
 
 from gradual.data.facts import read_facts
-from gradual.ground.errors import report
 from gradual.ground.files import read_parquet, write_csv, write_parquet
 from gradual.knowledge.categories import categorize
 from gradual.knowledge.scoring import RULES
@@ -41,4 +40,6 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
+    from gradual.workflow.starting import report
+
     report(main)

@@ -6,10 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from gradual.ground.errors import report
-from gradual.ground.files import write_json
 from gradual.knowledge.accuracy import choose_epoch
-from gradual.models.adapters import copy_adapter, read_epochs
+from gradual.models.adapters import read_epochs, write_chosen
 
 log = logging.getLogger("gradual")
 
@@ -19,15 +17,15 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--accuracy", type=Path, required=True)
     parser.add_argument("--split", choices=["dev", "test"], required=True)
     parser.add_argument("--epochs", type=Path, required=True, help="handle of the run's epochs")
-    parser.add_argument("--adapter", type=Path, required=True, help="where the chosen epoch's adapter goes")
-    parser.add_argument("--chosen", type=Path, required=True)
+    parser.add_argument("--adapter", type=Path, required=True, help="the handle; the adapter is written beside it")
     args = parser.parse_args(argv)
     epochs = read_epochs(args.epochs)
     epoch = choose_epoch(pd.read_csv(args.accuracy), args.split)
     log.info("epoch %d of %d, chosen on %s", epoch, len(epochs), args.split)
-    copy_adapter(epochs[epoch - 1], args.adapter)
-    write_json({"epoch": epoch, "chosen_on": args.split}, args.chosen)
+    write_chosen(args.adapter, epochs[epoch - 1], {"epoch": epoch, "chosen_on": args.split})
 
 
 if __name__ == "__main__":
+    from gradual.workflow.starting import report
+
     report(main)

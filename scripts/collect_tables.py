@@ -1,11 +1,12 @@
 """Join the Markdown of a study's tables to one file, in the order given."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from gradual.ground.errors import InputError, report
+from gradual.ground.errors import InputError
 from gradual.ground.files import read_json, write_text
-from gradual.probe.agreement import sentence
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -14,13 +15,14 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--agreements", type=Path, nargs="*", default=[], help="of probes with plain generation")
     parser.add_argument("--study", required=True, help="the study's name")
     parser.add_argument("--models", nargs="+", required=True, help="the models' labels")
+    parser.add_argument("--cited", nargs="+", required=True, help="the papers that the tables are of")
     parser.add_argument("--seeds", type=int, nargs="+", required=True)
     parser.add_argument("--output", type=Path, required=True)
     args = parser.parse_args(argv)
     parts = [
         f"# Tables of the study {args.study}\n",
         f"Models: {', '.join(args.models)}. Seeds: {', '.join(map(str, args.seeds))}.\n",
-        "Captions and the columns named Paper are those of Li et al. 2024 (arXiv 2410.05802); the rest is ours.\n",
+        f"Captions and the columns named Paper are those of {' and of '.join(args.cited)}; the rest is ours.\n",
     ]
     if args.agreements:
         parts.append(sentence([read_json(path, "an agreement of a probe") for path in args.agreements]) + "\n")
@@ -32,5 +34,17 @@ def main(argv: list[str] | None = None) -> None:
     write_text("\n".join(parts), args.output)
 
 
+def sentence(found: Sequence[dict[str, Any]]) -> str:
+    """What a reader of the tables is told of the agreement of a study's probes."""
+    total = {name: sum(each[name] for each in found) for name in ("answers", "equal_answers", "facts", "equal_classes")}
+    return (
+        f"The untouched models' probes, checked against plain `generate`: {total['equal_answers']:,} of"
+        f" {total['answers']:,} greedy answers equal, {total['equal_classes']:,} of {total['facts']:,} facts in the same"
+        " class (provenance.json)."
+    )
+
+
 if __name__ == "__main__":
+    from gradual.workflow.starting import report
+
     report(main)

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from gradual.ground.errors import report
 from gradual.ground.files import write_text
 from gradual.study.config import expectation, resolve
 
@@ -63,4 +62,6 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
+    from gradual.workflow.starting import report
+
     report(main)

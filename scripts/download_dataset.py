@@ -4,7 +4,6 @@ import argparse
 from pathlib import Path
 
 from gradual.data.download import download
-from gradual.ground.errors import report
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -19,4 +18,6 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
+    from gradual.workflow.starting import report
+
     report(main)

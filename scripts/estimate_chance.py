@@ -4,7 +4,6 @@ import argparse
 from pathlib import Path
 
 from gradual.data.facts import read_facts
-from gradual.ground.errors import report
 from gradual.ground.files import read_parquet, write_csv
 from gradual.knowledge.chance import chance_rates
 from gradual.knowledge.scoring import RULES
@@ -25,4 +24,6 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
+    from gradual.workflow.starting import report
+
     report(main)

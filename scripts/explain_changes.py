@@ -4,7 +4,6 @@ import argparse
 import subprocess
 import sys
 
-from gradual.ground.errors import report
 from gradual.workflow.rerun_reasons import explain
 
 
@@ -19,4 +18,6 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
+    from gradual.workflow.starting import report
+
     report(main)

@@ -4,7 +4,6 @@ import argparse
 import json
 from pathlib import Path
 
-from gradual.ground.errors import report
 from gradual.models.fetching import fetch_base
 
 
@@ -17,4 +16,6 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
+    from gradual.workflow.starting import report
+
     report(main)

@@ -7,7 +7,6 @@ from pathlib import Path
 import pandas as pd
 
 from gradual.data.facts import read_facts
-from gradual.ground.errors import report
 from gradual.ground.files import write_csv, write_parquet
 from gradual.knowledge.accuracy import accuracy_by_epoch, check_adapter_effect, grade_epochs
 from gradual.knowledge.scoring import RULES
@@ -19,7 +18,7 @@ log = logging.getLogger("gradual")
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--generations", type=Path, required=True)
-    parser.add_argument("--parent", type=Path, help="the parent's generations; origin has none")
+    parser.add_argument("--parent", type=Path, nargs="*", default=[], help="the parent's generations; none of origin")
     parser.add_argument("--facts", type=Path, required=True)
     parser.add_argument("--scoring", choices=list(RULES), required=True, help="the rule that counts")
     parser.add_argument("--state", required=True)
@@ -27,8 +26,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--accuracy", type=Path, required=True)
     args = parser.parse_args(argv)
     generations = read_generations([args.generations], "epoch")
-    if args.parent:
-        check_adapter_effect(generations, read_generations([args.parent], "epoch"), args.state)
+    for parent in args.parent:
+        check_adapter_effect(generations, read_generations([parent], "epoch"), args.state)
     grades = grade_epochs(generations, read_facts(args.facts))
     accuracy = accuracy_by_epoch(grades, args.scoring)
     log.info("accuracy:\n%s", pd.DataFrame(accuracy).to_string(index=False))
@@ -37,4 +36,6 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
+    from gradual.workflow.starting import report
+
     report(main)

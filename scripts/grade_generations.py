@@ -4,7 +4,6 @@ import argparse
 from pathlib import Path
 
 from gradual.data.facts import read_facts
-from gradual.ground.errors import report
 from gradual.ground.files import write_parquet
 from gradual.knowledge.scoring import count_right, grade
 from gradual.probe.generations import read_generations
@@ -21,4 +20,6 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
+    from gradual.workflow.starting import report
+
     report(main)

@@ -4,8 +4,6 @@ import argparse
 import sys
 from pathlib import Path
 
-from build_facts import build
-from gradual.ground.errors import report
 from gradual.planning.actuals import taken_of
 from gradual.planning.report import render
 from gradual.planning.rows import plan_rows
@@ -26,10 +24,12 @@ def main(argv: list[str] | None = None) -> None:
     config = load_study(args.study, args.root)
     profile = read_profile(args.profile, args.root)
     made_here = all(model["source"] == "pretrain" for model in config["models"].values())
-    planned = plan_rows(config, args.root, profile, device(args.gpu or ("CPU" if made_here else "A100")), build)
+    planned = plan_rows(config, args.root, profile, device(args.gpu or ("CPU" if made_here else "A100")))
     taken, source = taken_of(config, args.root, profile)
     sys.stdout.write(render(config, profile, planned, taken, source))
 
 
 if __name__ == "__main__":
+    from gradual.workflow.starting import report
+
     report(main)

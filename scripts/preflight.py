@@ -4,8 +4,6 @@ import argparse
 import sys
 from pathlib import Path
 
-from build_facts import build
-from gradual.ground.errors import report
 from gradual.planning.preflight import MISSING, preflight
 from gradual.workflow.profiles import read_profile
 
@@ -17,7 +15,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--root", type=Path, default=Path(__file__).resolve().parents[1], help="the project's folder")
     args = parser.parse_args(argv)
     missing = 0
-    for finding in preflight(args.study, read_profile(args.profile, args.root), args.root, build):
+    for finding in preflight(args.study, read_profile(args.profile, args.root), args.root):
         print(finding.line(), flush=True)
         missing += finding.level == MISSING
     if missing:
@@ -25,4 +23,6 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
+    from gradual.workflow.starting import report
+
     report(main)

@@ -10,11 +10,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from gradual.ground.errors import report
 from gradual.ground.files import digest, read_parquet, write_csv
 from gradual.models.handle import write_handle
 from gradual.training.pretraining import pretrain
-from gradual.workflow.gpus import taken
 
 log = logging.getLogger("gradual")
 
@@ -30,8 +28,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--loss", type=Path, required=True)
     parser.add_argument("--base", type=Path, required=True, help="the handle; the model's files are written beside it")
     args = parser.parse_args(argv)
-    with taken(args.gpus):
-        train(args)
+    train(args)
 
 
 def train(args: argparse.Namespace) -> None:
@@ -52,4 +49,6 @@ def train(args: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    report(main)
+    from gradual.workflow.starting import on_gpus
+
+    on_gpus(main)

@@ -5,12 +5,11 @@ import re
 import shutil
 from pathlib import Path
 
-from gradual.ground.errors import InputError, report
+from gradual.ground.errors import InputError
 from gradual.ground.files import read_json, write_atomically, write_text
-from gradual.study import result_paths
+from gradual.study.result_files import COSTS, COSTS_CSV, PROVENANCE, TABLE_CSV, TABLE_MARKDOWN, TABLES, path
 from gradual.tables.registry import name_of
 
-TABLE_FILES = (result_paths.table_csv, result_paths.table_markdown)
 BLOCK = re.compile(r"(?s)<!-- (\w+): (\w+) -->\n.*?<!-- end -->")
 
 
@@ -36,11 +35,12 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--reference", type=Path, required=True, help="the folder to copy to")
     parser.add_argument("--readme", type=Path, required=True)
     args = parser.parse_args(argv)
-    names = (result_paths.tables(), result_paths.provenance(), result_paths.costs_csv(), result_paths.costs_markdown())
+    names = [path(kind) for kind in (TABLES, PROVENANCE, COSTS_CSV, COSTS)]
     files = [args.results / name for name in names]
     _require(files)
     shows = read_json(files[1], "a study's provenance")["config"]["tables"]["show"]
-    tables = [args.results / layout_of(name_of(shown)) for shown in shows for layout_of in TABLE_FILES]
+    kinds = (TABLE_CSV, TABLE_MARKDOWN)
+    tables = [args.results / path(kind, table=name_of(shown)) for shown in shows for kind in kinds]
     _require(tables)
     shown = {t.stem: t.read_text(encoding="utf-8") for t in tables if t.suffix == ".md"}
     readme = with_tables(args.readme.read_text(encoding="utf-8"), args.results.name, shown)
@@ -61,4 +61,6 @@ def _require(files: list[Path]) -> None:
 
 
 if __name__ == "__main__":
+    from gradual.workflow.starting import report
+
     report(main)

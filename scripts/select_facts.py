@@ -5,7 +5,6 @@ import json
 import logging
 from pathlib import Path
 
-from gradual.ground.errors import report
 from gradual.ground.files import read_parquet, write_parquet
 from gradual.knowledge.selection import TRAIN, select_facts
 
@@ -19,7 +18,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--categories", type=Path, nargs="+", required=True, help="a file per state, in that order")
     parser.add_argument("--select", type=json.loads, required=True, help="the run's select, as JSON")
     parser.add_argument("--replay", type=json.loads, required=True, help="the run's replay, as JSON, or null")
-    parser.add_argument("--size-of", type=Path, help="selection of another run, whose number of train facts is drawn")
+    parser.add_argument("--size-of", type=Path, nargs="*", default=[], help="selection of a run, whose size is drawn")
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--selection", type=Path, required=True)
     args = parser.parse_args(argv)
@@ -28,15 +27,17 @@ def main(argv: list[str] | None = None) -> None:
         for s, path in zip(args.states, args.categories, strict=True)
     }
     size = None
-    if args.size_of:
-        size = int((read_parquet(args.size_of, "a selection", ("fact_id", "role"))["role"] == TRAIN).sum())
+    for other in args.size_of:
+        size = int((read_parquet(other, "a selection", ("fact_id", "role"))["role"] == TRAIN).sum())
     selection = select_facts(categories, args.select, args.replay, args.run, size, args.seed)
     found = selection["role"].value_counts().to_dict()
     log.info("selected: %s", found)
     if size is not None and found[TRAIN] < size:
-        log.warning("there are %d facts to select; %s has %d", found[TRAIN], args.size_of, size)
+        log.warning("there are %d facts to select; %s has %d", found[TRAIN], args.size_of[0], size)
     write_parquet(selection, args.selection)
 
 
 if __name__ == "__main__":
+    from gradual.workflow.starting import report
+
     report(main)

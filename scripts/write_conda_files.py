@@ -9,7 +9,6 @@ from pathlib import Path
 
 import yaml
 
-from gradual.ground.errors import report
 from gradual.ground.files import write_text
 
 ENVIRONMENTS = Path(__file__).resolve().parents[1] / "envs"
@@ -42,4 +41,6 @@ def conda_file(lock: Path) -> str:
 
 
 if __name__ == "__main__":
+    from gradual.workflow.starting import report
+
     report(main)

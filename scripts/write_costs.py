@@ -4,7 +4,6 @@ import argparse
 import json
 from pathlib import Path
 
-from gradual.ground.errors import report
 from gradual.ground.files import write_csv, write_text
 from gradual.workflow.costs import render, table
 
@@ -23,4 +22,6 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
+    from gradual.workflow.starting import report
+
     report(main)

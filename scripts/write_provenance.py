@@ -4,7 +4,6 @@ import argparse
 import json
 from pathlib import Path
 
-from gradual.ground.errors import report
 from gradual.ground.files import digest, read_json, write_json
 from gradual.workflow.provenance import git_state, hardware, locks, packages, timings
 
@@ -38,4 +37,6 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
+    from gradual.workflow.starting import report
+
     report(main)

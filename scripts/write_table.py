@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from gradual.ground.errors import report
 from gradual.ground.files import write_csv, write_text
 from gradual.tables.markdown import whole
-from gradual.tables.registry import TABLES, render
-from gradual.tables.results import load
-from gradual.tables.spec import needs_by_model, parse_study
+from gradual.tables.reading import load
+from gradual.tables.registry import TABLES, render, study
+from gradual.tables.spec import needs_by_model
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -22,11 +21,12 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--csv", type=Path, required=True)
     parser.add_argument("--markdown", type=Path, required=True)
     args = parser.parse_args(argv)
-    study, spec = parse_study(args.study), TABLES[args.table]
-    frame = whole(spec.build(load(args.results, study, needs_by_model(spec, study)), study))
-    write_csv(frame, args.csv)
+    told, spec = study(args.table, args.study), TABLES[args.table]
+    write_csv(whole(spec.build(load(args.results, told, needs_by_model(spec, told)), told)), args.csv)
     write_text(render(args.table, pd.read_csv(args.csv)), args.markdown)
 
 
 if __name__ == "__main__":
+    from gradual.workflow.starting import report
+
     report(main)

@@ -11,21 +11,20 @@ import pandas as pd
 from gradual.ground.files import write_text
 from gradual.knowledge.categories import FULL, GREEDY_ONLY
 from gradual.knowledge.scoring import RULES
-from gradual.tables import results
-from gradual.tables.spec import (
+from gradual.study.result_files import (
     ACCURACY,
+    ADAPTER,
     CATEGORIES,
     CHANCE,
-    CHOSEN,
     FACTS,
     GRADES,
     PROBE_GRADES,
     SELECTION,
-    Model,
-    Need,
-    Results,
-    Study,
+    Result,
 )
+from gradual.tables import reading
+from gradual.tables.gradual_learning.roles import Study
+from gradual.tables.spec import Model, Results
 
 ORIGIN, RUN1, RUN2 = "origin", "stage1", "strategy5"
 LONGER = {RUN1: 10, "stage1_25": 25}
@@ -112,8 +111,10 @@ def transitions(cells: dict[tuple[str, str], float]) -> tuple[list[str], list[st
 def loaded(states: Mapping[tuple[str, int], Sequence[str]], seed: int = 0) -> Results:
     """Results that hold facts and, by state and probe, the category of each train fact."""
     n = len(next(iter(states.values())))
-    frames = {(seed, "m", Need(CATEGORIES, state, number)): probe(labels) for (state, number), labels in states.items()}
-    return {(seed, "", Need(FACTS)): fact_table(n)} | frames
+    frames = {
+        (seed, "m", Result(CATEGORIES, state, number)): probe(labels) for (state, number), labels in states.items()
+    }
+    return {(seed, "", Result(FACTS)): fact_table(n)} | frames
 
 
 # Evaluations
@@ -139,18 +140,18 @@ def evaluation(
             grades += [
                 {"epoch": epoch, "split": "test", "fact_id": test_id(i), "substring": r} for i, r in enumerate(right)
             ]
-        made[seed, "m", Need(ACCURACY, state)] = pd.DataFrame(accuracy)
-        made[seed, "m", Need(GRADES, state)] = pd.DataFrame(grades)
+        made[seed, "m", Result(ACCURACY, state)] = pd.DataFrame(accuracy)
+        made[seed, "m", Result(GRADES, state)] = pd.DataFrame(grades)
         if state != ORIGIN:
             epoch = (epochs or {}).get(state, 1)
-            made[seed, "m", Need(CHOSEN, state)] = {"epoch": epoch, "chosen_on": "dev"}
+            made[seed, "m", Result(ADAPTER, state)] = {"epoch": epoch, "chosen_on": "dev"}
     return made
 
 
 def selections(sizes: Mapping[str, int], seed: int = 0) -> Results:
     """Selections of so many facts to train on, and of three to replay."""
     return {
-        (seed, "m", Need(SELECTION, run)): pd.DataFrame(
+        (seed, "m", Result(SELECTION, run)): pd.DataFrame(
             {"fact_id": [train_id(i) for i in range(n + 3)], "role": ["train"] * n + ["replay"] * 3}
         )
         for run, n in sizes.items()
@@ -192,16 +193,16 @@ def whole_results(
         for state, by_epoch in (RIGHT | dict(right or {})).items()
     }
     made = loaded({key: (full if key == (ORIGIN, 0) else greedy)(text) * times for key, text in train.items()}, seed)
-    made[seed, "", Need(FACTS)] = fact_table(10 * times, 10 * times)
-    made[seed, "m", Need(CATEGORIES, ORIGIN, 0, "test")] = probe(full(TEST) * times, "test")
+    made[seed, "", Result(FACTS)] = fact_table(10 * times, 10 * times)
+    made[seed, "m", Result(CATEGORIES, ORIGIN, 0, "test")] = probe(full(TEST) * times, "test")
     made |= evaluation(evaluated, seed=seed) | selections(SIZES, seed)
-    made[seed, "m", Need(CHANCE)] = pd.DataFrame(
+    made[seed, "m", Result(CHANCE)] = pd.DataFrame(
         {"relation": ["a", "b"], "facts": [4, 2], "weakly_known": [2, 1], "chance": [0.25, np.nan]}
     )
     for state in evaluated:  # the other scoring rules find nothing right
-        grades = made[seed, "m", Need(GRADES, state)]
-        made[seed, "m", Need(GRADES, state)] = grades.assign(**{rule: False for rule in RULES if rule not in grades})
-    made[seed, "m", Need(PROBE_GRADES)] = probe_grades(TRAIN[ORIGIN, 0] * times)
+        grades = made[seed, "m", Result(GRADES, state)]
+        made[seed, "m", Result(GRADES, state)] = grades.assign(**{rule: False for rule in RULES if rule not in grades})
+    made[seed, "m", Result(PROBE_GRADES)] = probe_grades(TRAIN[ORIGIN, 0] * times)
     return made
 
 
@@ -219,7 +220,7 @@ def probe_grades(letters: str) -> pd.DataFrame:
 def write_results(root: Path, made: Results) -> None:
     """Results as files below root."""
     for (seed, model, need), value in made.items():
-        file = root / results.path(need, seed, model)
+        file = root / reading.path(need, seed, model)
         file.parent.mkdir(parents=True, exist_ok=True)
         if file.suffix == ".parquet":
             value.to_parquet(file)

@@ -1,4 +1,4 @@
-"""Which facts a run trains on: selected by their categories in earlier states, with replay drawn anew each epoch."""
+"""The facts that a run trains on and may replay, selected by their categories in earlier states."""
 
 import pandas as pd
 
@@ -42,18 +42,3 @@ def select_facts(
             raise InputError(f"run {run}", f"no fact is {category} in {state}", "facts to replay", key="replay")
         rows += [(fact_id, REPLAY) for fact_id in pool]
     return pd.DataFrame(rows, columns=["fact_id", "role"])
-
-
-def replay_size(pool: int, ratio: float) -> int:
-    """How many facts of the replay pool an epoch draws (GL 3.2: a share of the HighlyKnown)."""
-    return round(pool * ratio)
-
-
-def epoch_order(trained: int, pool: int, ratio: float, epoch: int, seed: int) -> list[int]:
-    """The rows of one epoch, shuffled: all `trained` rows (0 …) and a fresh draw of the pool rows that follow them.
-
-    A pure function of its arguments, so that a resumed or distributed training sees the same epochs.
-    """
-    drawn = sorted(range(trained, trained + pool), key=lambda row: seeded(seed, epoch, "draw", row))
-    rows = [*range(trained), *drawn[: replay_size(pool, ratio)]]
-    return sorted(rows, key=lambda row: seeded(seed, epoch, "order", row))

@@ -1,7 +1,8 @@
-"""LoRA adapters on disk: checked when they are loaded, and a run's epochs known by one handle, `epochs.json`.
+"""LoRA adapters on disk, and the handles that stand for them.
 
-The handle names the digests of every epoch's adapter, which lies beside it, so that whatever depends on the epochs of a run
-depends on one small file, whatever their number.
+`epochs.json` is the handle of a run's epochs, and `chosen.json` that of the adapter of the epoch that was chosen. A handle
+holds the digests of the adapters that lie beside it. So whatever depends on adapters depends on one small file, which
+changes when they do. Adapters are checked when they are loaded.
 """
 
 import shutil
@@ -30,11 +31,28 @@ def read_epochs(handle: Path) -> list[Path]:
         raise InputError(handle, "is broken", "a handle as train_adapter writes it: the epochs 1, 2, …")
     folders = [epoch_folder(handle, int(epoch)) for epoch in named]
     for folder in folders:
-        for name in ADAPTER_FILES:
-            if not (folder / name).is_file():
-                expected = f"the adapter that {handle} names (restore it, or remove {handle} to train again)"
-                raise InputError(folder / name, "is missing", expected)
+        _check_files(folder, handle)
     return folders
+
+
+def write_chosen(handle: Path, adapter: Path, chosen: dict[str, object]) -> None:
+    """Copy a state's adapter beside its handle, and write the handle last: what was chosen, and the files' digests."""
+    copy_adapter(adapter, handle.parent)
+    write_json(chosen | {"sha256": {name: digest(handle.parent / name) for name in ADAPTER_FILES}}, handle)
+
+
+def adapter_folder(handle: Path) -> Path:
+    """The folder of a state's adapter; InputError where a file that belongs to it is missing."""
+    read_json(handle, "the handle of an adapter")
+    _check_files(handle.parent, handle)
+    return handle.parent
+
+
+def _check_files(folder: Path, handle: Path) -> None:
+    for name in ADAPTER_FILES:
+        if not (folder / name).is_file():
+            expected = f"the adapter that {handle} names (restore it, or remove {handle} to make it again)"
+            raise InputError(folder / name, "is missing", expected)
 
 
 def epoch_folder(handle: Path, epoch: int) -> Path:

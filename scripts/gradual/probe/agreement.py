@@ -1,6 +1,6 @@
 """How far a probe agrees with the plain path on some of its facts: the guard of every study's probes."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,9 +8,10 @@ import pandas as pd
 
 from gradual.ground.errors import InputError
 from gradual.ground.seeding import seeded
-from gradual.knowledge.scoring import RULES
 from gradual.probe.answers import GREEDY, SAMPLED, Prompt
-from gradual.probe.plain_generate import PlainPath
+from gradual.probe.plain_generate import PlainGenerate
+
+Rule = Callable[[str, str], bool]
 
 SAMPLED_PROMPTS = 3  # of a fact, that are sampled again
 SHUFFLES = 999
@@ -27,13 +28,13 @@ def draw_facts(facts: pd.DataFrame, count: int, *key: object) -> pd.DataFrame:
 
 
 def agreement(
-    plain: PlainPath, groups: Iterable[list[Prompt]], recorded: pd.DataFrame, answers: pd.Series, scoring: str
+    plain: PlainGenerate, groups: Iterable[list[Prompt]], recorded: pd.DataFrame, answers: pd.Series, right: Rule
 ) -> dict[str, Any]:
     """The recorded generations of some facts beside what the plain path answers to the same prompts.
 
     `groups` are the facts' prompts, of which those that were not asked are left out; `recorded` has GENERATION_COLUMNS,
     `answers` maps fact_id to the gold answer. Answers are equal where text and number of tokens are; a fact's greedy class
-    is whether all, some or none of its greedy answers are right by the rule `scoring`.
+    is whether all, some or none of its greedy answers are right by the scoring rule `right`, given output and answer.
     """
     keys = ["fact_id", "prompt_index"]
     greedy = recorded[recorded["kind"] == GREEDY].set_index(keys)[["text", "tokens"]].to_dict("index")
@@ -52,7 +53,7 @@ def agreement(
             counts = sampled.loc[prompt.fact_id, prompt.index]
             pairs.append((counts, pd.Series(plain.sampled(prompt, int(counts.sum())))))
     compared = pd.DataFrame(rows, columns=[*keys, "recorded", "plain", "equal"])
-    one, other = (_classes(compared, column, answers, scoring) for column in ("recorded", "plain"))
+    one, other = (_classes(compared, column, answers, right) for column in ("recorded", "plain"))
     return {
         "facts": len(one),
         "equal_classes": int((one == other).sum()),
@@ -65,10 +66,10 @@ def agreement(
     }
 
 
-def _classes(compared: pd.DataFrame, column: str, answers: pd.Series, scoring: str) -> pd.Series:
+def _classes(compared: pd.DataFrame, column: str, answers: pd.Series, rule: Rule) -> pd.Series:
     """By fact: 2 where all of its answers are right, 1 where some are, 0 where none is."""
     golds = compared["fact_id"].map(answers)
-    right = [RULES[scoring](text, gold) for text, gold in zip(compared[column], golds, strict=True)]
+    right = [rule(text, gold) for text, gold in zip(compared[column], golds, strict=True)]
     by_fact = pd.Series(right, dtype=bool).groupby(compared["fact_id"])
     return by_fact.any().astype(int) + by_fact.all().astype(int)
 
@@ -116,13 +117,3 @@ def check(found: dict[str, Any], file: object) -> None:
     if p is not None and p < LEAST_P:
         problem = f"the sampled answers are not distributed as those of generate (p = {p:.1g})"
         raise InputError(file, problem, f"p of {LEAST_P:g} or more: the engine is wrong for this model")
-
-
-def sentence(found: Sequence[dict[str, Any]]) -> str:
-    """What a reader of the tables is told of the agreement of a study's probes."""
-    total = {name: sum(each[name] for each in found) for name in ("answers", "equal_answers", "facts", "equal_classes")}
-    return (
-        f"The untouched models' probes, checked against plain `generate`: {total['equal_answers']:,} of"
-        f" {total['answers']:,} greedy answers equal, {total['equal_classes']:,} of {total['facts']:,} facts in the same"
-        " class (provenance.json)."
-    )

@@ -7,7 +7,7 @@ from gradual.probe.answers import Answer, Decoding, Prompt
 from gradual.probe.prompts import ending_tokens
 
 
-class PlainPath:
+class PlainGenerate:
     """Answers prompts with `generate` of a model, one at a time; nothing of the model's own generation config counts.
 
     It shares no code with the engines but the prompts, the loading of the weights and the tokens that end an answer.

@@ -22,6 +22,9 @@ class Exemplar:
     answer: str
 
 
+Renderer = Callable[[list[Exemplar], str], str]  # exemplars and a question, as the text of a prompt
+
+
 @dataclass(frozen=True)
 class PromptSettings:
     """How prompts are made; `seed` makes a probe's prompts differ from a retest's."""
@@ -80,7 +83,7 @@ def plain(exemplars: list[Exemplar], question: str) -> str:
     return "".join(f"Q: {e.question}\nA: {e.answer}\n" for e in exemplars) + f"Q: {question}\nA:"
 
 
-def chat_renderer(tokenizer: Any) -> Callable[[list[Exemplar], str], str]:
+def chat_renderer(tokenizer: Any) -> Renderer:
     """A renderer of prompts as a conversation in the tokenizer's own chat template.
 
     The template writes the special tokens itself, so its text must be tokenized without adding them again.
@@ -101,7 +104,7 @@ def chat_renderer(tokenizer: Any) -> Callable[[list[Exemplar], str], str]:
     return render
 
 
-def renderer(style: str, tokenizer: Any) -> Callable[[list[Exemplar], str], str]:
+def renderer(style: str, tokenizer: Any) -> Renderer:
     """The renderer of a prompt format. Plain prompts get the tokenizer's special tokens when they are tokenized."""
     return chat_renderer(tokenizer) if style == "chat" else plain
 

@@ -1,13 +1,13 @@
 """Questions: what a state is asked about each fact, and which facts get sampled answers."""
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator
 
 import pandas as pd
 
 from gradual.ground.seeding import seeded
-from gradual.probe.answers import Answered, Decoding, Prompt
-from gradual.probe.prompts import ExemplarPool, PromptSettings, exemplars_of
+from gradual.probe.answers import Answered, Asking, Decoding, Prompt
+from gradual.probe.prompts import ExemplarPool, PromptSettings, Renderer, exemplars_of
+from gradual.probe.settings import AnswerSettings, ProbeKey, Sampling
 
 
 def shard(facts: pd.DataFrame, index: int, count: int) -> pd.DataFrame:
@@ -21,7 +21,7 @@ def fact_prompts(
     pool: ExemplarPool,
     settings: PromptSettings,
     prompts: int,
-    render: Callable[..., str],
+    render: Renderer,
 ) -> Iterator[list[Prompt]]:
     """The prompts of each fact, as a stream."""
     for fact in facts.itertuples(index=False):
@@ -31,29 +31,36 @@ def fact_prompts(
         ]
 
 
-def probe_of(
-    probed: pd.DataFrame,
-    pool: ExemplarPool,
-    render: Callable[..., str],
-    settings: Mapping[str, Any],
-    sampling: Mapping[str, Any] | None,
-    seed: int,
-    state: str,
-    probe: int,
-) -> tuple[Iterator[list[Prompt]], Decoding]:
-    """The prompts of a probe and how they are answered, by the config's probe section; greedily without `sampling`."""
-    # Every probe draws prompts and samples of its own; the sets that relations share stay the same for all states.
-    own = seeded("probe", seed, state, probe)
-    key = seeded("probe", seed, probe) if settings["exemplars"] == "per_relation" else own
-    drawn = PromptSettings(key, settings["shots"], settings["exemplars"])
-    decoding = Decoding(
-        max_new_tokens=settings["max_new_tokens"],
-        stop=tuple(settings["stop"]),
-        repetition_penalty=settings["repetition_penalty"],
-        seed=own,
-        **{key: sampling[key] for key in ("samples", "temperature", "top_k") if sampling},
+def probe_prompts(
+    probed: pd.DataFrame, pool: ExemplarPool, render: Renderer, settings: AnswerSettings, prompts: int, key: ProbeKey
+) -> Iterator[list[Prompt]]:
+    """The prompts of a probe. Every probe draws its own; the sets that relations share are the same for all states."""
+    shared = settings.exemplars == "per_relation"
+    seed = seeded("probe", key.seed, key.probe) if shared else _seed(key)
+    return fact_prompts(probed, pool, PromptSettings(seed, settings.shots, settings.exemplars), prompts, render)
+
+
+def probe_decoding(settings: AnswerSettings, sampling: Sampling | None, key: ProbeKey) -> Decoding:
+    """How the prompts of a probe are answered: greedily and, with `sampling`, by samples too."""
+    drawn = (
+        {"samples": sampling.samples, "temperature": sampling.temperature, "top_k": sampling.top_k} if sampling else {}
     )
-    return fact_prompts(probed, pool, drawn, settings["prompts"], render), decoding
+    return Decoding(
+        max_new_tokens=settings.max_new_tokens,
+        stop=settings.stop,
+        repetition_penalty=settings.repetition_penalty,
+        seed=_seed(key),
+        **drawn,  # type: ignore[arg-type]
+    )
+
+
+def _seed(key: ProbeKey) -> int:
+    return seeded("probe", key.seed, key.state, key.probe)
+
+
+def exactly(answers: pd.Series, sampled_for: str) -> Asking:
+    """Ask every prompt of a fact; samples are for all facts or for those that are `unsolved`."""
+    return Asking((lambda _: True) if sampled_for == "all" else unsolved(answers))
 
 
 def unsolved(answers: pd.Series) -> Callable[[list[Answered]], bool]:

@@ -21,22 +21,28 @@ REPLACED = ("dataset", "models")  # sections that a study gives whole
 
 
 def load_config(overrides: Mapping[str, Any], default: Path, schema: Path) -> Config:
-    """The default config overlaid with a study's overrides, complete and checked.
+    """The default config, overlaid with what a study extends and with the study's own keys; complete and checked.
 
     The sections dataset and models are replaced whole, and so are lists, scalars and each run by its name (null takes it
-    away); other mappings merge deeply.
+    away). Other mappings merge deeply. `overrides` that name no study change the default one, which extends what
+    config.yaml says; another study extends only what it says itself, a file of studies/ beside config.yaml.
     Raises one InputError with all problems of the config.
     """
     rules = json.loads(Path(schema).read_text(encoding="utf-8"))
     problems: list[Problem] = []
-    merged = _plain(_read(Path(default)), (), problems)
-    for key, value in _plain(overrides, (), problems).items():
-        if key == "runs":
-            problems += _check_taken_away(merged["runs"], value)
-        merged[key] = value if key in REPLACED else _overlay(merged.get(key), value, deep=key != "runs")
+    base = _plain(read_yaml(Path(default), "the default config, in YAML"), (), problems)
+    own = _plain(overrides, (), problems)
+    if "study" in own:
+        base = {key: value for key, value in base.items() if key != "extends"}
+    extended = own.get("extends", base.get("extends"))
+    layers = [*_extended(extended, Path(default).parent / "studies", problems), own]
+    merged = base
+    for layer in layers:
+        merged = _overlaid(merged, layer, problems)
     if isinstance(merged.get("runs"), dict):
         merged["runs"] = {name: run for name, run in merged["runs"].items() if run is not None}
     config = with_defaults(merged, rules, rules)
+    config = {key: config[key] for key in rules["properties"] if key in config} | config
     problems += _schema_problems(config, rules)
     broken = {str(p.key).partition(".")[0].partition("[")[0] for p in problems}
     for sections, check in CHECKS:
@@ -46,6 +52,37 @@ def load_config(overrides: Mapping[str, Any], default: Path, schema: Path) -> Co
         name = overrides.get("study")
         raise _error(name if isinstance(name, str) and name else "config", list(dict.fromkeys(problems)))
     return config
+
+
+def _overlaid(below: Config, layer: Config, problems: list[Problem]) -> Config:
+    """A config with a layer over it."""
+    merged = dict(below)
+    for key, value in layer.items():
+        if key == "runs":
+            problems += _check_taken_away(merged.get("runs") or {}, value)
+        merged[key] = value if key in REPLACED else _overlay(merged.get(key), value, deep=key != "runs")
+    return merged
+
+
+def _extended(name: Any, studies: Path, problems: list[Problem]) -> list[Config]:
+    """What a study extends, the furthest first, without the keys that say which study it is."""
+    known = sorted(file.stem for file in studies.glob("*.yaml"))
+    layers: list[Config] = []
+    seen: list[str] = []
+    while name is not None:
+        if name not in known:
+            problems.append(
+                Problem("extends", f"there is no study {name!r} in {studies.name}/", nearest(str(name), known))
+            )
+            break
+        if name in seen:
+            problems.append(Problem("extends", f"{' extends '.join([*seen, name])}: a cycle", "another study, or null"))
+            break
+        seen.append(name)
+        layer = _plain(read_yaml(studies / f"{name}.yaml", "a study's config, in YAML"), (), problems)
+        name = layer.get("extends")
+        layers.append({key: value for key, value in layer.items() if key not in ("study", "extends")})
+    return layers[::-1]
 
 
 def resolve(schema: Mapping[str, Any], root: Mapping[str, Any]) -> dict[str, Any]:
@@ -94,12 +131,13 @@ def expectation(schema: Mapping[str, Any], root: Mapping[str, Any]) -> str:
     return kind + (f", {' and '.join(bounds)}" if bounds else "") + null
 
 
-def _read(path: Path) -> Any:
+def read_yaml(path: Path, expected: str) -> dict[str, Any]:
+    """The mapping of a YAML file; InputError for a file that cannot be read or holds something else."""
     try:
         value = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as error:
-        raise InputError(path, f"cannot be read ({error})", "the default config, in YAML") from error
-    if not isinstance(value, Mapping):
+        raise InputError(path, f"cannot be read ({error})", expected) from error
+    if not isinstance(value, dict):
         raise InputError(path, f"holds {value!r}", "a mapping")
     return value
 

@@ -6,7 +6,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import NamedTuple
 
 from gradual.knowledge.categories import FULL, GREEDY_ONLY
-from gradual.study.runs import ORIGIN, Config, Run, adapter_chain, awaited, probe_mode, runs
+from gradual.study.runs import MERGE, ORIGIN, Config, Run, adapter_chain, awaited, probe_mode, runs
 
 ADAPTER_SHAPE = ("rank", "alpha", "dropout", "targets")  # what a continued adapter cannot change
 
@@ -104,7 +104,9 @@ def _check_format(config: Config) -> Iterator[Problem]:
 
 
 def _check_batches(config: Config) -> Iterator[Problem]:
-    sections = {"training": config["training"]} | {f"runs.{name}": run.settings for name, run in runs(config).items()}
+    sections = {"training": config["training"]} | {
+        f"runs.{name}": config["training"] | run for name, run in config["runs"].items()
+    }
     for section, settings in sections.items():
         batch, micro_batch = settings["batch"], settings["micro_batch"]
         if micro_batch < batch and batch % micro_batch:
@@ -124,8 +126,8 @@ def _check_graph(config: Config) -> Iterator[Problem]:
     for name, run in table.items():
         wanted = [(f"runs.{name}.from", run.parent)]
         wanted += [(f"runs.{name}.select.{state}", state) for state in run.select]
-        if run.replay and run.replay["state"] != run.parent:
-            wanted += [(f"runs.{name}.replay.state", run.replay["state"])]
+        if run.replay and run.replay.state != run.parent:
+            wanted += [(f"runs.{name}.replay.state", run.replay.state)]
         for key, state in wanted:
             if state not in known:
                 yield Problem(key, f"there is no state {state!r}", nearest(state, (k for k in known if k != name)))
@@ -150,7 +152,7 @@ def _check_graph(config: Config) -> Iterator[Problem]:
 def _check_categories(config: Config, run: Run) -> Iterator[Problem]:
     wanted = [(f"select.{state}[{i}]", state, c) for state, listed in run.select.items() for i, c in enumerate(listed)]
     if run.replay:
-        wanted.append(("replay.category", run.replay["state"], run.replay["category"]))
+        wanted.append(("replay.category", run.replay.state, run.replay.category))
     for key, state, category in wanted:
         mode = probe_mode(config, state)
         there = FULL if mode == "full" else GREEDY_ONLY
@@ -163,10 +165,10 @@ def _check_continued(table: Mapping[str, Run]) -> Iterator[Problem]:
     """A continued adapter keeps its shape; another one would be silently ignored."""
     for name, run in table.items():
         chain = adapter_chain(table, run.parent)
-        if run.settings["adapter"] == "merge" or not chain:
+        if run.adapter == MERGE or not chain:
             continue
         for key in ADAPTER_SHAPE:
-            mine, there = run.settings[key], table[chain[-1]].settings[key]
+            mine, there = getattr(run.training, key), getattr(table[chain[-1]].training, key)
             if mine != there:
                 expected = f"{there!r}, as in the adapter of {chain[-1]} that it continues, or adapter: merge"
                 yield Problem(f"runs.{name}.{key}", f"{mine!r}", expected)
@@ -175,7 +177,7 @@ def _check_continued(table: Mapping[str, Run]) -> Iterator[Problem]:
 def _check_tables(config: Config) -> Iterator[Problem]:
     """The tables tell of runs that there are; whether a shown table has what it needs, the tables say themselves."""
     named = config["tables"]
-    wanted = [(key, named[key]) for key in ("one_stage", "two_stage")]
+    wanted = [(key, named[key]) for key in ("one_stage", "two_stage") if named[key]]
     lists = {key: named[key] for key in ("longer", "strategies", "rounds", "replay")}
     lists |= {f"controls.{stage}": listed for stage, listed in named["controls"].items()}
     wanted += [(f"{key}[{i}]", name) for key, listed in lists.items() for i, name in enumerate(listed)]

@@ -1,76 +1,99 @@
-"""The runs of a study: states of the model, each trained from another one."""
+"""The runs of a study. Each run is a state of the model, which starts from another state."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-ORIGIN = "origin"
+from gradual.ground.settings import pick
+from gradual.training.settings import TrainingSettings
+
+ORIGIN = "origin"  # the untouched model
+MERGE = "merge"
 
 Config = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Replay:
+    """The facts that a run replays: those of a category in a state, of which each epoch draws a share."""
+
+    state: str
+    category: str
+    ratio: float
 
 
 @dataclass(frozen=True)
 class Run:
     """A state of the model: trained from its parent on the facts that have the selected categories.
 
-    `select` maps states to categories; `size_of` is None or the run whose number of train facts this one draws;
-    `replay` is None or has the keys category, ratio and state; `settings` has every key of the config's `training`.
+    `kind` says how the state comes about (see `steps.STATE_KINDS`). `select` maps states to categories. `size_of` is the
+    run whose number of train facts this run draws. `adapter` says whether the run continues its parent's adapter or
+    merges it into the weights and trains a new one.
     """
 
     name: str
+    label: str
+    kind: str
     parent: str
-    select: dict[str, list[str]]
+    select: Mapping[str, list[str]]
     size_of: str | None
-    replay: dict[str, Any] | None
-    settings: dict[str, Any]
+    replay: Replay | None
+    adapter: str
+    training: TrainingSettings
+
+
+Runs = Mapping[str, Run]
 
 
 def runs(config: Config) -> dict[str, Run]:
-    """The runs of a config that has been loaded."""
+    """The runs of a config that has been loaded, by name."""
     table = {}
     for name, given in config["runs"].items():
-        replay = given.get("replay")
+        replay, settings = given.get("replay"), config["training"] | given
         table[name] = Run(
-            name,
-            given["from"],
-            given["select"],
-            given.get("size_of"),
-            {"state": given["from"], **replay} if replay else None,
-            {key: given.get(key, value) for key, value in config["training"].items()},
+            name=name,
+            label=given.get("label") or name,
+            kind=given.get("kind", "trained"),
+            parent=given["from"],
+            select=given["select"],
+            size_of=given.get("size_of"),
+            replay=Replay(replay.get("state", given["from"]), replay["category"], replay["ratio"]) if replay else None,
+            adapter=settings["adapter"],
+            training=pick(TrainingSettings, settings),
         )
     return table
 
 
-def states_needed(run: Run) -> set[str]:
-    """The states whose categories a run selects or replays from."""
-    return set(run.select) | ({run.replay["state"]} if run.replay else set())
+def selected_states(run: Run) -> list[str]:
+    """The states by whose categories a run selects and replays facts, in alphabetical order."""
+    return sorted({*run.select, *([run.replay.state] if run.replay else [])})
 
 
 def awaited(run: Run) -> set[str]:
-    """The states and runs that a run needs."""
-    return {run.parent, *states_needed(run), *([run.size_of] if run.size_of else [])} - {ORIGIN}
+    """The runs that a run needs."""
+    return {run.parent, *selected_states(run), *([run.size_of] if run.size_of else [])} - {ORIGIN}
 
 
-def adapter_chain(table: Mapping[str, Run], state: str) -> list[str]:
+def adapter_chain(table: Runs, state: str) -> list[str]:
     """The states whose adapters, applied in order to the base model, give the state; none for the origin.
 
-    A run that continues an adapter takes its place in the chain; one that merges adds its own.
+    A run that continues an adapter takes its place in the chain. One that merges adds its own.
     """
     if state == ORIGIN:
         return []
     run = table[state]
     chain = adapter_chain(table, run.parent)
-    return [*(chain if run.settings["adapter"] == "merge" else chain[:-1]), state]
+    return [*(chain if run.adapter == MERGE else chain[:-1]), state]
 
 
 def runs_of(config: Config, model: str) -> list[str]:
-    """The runs of a model, in the config's order: all unless it names its own."""
+    """The runs of a model, in the config's order: all unless the model names its own."""
     named = config["models"][model]["runs"]
     return [name for name in config["runs"] if named is None or name in named]
 
 
 def probe_mode(config: Config, state: str, probe: int = 0) -> str:
-    """How a state is probed: "full" (with sampled answers) or "greedy", as every retest (probe 1 and above) is."""
+    """How a state is probed: "full" (with sampled answers) or "greedy". A retest (probe 1 and above) is greedy."""
     if probe:
         return "greedy"
     return "full" if state == ORIGIN else config["probe"]["trained_states"]

@@ -8,9 +8,10 @@ import pandas as pd
 
 from gradual.ground import statistics
 from gradual.ground.errors import InputError
-from gradual.tables import results
+from gradual.study.runs import ORIGIN
+from gradual.tables import reading
 from gradual.tables.markdown import MISSING, count, interval, number, probability
-from gradual.tables.spec import ORIGIN, Column, Results, Study
+from gradual.tables.spec import Column, Results, Study
 
 
 class Line(NamedTuple):
@@ -37,7 +38,7 @@ def pairs(loaded: Results, study: Study, key: str, before: str, after: str) -> l
     """Right or wrong on every test fact before and after, by fact_id in order, a pair per seed."""
     found = []
     for seed in study.seeds:
-        b, a = (results.chosen_grades(loaded, study, seed, key, state) for state in (before, after))
+        b, a = (reading.chosen_grades(loaded, study, seed, key, state) for state in (before, after))
         if not b.index.equals(a.index):
             problem = f"the test facts of {after} are not those of {before}"
             raise InputError("evaluation grades", problem, "the same facts", key="fact_id")
@@ -58,8 +59,8 @@ def common(study: Study, key: str) -> dict[str, Any]:
 
 
 def _row(loaded: Results, study: Study, key: str, line: Line) -> dict[str, Any]:
-    by_epoch = [results.accuracy(loaded, seed, key, line.state) for seed in study.seeds]
-    graded = [results.chosen_grades(loaded, study, seed, key, line.state) for seed in study.seeds]
+    by_epoch = [reading.accuracy(loaded, seed, key, line.state) for seed in study.seeds]
+    graded = [reading.chosen_grades(loaded, study, seed, key, line.state) for seed in study.seeds]
     share = statistics.share_over_seeds([int(g.sum()) for g in graded], [len(g) for g in graded])
     gain, p = statistics.UNDEFINED, None
     if line.reference is not None:
@@ -67,7 +68,7 @@ def _row(loaded: Results, study: Study, key: str, line: Line) -> dict[str, Any]:
         gain = statistics.difference_over_seeds(compared)
         p = statistics.mcnemar(*compared[0]) if len(compared) == 1 else None
     epochs = [
-        0 if line.state == ORIGIN else results.chosen_epoch(loaded, study, seed, key, line.state)
+        0 if line.state == ORIGIN else reading.chosen_epoch(loaded, study, seed, key, line.state)
         for seed in study.seeds
     ]
     return {

@@ -5,7 +5,6 @@ from typing import Any
 import pandas as pd
 from tabulate import tabulate
 
-from gradual.tables.gradual_learning import paper
 from gradual.tables.spec import TableSpec
 
 MISSING = "–"
@@ -80,7 +79,6 @@ def _note(spec: TableSpec, frame: pd.DataFrame) -> str:
     parts = [f"Ours: {'; '.join(names)}; {seeds}.", f"An answer is right by the rule `{first['scoring']}`."]
     if "chosen_on" in frame:
         parts.append(f"Epochs are chosen on {first['chosen_on']}.")
-    reported = paper.models(spec.number) if spec.number else []
-    if reported and not models["paper_model"].dropna().isin(reported).all():
-        parts.append(f"The paper reports {' and '.join(reported)} only.")
+    if spec.reported and not models["paper_model"].dropna().isin(spec.reported).all():
+        parts.append(f"The paper reports {' and '.join(spec.reported)} only.")
     return " ".join([*parts, spec.note])

@@ -1,57 +1,21 @@
-"""The paper's tables with our numbers beside its own, and ours: one per entry, from result files to a tidy frame."""
+"""All tables by name, from the packages of the papers: what they need under a config, and what they are told of it."""
 
+from collections import ChainMap
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
 
 from gradual.ground.errors import InputError
-from gradual.tables import markdown, results
-from gradual.tables.gradual_learning import (
-    accuracies,
-    category_counts,
-    chance_rates,
-    claims,
-    comparisons,
-    graph,
-    longer,
-    origin_categories,
-    scoring_rules,
-    strategies,
-    transitions,
-)
-from gradual.tables.spec import CHANCE, PROBE_GRADES, Need, TableSpec, needs_by_model, settings_of, study_of
+from gradual.study.result_files import CHANCE, PROBE_GRADES, Result
+from gradual.tables import markdown, reading
+from gradual.tables.gradual_learning.package import PACKAGE as GRADUAL_LEARNING
+from gradual.tables.package import Package
+from gradual.tables.spec import Study, TableSpec, needs_by_model, parse_study, settings_of
 
-TABLES: dict[str, TableSpec] = {
-    spec.name: spec
-    for spec in (
-        origin_categories.SPEC,
-        transitions.TRAINING_SPEC,
-        transitions.RETEST_SPEC,
-        graph.SPEC,
-        longer.SPEC,
-        accuracies.STAGES_SPEC,
-        strategies.OVERALL_SPEC,
-        strategies.BY_CATEGORY_SPEC,
-        category_counts.SPEC,
-        accuracies.ROUNDS_SPEC,
-        transitions.SECOND_SPEC,
-        comparisons.CONTROLS_SPEC,
-        comparisons.REPLAY_SPEC,
-        scoring_rules.SPEC,
-        chance_rates.SPEC,
-        claims.SPEC,
-    )
-}
-
-COUNTED = (PROBE_GRADES, CHANCE)  # results on which every answer to a fact bears, not its category alone
-
-# Where the config has what is not in tables under the name that it has in Study.
-PLACES = {
-    "retests": "probe.retests",
-    "one_stage_controls": "tables.controls.one_stage",
-    "two_stage_controls": "tables.controls.two_stage",
-}
+PACKAGES = (GRADUAL_LEARNING,)
+TABLES: Mapping[str, TableSpec] = ChainMap(*(package.tables for package in reversed(PACKAGES)))  # type: ignore[arg-type]
+COUNTED = (PROBE_GRADES, CHANCE)  # results that every answer to a fact bears on, not its category alone
 
 
 def name_of(shown: int | str) -> str:
@@ -59,35 +23,41 @@ def name_of(shown: int | str) -> str:
     return f"table_{shown:02}" if isinstance(shown, int) else shown
 
 
-def needs(name: str, config: Mapping[str, Any]) -> dict[str, list[Need]]:
-    """The result files that a table needs under a config, of each model it tells of.
+def package_of(name: str) -> Package:
+    """The package that has a table."""
+    return next(package for package in PACKAGES if name in package.tables)
+
+
+def needs(name: str, config: Mapping[str, Any]) -> dict[str, list[Result]]:
+    """The results that a table needs under a config, of each model that it tells of.
 
     Raises InputError where the config has no model with the runs that the table is about, or where its probes leave out
     answers that the table counts.
     """
-    study = study_of(config)
-    found = needs_by_model(TABLES[name], study)
+    package, spec = package_of(name), TABLES[name]
+    study = package.study_of(config)
+    found = needs_by_model(spec, study)
     if not found:
-        keys = [PLACES.get(key, f"tables.{key}") for key in TABLES[name].uses if key != "choose_on"]
-        problem = f"no model has the runs that {markdown.title(TABLES[name])} is about"
+        keys = [package.places.get(key, f"tables.{key}") for key in spec.uses if key != "choose_on"]
+        problem = f"no model has the runs that {markdown.title(spec)} is about"
         expected = f"them in {', '.join(keys)} and among the runs of a model, or tables.show without it"
         raise InputError("config", problem, expected, key="tables.show")
     if config["probe"]["counts"] == "settled" and _counts(found):
-        others = [spec.name for spec in TABLES.values() if _counts(needs_by_model(spec, study))]
-        problem = f"{markdown.title(TABLES[name])} counts all answers to a fact, and probe.counts is settled"
+        others = [name for name, other in package.tables.items() if _counts(needs_by_model(other, study))]
+        problem = f"{markdown.title(spec)} counts all answers to a fact, and probe.counts is settled"
         expected = f"probe.counts: exact, or tables.show without {' and '.join(others)}"
         raise InputError("config", problem, expected, key="tables.show")
     return found
 
 
-def _counts(needs: Mapping[str, list[Need]]) -> bool:
+def _counts(needed: Mapping[str, list[Result]]) -> bool:
     """Whether what a table needs is made of all answers to a fact."""
-    return any(need.kind in COUNTED for wanted in needs.values() for need in wanted)
+    return any(need.kind in COUNTED for wanted in needed.values() for need in wanted)
 
 
-def all_needs(names: Iterable[str], config: Mapping[str, Any]) -> dict[str, list[Need]]:
-    """The result files that several tables need, of each model, each once; raises InputError as `needs` does."""
-    found: dict[str, dict[Need, None]] = {}
+def all_needs(names: Iterable[str], config: Mapping[str, Any]) -> dict[str, list[Result]]:
+    """The results that several tables need, of each model, each once; raises InputError as `needs` does."""
+    found: dict[str, dict[Result, None]] = {}
     for name in names:
         for model, wanted in needs(name, config).items():
             found.setdefault(model, {}).update(dict.fromkeys(wanted))
@@ -96,13 +66,23 @@ def all_needs(names: Iterable[str], config: Mapping[str, Any]) -> dict[str, list
 
 def inputs(name: str, config: Mapping[str, Any]) -> list[str]:
     """The files that a table needs under a config, relative to results/<study>/."""
-    keys = results.keys(study_of(config), needs(name, config))
-    return [results.path(need, seed, model) for seed, model, need in keys]
+    keys = reading.keys(package_of(name).study_of(config), needs(name, config))
+    return [reading.path(need, seed, model) for seed, model, need in keys]
 
 
 def settings(name: str, config: Mapping[str, Any]) -> dict[str, Any]:
     """What a table is told of the study; see `spec.settings_of`."""
-    return settings_of(TABLES[name], study_of(config))
+    return settings_of(TABLES[name], package_of(name).study_of(config))
+
+
+def study(name: str, told: Any) -> Study:
+    """The study that a table is told of, from its settings."""
+    return parse_study(package_of(name).study, told)
+
+
+def citations(names: Iterable[str]) -> list[str]:
+    """What the captions and the paper's numbers of the tables are from."""
+    return list(dict.fromkeys(package_of(name).citation for name in names))
 
 
 def render(name: str, frame: pd.DataFrame) -> str:

@@ -1,16 +1,14 @@
-"""What a table is made of: the study it tells of, the result files it needs, how it is built and shown."""
+"""What a table is made of: the study that it tells of, the results it needs, and how it is built and shown."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, NamedTuple
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, TypeVar
 
 import pandas as pd
 
 from gradual.ground.errors import InputError
+from gradual.study.result_files import Result
 from gradual.study.runs import ORIGIN, runs, runs_of
-
-FACTS, CATEGORIES, ACCURACY, GRADES, CHOSEN = "facts", "categories", "accuracy", "evaluation_grades", "chosen"
-PROBE_GRADES, CHANCE, SELECTION = "probe_grades", "chance", "selection"
 
 
 @dataclass(frozen=True)
@@ -22,49 +20,32 @@ class Model:
     runs: tuple[str, ...] = ()
 
     def has(self, *states: str) -> bool:
-        """Whether the model is brought to all of these states."""
+        """Whether the model is brought to all of these states; false for a state without a name."""
         return set(states) <= {ORIGIN, *self.runs}
 
 
 @dataclass(frozen=True)
 class Study:
-    """What the tables know of a study. A table is given the fields that it uses; the others are as here.
+    """What the tables know of a study. A paper's package adds the roles that runs have in it.
 
-    `models` maps keys to models; `one_stage` and `two_stage` are runs; `longer` maps runs to their epochs and `replay` to
-    their replay ratio (0 without replay); `strategies`, `rounds` and the controls of a stage are runs.
+    `models` maps keys to models, and `labels` maps runs to their names in the tables. `choose_on` is the split that chooses
+    epochs.
     """
 
     seeds: tuple[int, ...]
     models: dict[str, Model]
     scoring: str
+    labels: dict[str, str] = field(default_factory=dict)
     choose_on: str = ""
-    one_stage: str = ""
-    two_stage: str = ""
-    retests: int = 0
-    longer: dict[str, int] = field(default_factory=dict)
-    strategies: tuple[str, ...] = ()
-    rounds: tuple[str, ...] = ()
-    one_stage_controls: tuple[str, ...] = ()
-    two_stage_controls: tuple[str, ...] = ()
-    replay: dict[str, float] = field(default_factory=dict)
 
-    @property
-    def stages(self) -> dict[str, str]:
-        """The state of each of the paper's stages, in order."""
-        return {"Origin": ORIGIN, "One-Stage": self.one_stage, "Two-Stage": self.two_stage}
+    def title(self, run: str) -> str:
+        """A run's name in the tables."""
+        return self.labels.get(run, run)
 
 
-class Need(NamedTuple):
-    """A result file of a seed and a model. `probe` and `split` matter for probes only; facts have no model, no state."""
-
-    kind: str
-    state: str = ORIGIN
-    probe: int = 0
-    split: str = "train"
-
-
-# What was read, by seed, model ("" for facts) and need.
-Results = dict[tuple[int, str, Need], Any]
+AnyStudy = TypeVar("AnyStudy", bound=Study)
+# What was read, by seed, model ("" for facts) and result.
+Results = dict[tuple[int, str, Result], Any]
 
 
 @dataclass(frozen=True)
@@ -78,70 +59,65 @@ class Column:
 
 @dataclass(frozen=True)
 class TableSpec:
-    """A table. `number` is that of the paper's table and `caption` its caption, None and ours where the paper has none.
+    """A table. `number` is that of the paper's table, None where the paper has none; `caption` is the paper's, or ours.
 
-    `needs` gives the result files of a model, none where the table has nothing to say of it; `uses` names the fields of
-    Study that it reads besides seeds, models and scoring; `note` explains our columns below the table.
+    `needs` gives the results of a model, none where the table has nothing to say of it. `uses` names the fields of the
+    study that the table reads besides seeds, models, labels and scoring. `reported` are the models that the paper's table
+    has. `note` explains our columns below the table.
     """
 
     name: str
     caption: str
-    needs: Callable[[Study, Model], list[Need]]
-    build: Callable[[Results, Study], pd.DataFrame]
+    needs: Callable[[Any, Model], list[Result]]
+    build: Callable[[Results, Any], pd.DataFrame]
     columns: tuple[Column, ...]
     note: str
     uses: tuple[str, ...] = ()
     number: int | None = None
+    reported: tuple[str, ...] = ()
 
 
-def study_of(config: Mapping[str, Any]) -> Study:
-    """All that tables can know of a validated config."""
-    named, table = config["tables"], runs(config)
-    return Study(
-        seeds=tuple(config["seeds"]),
-        models={
-            name: Model(model["label"], model["paper"], tuple(runs_of(config, name)))
+def common_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of Study from a config that has been loaded."""
+    return {
+        "seeds": tuple(config["seeds"]),
+        "models": {
+            name: Model(model["label"], model["paper"], tuple(runs_of(dict(config), name)))
             for name, model in config["models"].items()
         },
-        scoring=config["scoring"],
-        choose_on=config["choose_on"],
-        one_stage=named["one_stage"],
-        two_stage=named["two_stage"],
-        retests=config["probe"]["retests"],
-        longer={run: table[run].settings["epochs"] for run in named["longer"]},
-        strategies=tuple(named["strategies"]),
-        rounds=tuple(named["rounds"]),
-        one_stage_controls=tuple(named["controls"]["one_stage"]),
-        two_stage_controls=tuple(named["controls"]["two_stage"]),
-        replay={run: (table[run].replay or {"ratio": 0.0})["ratio"] for run in named["replay"]},
-    )
+        "scoring": config["scoring"],
+        "choose_on": config["choose_on"],
+        "labels": {name: run.label for name, run in runs(dict(config)).items()},
+    }
 
 
-def needs_by_model(spec: TableSpec, study: Study) -> dict[str, list[Need]]:
-    """The result files that a table needs, of each model that it tells of."""
+def needs_by_model(spec: TableSpec, study: Study) -> dict[str, list[Result]]:
+    """The results that a table needs, of each model that it tells of."""
     found = {key: spec.needs(study, model) for key, model in study.models.items()}
     return {key: needs for key, needs in found.items() if needs}
 
 
 def settings_of(spec: TableSpec, study: Study) -> dict[str, Any]:
-    """What a table is told of the study, as JSON takes it: what it uses, no more, so that nothing else re-makes it.
+    """What a table is told of the study, as JSON takes it: what it uses and no more, so that nothing else re-makes it.
 
-    Mappings are lists of pairs, so that their order, which is that of the rows, stays when JSON's keys are sorted.
+    Mappings become lists of pairs. So they keep their order, which is that of the rows, when JSON's keys are sorted.
     """
     whole = asdict(study)
     needed = {key: {need.state for need in needs} for key, needs in needs_by_model(spec, study).items()}
     models = {key: whole["models"][key] | {"runs": sorted(states - {ORIGIN})} for key, states in needed.items()}
-    found = {key: whole[key] for key in ("seeds", "scoring", *spec.uses)} | {"models": models}
+    told = set().union(*needed.values()) if needed else set()
+    labels = {run: label for run, label in study.labels.items() if run in told and label != run}
+    found = {key: whole[key] for key in ("seeds", "scoring", *spec.uses)} | {"models": models, "labels": labels}
     return {key: list(map(list, v.items())) if isinstance(v, dict) else v for key, v in found.items()}
 
 
-def parse_study(settings: Any) -> Study:
+def parse_study(kind: type[AnyStudy], settings: Any) -> AnyStudy:
     """The study from what `settings_of` gives, after a way through JSON."""
     try:
         models = {name: Model(m["label"], m["paper"], tuple(m["runs"])) for name, m in dict(settings["models"]).items()}
-        maps = {key: dict(settings[key]) for key in ("longer", "replay") if key in settings}
-        others = {key: tuple(v) if isinstance(v, list) else v for key, v in settings.items() if key != "models"}
-        return Study(models=models, **others | maps)
+        maps = {f.name for f in fields(kind) if f.default_factory is dict}
+        others = {key: dict(v) if key in maps else v for key, v in settings.items() if key != "models"}
+        return kind(models=models, **{key: tuple(v) if isinstance(v, list) else v for key, v in others.items()})
     except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise InputError(
             "--study", f"is {settings!r} ({error})", "the study's settings as rules/tables.smk gives them"

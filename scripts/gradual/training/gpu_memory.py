@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-BYTES = {"float32": 4, "bfloat16": 2}
-ARCHITECTURES = ("llama", "qwen2")
+from gradual.models.shape import ARCHITECTURES, BYTES, Shape, shape_of
+from gradual.training.settings import TrainingSettings
+
 CONTEXT = 2 * 2**30  # bytes that CUDA, its libraries and NCCL take of a GPU: an allowance, not measured
 SHARE = 0.9  # of a GPU's memory that an estimate may fill
 PER_LOGIT = 3 * 4  # bytes: at the loss's backward pass its softmax and two gradients, in fp32
@@ -32,73 +33,21 @@ class Estimate:
         return self.weights + self.adapter + self.activations + self.logits + self.context
 
 
-@dataclass(frozen=True)
-class Shape:
-    """The sizes of a model of Llama's or Qwen2's architecture; `queries` and `keys` are widths over all heads."""
-
-    hidden: int
-    intermediate: int
-    layers: int
-    heads: int
-    queries: int
-    keys: int
-    vocabulary: int
-    tied: bool
-    biased: bool
-
-    @property
-    def linear(self) -> dict[str, tuple[int, int]]:
-        """Input and output width of each linear map of a layer, by the name that LoRA's targets have."""
-        return {
-            "q_proj": (self.hidden, self.queries),
-            "k_proj": (self.hidden, self.keys),
-            "v_proj": (self.hidden, self.keys),
-            "o_proj": (self.queries, self.hidden),
-            "gate_proj": (self.hidden, self.intermediate),
-            "up_proj": (self.hidden, self.intermediate),
-            "down_proj": (self.intermediate, self.hidden),
-        }
-
-    @property
-    def parameters(self) -> int:
-        """Frozen parameters of the whole model."""
-        biases = self.queries + 2 * self.keys if self.biased else 0
-        layer = sum(a * b for a, b in self.linear.values()) + biases + 2 * self.hidden
-        return self.layers * layer + self.hidden + self.hidden * self.vocabulary * (1 if self.tied else 2)
-
-
-def shape(config: Mapping[str, Any]) -> Shape:
-    """The sizes in a model's config.json, whose model_type must be among ARCHITECTURES."""
-    heads = config["num_attention_heads"]
-    width = config.get("head_dim") or config["hidden_size"] // heads
-    return Shape(
-        hidden=config["hidden_size"],
-        intermediate=config["intermediate_size"],
-        layers=config["num_hidden_layers"],
-        heads=heads,
-        queries=heads * width,
-        keys=(config.get("num_key_value_heads") or heads) * width,
-        vocabulary=config["vocab_size"],
-        tied=bool(config.get("tie_word_embeddings", False)),
-        biased=config["model_type"] == "qwen2",
-    )
-
-
 def estimate(
-    model: Shape, settings: Mapping[str, Any], rows: int, tokens: int, dtype: str, ranks: int, checkpointing: bool
+    model: Shape, settings: TrainingSettings, rows: int, tokens: int, dtype: str, ranks: int, checkpointing: bool
 ) -> Estimate:
     """What training takes on each GPU at its peak, with micro batches of `rows` rows of `tokens` tokens.
 
     `settings` are a run's training settings (rank, targets, dropout). With checkpointing, layers keep their inputs only,
     and one layer at a time the rest; the logits have gone by then. Several ranks keep gradients twice (DDP's buckets).
     """
-    trained = adapter_parameters(model, settings)
+    trained = model.adapter_parameters(settings.rank, settings.targets)
     half = BYTES[dtype] < 4
     layer = rows * tokens * saved_per_token(model, settings, dtype) + (2 * trained // model.layers if half else 0)
     logits = rows * tokens * model.vocabulary * PER_LOGIT
     activations = model.layers * layer
     if checkpointing:
-        activations = model.layers * rows * tokens * model.hidden * BYTES[dtype] + max(0, layer - logits)
+        activations = model.layers * rows * tokens * model.hidden_size * BYTES[dtype] + max(0, layer - logits)
     return Estimate(
         weights=model.parameters * BYTES[dtype],
         adapter=trained * (PER_TRAINED + (4 if ranks > 1 else 0)),
@@ -107,12 +56,7 @@ def estimate(
     )
 
 
-def adapter_parameters(model: Shape, settings: Mapping[str, Any]) -> int:
-    """Parameters of a LoRA adapter of the settings' rank on their targets."""
-    return model.layers * sum(settings["rank"] * sum(model.linear[target]) for target in settings["targets"])
-
-
-def saved_per_token(model: Shape, settings: Mapping[str, Any], dtype: str) -> int:
+def saved_per_token(model: Shape, settings: TrainingSettings, dtype: str) -> int:
     """Bytes that autograd saves per token in one layer.
 
     The inputs of the layer's two norms (fp32); of attention, queries, keys and values of every head, the output and the
@@ -121,19 +65,19 @@ def saved_per_token(model: Shape, settings: Mapping[str, Any], dtype: str) -> in
     """
     size = BYTES[dtype]
     inputs = {"q_proj": "norm", "k_proj": "norm", "v_proj": "norm", "gate_proj": "norm 2", "up_proj": "norm 2"}
-    widths = {target: model.linear[target][0] for target in settings["targets"]}
+    widths = {target: model.projections[target][0] for target in settings.targets}
     attention = 4 * model.queries
-    if size == 4 and not settings["dropout"]:
+    if size == 4 and not settings.dropout:
         attention -= widths.get("o_proj", 0)  # whose input is attention's output
         widths = {inputs.get(target, target): width for target, width in widths.items()}
-    masks = sum(widths.values()) if settings["dropout"] else 0
-    values = attention + 3 * model.intermediate + sum(widths.values()) + settings["rank"] * len(settings["targets"])
-    return size * values + masks + 4 * (2 * model.hidden + 2 + model.heads)
+    masks = sum(widths.values()) if settings.dropout else 0
+    values = attention + 3 * model.intermediate_size + sum(widths.values()) + settings.rank * len(settings.targets)
+    return size * values + masks + 4 * (2 * model.hidden_size + 2 + model.heads)
 
 
 def needs_checkpointing(
     config: Mapping[str, Any],
-    settings: Mapping[str, Any],
+    settings: TrainingSettings,
     rows: int,
     tokens: int,
     dtype: str,
@@ -146,4 +90,4 @@ def needs_checkpointing(
     """
     if config["model_type"] not in ARCHITECTURES or dtype not in BYTES:
         return False
-    return estimate(shape(config), settings, rows, tokens, dtype, ranks, checkpointing=False).total > SHARE * memory
+    return estimate(shape_of(config), settings, rows, tokens, dtype, ranks, checkpointing=False).total > SHARE * memory

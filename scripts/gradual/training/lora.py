@@ -1,38 +1,41 @@
 """LoRA fine-tuning of a state on selected facts, through peft and the transformers Trainer, on one or several ranks."""
 
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from gradual.ground.errors import InputError
-from gradual.knowledge.selection import REPLAY, TRAIN
 from gradual.models.adapters import with_adapter
-from gradual.training.batches import BLANK, EpochBatches, Example, Row, collate, micro_rows, tokenize
+from gradual.training.batches import BLANK, EpochBatches, micro_rows, pad
 from gradual.training.callbacks import last_checkpoint, log_progress, stop_at_bad_loss
 from gradual.training.checkpoints import checkpoints, ends_epoch, keep_checkpoints, steps, stop_if_unfinished
+from gradual.training.examples import Row
 from gradual.training.gpu_memory import needs_checkpointing
+from gradual.training.objectives import trainer_class
 from gradual.training.ranks import from_first, rank, ranks
+from gradual.training.settings import TrainingSettings
 
 
-def examples(selection: pd.DataFrame, facts: pd.DataFrame) -> tuple[list[Example], int, int]:
-    """The training texts, selected facts first, and how many are selected and in the replay pool.
+@dataclass(frozen=True)
+class Training:
+    """What a LoRA training needs besides the model.
 
-    Raises InputError where a selected fact is not a train fact.
+    `rows` are the tokens of the examples, those to train on first; `trained` says how many these are, and the others are
+    the replay pool, of which an epoch draws the share `ratio`. Checkpoints go to `folder`.
     """
-    known = facts[facts["split"] == TRAIN].set_index("fact_id")
-    missing = [fact_id for fact_id in selection["fact_id"] if fact_id not in known.index]
-    if missing:
-        raise InputError("selection", f"fact {missing[0]} is not in the split train", "train facts only", key="fact_id")
-    ordered = pd.concat([selection[selection["role"] == role] for role in (TRAIN, REPLAY)])
-    rows = known.loc[ordered["fact_id"]]
-    texts = [Example(q, a[0]) for q, a in zip(rows["question"], rows["answers"], strict=True)]
-    trained = int((selection["role"] == TRAIN).sum())
-    return texts, trained, len(texts) - trained
+
+    rows: Sequence[Row]
+    trained: int
+    ratio: float
+    settings: TrainingSettings
+    padding: int
+    seed: int
+    folder: Path
 
 
-def attach_adapter(model: Any, parent: Path | None, settings: dict[str, Any]) -> Any:
+def attach_adapter(model: Any, parent: Path | None, settings: TrainingSettings) -> Any:
     """The model with a trainable LoRA adapter: the parent's, continued, or a new one."""
     from peft import LoraConfig, get_peft_model
 
@@ -42,44 +45,33 @@ def attach_adapter(model: Any, parent: Path | None, settings: dict[str, Any]) ->
         model,
         LoraConfig(
             task_type="CAUSAL_LM",
-            r=settings["rank"],
-            lora_alpha=settings["alpha"],
-            lora_dropout=settings["dropout"],
-            target_modules=settings["targets"],
+            r=settings.rank,
+            lora_alpha=settings.alpha,
+            lora_dropout=settings.dropout,
+            target_modules=list(settings.targets),
         ),
     )
 
 
-def train_adapter(
-    model: Any,
-    tokenizer: Any,
-    texts: list[Example],
-    trained: int,
-    pool: int,
-    ratio: float,
-    settings: dict[str, Any],
-    style: str,
-    seed: int,
-    folder: Path,
-) -> tuple[list[Path], list[dict[str, float]]]:
-    """Train the model's adapter and return the checkpoint folder of each epoch and the loss curve.
+def train_adapter(model: Any, training: Training) -> tuple[list[Path], list[dict[str, float]]]:
+    """Train the model's adapter; the checkpoint folder of each epoch, and the loss curve.
 
-    `model` is a PeftModel; `settings` a run's training settings. Every rank calls it. Resumes from the last checkpoint in
-    `folder`, to the same result, on whatever number of ranks. Results do not depend on that number, up to rounding,
-    without dropout; with it, each rank drops at random in its own micro batches, so they agree as two seeds do. Raises
-    InputError where the loss is not finite or the adapter has not changed, EndedWithNotice after SIGTERM.
+    `model` is a PeftModel. Every rank calls this. It resumes from the last checkpoint in the training's folder, to the
+    same result, on whatever number of ranks. Without dropout, results do not depend on that number, up to rounding. With
+    dropout each rank drops at random in its own micro batches, so that they agree as two seeds do. Raises InputError where
+    the loss is not finite or the adapter has not changed, and EndedWithNotice after SIGTERM.
     """
     import torch
 
-    rows = [tokenize(text, tokenizer, style, settings["loss_on"]) for text in texts]
-    longest, limit = max(len(row["input_ids"]) for row in rows), model.config.max_position_embeddings
+    settings, folder = training.settings, training.folder
+    longest, limit = max(len(row["input_ids"]) for row in training.rows), model.config.max_position_embeddings
     if longest > limit:
         raise InputError("training", f"a text of {longest} tokens", f"at most the model's {limit} (or shorter facts)")
-    per_rank = micro_rows(settings["batch"], settings["micro_batch"], ranks())
-    batches = EpochBatches(trained, pool, ratio, seed, per_rank, rank(), ranks())
+    per_rank = micro_rows(settings.batch, settings.micro_batch, ranks())
+    pool = len(training.rows) - training.trained
+    batches = EpochBatches(training.trained, pool, training.ratio, training.seed, per_rank, rank(), ranks())
     before = {n: p.detach().cpu().clone() for n, p in model.named_parameters() if p.requires_grad}
-    arguments = _arguments(model, settings, per_rank, longest, seed, folder)
-    trainer = _trainer(model, rows, batches, tokenizer.pad_token_id or tokenizer.eos_token_id, arguments)
+    trainer = _trainer(model, training, batches, _arguments(model, training, per_rank, longest))
     log_progress(trainer)
     stop_at_bad_loss(trainer, "training")
     keep_checkpoints(trainer, folder)
@@ -88,32 +80,32 @@ def train_adapter(
     if all(torch.equal(p.detach().cpu(), before[n]) for n, p in model.named_parameters() if n in before):
         raise InputError("training", "the adapter has not changed", "a learning_rate and facts that train it")
     found = checkpoints(folder) if rank() == 0 else []
-    kept = [checkpoint for checkpoint in found if ends_epoch(steps(checkpoint), trainer.state, settings["epochs"])]
-    if rank() == 0 and len(kept) != settings["epochs"]:
-        raise InputError(folder, f"{len(kept)} epochs' checkpoints", f"one per epoch ({settings['epochs']})")
+    kept = [checkpoint for checkpoint in found if ends_epoch(steps(checkpoint), trainer.state, settings.epochs)]
+    if rank() == 0 and len(kept) != settings.epochs:
+        raise InputError(folder, f"{len(kept)} epochs' checkpoints", f"one per epoch ({settings.epochs})")
     return kept, [entry for entry in trainer.state.log_history if "loss" in entry]
 
 
-def _arguments(model: Any, settings: dict[str, Any], rows: int, tokens: int, seed: int, folder: Path) -> Any:
+def _arguments(model: Any, training: Training, rows: int, tokens: int) -> Any:
     """The Trainer's arguments, for micro batches of `rows` rows of at most `tokens` tokens."""
     import torch
     from transformers import TrainingArguments
 
-    gpu = torch.cuda.is_available()
+    settings, gpu = training.settings, torch.cuda.is_available()
     arguments = TrainingArguments(
-        output_dir=str(folder),
-        num_train_epochs=settings["epochs"],
+        output_dir=str(training.folder),
+        num_train_epochs=settings.epochs,
         per_device_train_batch_size=rows,
-        gradient_accumulation_steps=settings["batch"] // (rows * ranks()),
-        learning_rate=settings["learning_rate"],
-        weight_decay=settings["weight_decay"],
-        adam_beta2=settings["adam_beta2"],
+        gradient_accumulation_steps=settings.batch // (rows * ranks()),
+        learning_rate=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        adam_beta2=settings.adam_beta2,
         lr_scheduler_type="cosine",
-        warmup_steps=settings["warmup_ratio"],  # a value below 1 is a share of all steps
+        warmup_steps=settings.warmup_ratio,  # a value below 1 is a share of all steps
         bf16=gpu and model.dtype == torch.bfloat16,
         activation_checkpointing=_exceeds_memory(model, settings, rows, tokens),
-        seed=seed,
-        data_seed=seed,
+        seed=training.seed,
+        data_seed=training.seed,
         save_strategy="no",  # keep_checkpoints saves
         logging_steps=1,
         logging_nan_inf_filter=False,
@@ -130,7 +122,7 @@ def _arguments(model: Any, settings: dict[str, Any], rows: int, tokens: int, see
     return arguments
 
 
-def _exceeds_memory(model: Any, settings: dict[str, Any], rows: int, tokens: int) -> bool:
+def _exceeds_memory(model: Any, settings: TrainingSettings, rows: int, tokens: int) -> bool:
     """Whether this rank needs gradient checkpointing: by its GPU's memory; never without a GPU."""
     import torch
 
@@ -141,22 +133,21 @@ def _exceeds_memory(model: Any, settings: dict[str, Any], rows: int, tokens: int
     return needs_checkpointing(model.config.to_dict(), settings, rows, tokens, dtype, ranks(), memory)
 
 
-def _trainer(model: Any, rows: list[Row], batches: EpochBatches, padding: int, arguments: Any) -> Any:
-    """A Trainer of the model on the rows, which takes them in the order of `batches`."""
+def _trainer(model: Any, training: Training, batches: EpochBatches, arguments: Any) -> Any:
+    """A Trainer of the model on the training's rows, which takes them in the order of `batches`."""
     from torch.utils.data import DataLoader
-    from transformers import Trainer
 
     class EpochLoader(DataLoader):
         def set_epoch(self, epoch: int) -> None:
             self.batch_sampler.set_epoch(epoch)
 
-    class EpochTrainer(Trainer):
+    class EpochTrainer(trainer_class(training.settings.objective)):  # type: ignore[misc]
         def get_train_dataloader(self) -> EpochLoader:
             """Not accelerate's, which fills a rank that is left without rows with those of the epoch's beginning."""
             return EpochLoader(
                 self.train_dataset,
                 batch_sampler=batches,
-                collate_fn=lambda batch: collate(batch, padding, model.config),
+                collate_fn=lambda batch: pad(batch, training.padding),
                 pin_memory=self.args.dataloader_pin_memory,
             )
 
@@ -165,4 +156,4 @@ def _trainer(model: Any, rows: list[Row], batches: EpochBatches, padding: int, a
             super()._save_rng_state(output_dir)
             self.accelerator.wait_for_everyone()
 
-    return EpochTrainer(model=model, args=arguments, train_dataset=[*rows, BLANK])
+    return EpochTrainer(model=model, args=arguments, train_dataset=[*training.rows, BLANK])

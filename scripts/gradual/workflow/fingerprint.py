@@ -2,7 +2,7 @@
 
 Snakemake tracks no imported module, so each rule carries the fingerprint of its script among its params. What cannot
 change a result does not count: comments, docstrings and formatting, the text of an error or of a line in the log, the help
-of an option, and the implementations (`ground.choices`) that a study does not choose.
+of an option, the block that starts a script, and the implementations (`ground.choices`) that a study does not choose.
 """
 
 import ast
@@ -107,6 +107,7 @@ def _analyse(path: Path, name: str, mtime: int, size: int) -> Module:
         tree = ast.parse(path.read_bytes())
     except (SyntaxError, ValueError) as error:
         raise InputError(path, f"{error}", "valid Python", row=getattr(error, "lineno", None)) from error
+    tree.body = [node for node in tree.body if not _starts(node)]
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
     imports = tuple(sorted({found for node in ast.walk(tree) for found in _imported(node, package, path)}))
     choices = tuple(_choices(node, path) for node in ast.walk(tree) if _is_choice(node))
@@ -132,6 +133,11 @@ def _imported(node: ast.AST, package: str, path: Path) -> Iterator[str]:
                 expected = "an absolute name as a literal text, which can be followed"
                 raise InputError(path, f"{called} of a computed name", expected, row=node.lineno)
             yield wanted.value
+
+
+def _starts(node: ast.stmt) -> bool:
+    """Whether a statement is the block that starts a script: how it is started changes no result."""
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'"
 
 
 def _is_choice(node: Any) -> bool:

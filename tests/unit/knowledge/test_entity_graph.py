@@ -11,10 +11,11 @@ import pytest
 from gradual.ground import statistics
 from gradual.knowledge import entity_graph
 from gradual.knowledge.entity_graph import Links, links, permuted
+from gradual.study.result_files import CATEGORIES, FACTS, Result
 from gradual.tables import registry
 from gradual.tables.gradual_learning.graph import excess, find
-from gradual.tables.results import load
-from gradual.tables.spec import CATEGORIES, FACTS, Need, Results
+from gradual.tables.reading import load
+from gradual.tables.spec import Results
 from made_up import RUN1, full, greedy, probe, study, train_id, write_results
 
 Edge = tuple[str, str]
@@ -126,9 +127,9 @@ def results_of(rows: list[tuple[str, str, str, str]], seed: int = 0) -> Results:
     relations, answers, before, after = zip(*rows, strict=True)
     facts = pd.DataFrame({"fact_id": ids, "split": "train", "relation": relations, "subject": [f"s{i}" for i in ids]})
     return {
-        (seed, "", Need(FACTS)): facts.assign(question="?", answers=[[answer] for answer in answers]),
-        (seed, "m", Need(CATEGORIES)): probe(full("".join(before))),
-        (seed, "m", Need(CATEGORIES, RUN1)): probe(greedy("".join(after))),
+        (seed, "", Result(FACTS)): facts.assign(question="?", answers=[[answer] for answer in answers]),
+        (seed, "m", Result(CATEGORIES)): probe(full("".join(before))),
+        (seed, "m", Result(CATEGORIES, RUN1)): probe(greedy("".join(after))),
     }
 
 

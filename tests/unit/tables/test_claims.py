@@ -9,10 +9,12 @@ import pytest
 
 from gradual.ground import statistics
 from gradual.ground.statistics import Estimate
+from gradual.study.result_files import CATEGORIES, FACTS, Result
 from gradual.tables import registry
 from gradual.tables.gradual_learning import claims
 from gradual.tables.gradual_learning.claims import FALLS, NO_RISE, NOT, RISES, SHOWS, STAYS, UNDECIDED, Claim, verdict
-from gradual.tables.spec import CATEGORIES, FACTS, Need, Results, Study
+from gradual.tables.gradual_learning.roles import Study
+from gradual.tables.spec import Results
 from made_up import ORIGIN, RUN1, RUN2, RUNS, evaluation, fact_table, full, greedy, probe, whole_results, whole_study
 
 MARGIN = 0.005
@@ -236,11 +238,11 @@ def graph_results(risen: str, seed: int = 0) -> Results:
     for i in range(20, 30):
         facts.at[i, "answers"] = facts.at[i - 20, "answers"]
     made = whole_results(seed)
-    made[seed, "", Need(FACTS)] = facts
-    for key in [key for key in made if key[0] == seed and key[2].kind == CATEGORIES and key[2].split == "train"]:
+    made[seed, "", Result(FACTS)] = facts
+    for key in [key for key in made if key[0] == seed and key[2].kind == CATEGORIES and key[2].questions == "train"]:
         made[key] = probe(greedy("M" * 20 + "U" * 20))
-    made[seed, "m", Need(CATEGORIES)] = probe(full("M" * 20 + "W" * 20))
-    made[seed, "m", Need(CATEGORIES, RUN1)] = probe(greedy("M" * 20 + risen))
+    made[seed, "m", Result(CATEGORIES)] = probe(full("M" * 20 + "W" * 20))
+    made[seed, "m", Result(CATEGORIES, RUN1)] = probe(greedy("M" * 20 + risen))
     return made
 
 
@@ -373,7 +375,7 @@ def test_what_the_study_does_not_have_takes_its_claims_along(other, dropped):
     made = {key: value for key, value in whole_results().items() if key[2] in needs}
     assert set(claimed(made, study)) == set(KEYS) - dropped
     # How the origin knows the test facts is asked for strategies alone: for "keeps".
-    assert (Need(CATEGORIES, ORIGIN, 0, "test") in needs) == ("keeps" not in dropped)
+    assert (Result(CATEGORIES, ORIGIN, 0, "test") in needs) == ("keeps" not in dropped)
 
 
 def test_without_controls_claims_stand_alone():

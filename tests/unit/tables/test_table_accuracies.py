@@ -10,9 +10,10 @@ from gradual.ground import statistics
 from gradual.ground.errors import InputError
 from gradual.knowledge.categories import FULL
 from gradual.knowledge.scoring import RULES
+from gradual.study.result_files import ADAPTER, CATEGORIES, CHANCE, FACTS, GRADES, SELECTION, Result
 from gradual.tables import registry
 from gradual.tables.gradual_learning.accuracies import majority_answers
-from gradual.tables.spec import CATEGORIES, CHANCE, CHOSEN, FACTS, GRADES, SELECTION, Need, Results
+from gradual.tables.spec import Results
 from made_up import (
     ORIGIN,
     RUN1,
@@ -34,7 +35,7 @@ STAGES = {ORIGIN: {0: 30}, RUN1: {1: 33}, RUN2: {1: 40}}
 
 def stages(made: Results, seeds: tuple[int, ...] = (0,), **other: Any) -> pd.DataFrame:
     """Table 7, by stage."""
-    facts = {(seed, "", Need(FACTS)): fact_table(3, 100) for seed in seeds}
+    facts = {(seed, "", Result(FACTS)): fact_table(3, 100) for seed in seeds}
     return registry.TABLES["table_07"].build(facts | made, study(seeds, **other)).set_index("name")
 
 
@@ -134,15 +135,15 @@ def test_table_7_refuses_results_that_disagree():
         stages(made, choose_on="test")
     with pytest.raises(InputError, match="key 'exact'"):
         stages(made, scoring="exact")
-    wrong = made | {(0, "m", Need(CHOSEN, RUN1)): {"epoch": 9, "chosen_on": "dev"}}
+    wrong = made | {(0, "m", Result(ADAPTER, RUN1)): {"epoch": 9, "chosen_on": "dev"}}
     with pytest.raises(InputError, match="chosen epoch 9"):
         stages(wrong)
-    grades = made[0, "m", Need(GRADES, RUN1)]
+    grades = made[0, "m", Result(GRADES, RUN1)]
     with pytest.raises(InputError, match="33 of 100, as in accuracy.csv"):
-        stages(made | {(0, "m", Need(GRADES, RUN1)): grades[1:]})
+        stages(made | {(0, "m", Result(GRADES, RUN1)): grades[1:]})
     renamed = grades.assign(fact_id=[test_id(i) for i in range(1000, 1100)])
     with pytest.raises(InputError, match="the test facts of stage1 are not those of origin"):
-        stages(made | {(0, "m", Need(GRADES, RUN1)): renamed})
+        stages(made | {(0, "m", Result(GRADES, RUN1)): renamed})
 
 
 # What answering without a model would score
@@ -189,7 +190,7 @@ def test_the_majority_answer_is_a_row_of_table_7():
     made |= evaluation({state: {int(state != ORIGIN): "111000"} for state in (ORIGIN, RUN1, RUN2)}, seed=1)
     one = facts_of(("train", "r", "x"), ("test", "r", "x"), ("test", "r", "x"), ("test", "r", "y"), ("test", "r", "y"))
     two = facts_of(("train", "r", "x"), ("test", "r", "x"), ("test", "r", "y"), ("test", "r", "y"), ("test", "r", "y"))
-    made |= {(0, "", Need(FACTS)): one, (1, "", Need(FACTS)): two}
+    made |= {(0, "", Result(FACTS)): one, (1, "", Result(FACTS)): two}
     row = registry.TABLES["table_07"].build(made, study()).iloc[0]
     wilson = statistics.wilson(2, 4)
     assert of(row, "percent") == pytest.approx([50, 100 * wilson.low, 100 * wilson.high])
@@ -197,7 +198,7 @@ def test_the_majority_answer_is_a_row_of_table_7():
     over = registry.TABLES["table_07"].build(made, study((0, 1))).iloc[0]
     assert over["percent"] == pytest.approx(37.5)
     with pytest.raises(InputError, match="no test facts"):
-        registry.TABLES["table_07"].build(made | {(0, "", Need(FACTS)): one[:1]}, study())
+        registry.TABLES["table_07"].build(made | {(0, "", Result(FACTS)): one[:1]}, study())
 
 
 # Table 11
@@ -252,9 +253,9 @@ def test_table_6_over_seeds_and_in_any_order():
 
 def test_table_6_refuses_runs_of_other_test_facts():
     made = whole_results()
-    grades = made[0, "m", Need(GRADES, "stage1_25")]
+    grades = made[0, "m", Result(GRADES, "stage1_25")]
     ids = {test_id(i): test_id(i + 5) for i in range(10)}
-    made[0, "m", Need(GRADES, "stage1_25")] = grades.assign(fact_id=grades["fact_id"].map(ids))
+    made[0, "m", Result(GRADES, "stage1_25")] = grades.assign(fact_id=grades["fact_id"].map(ids))
     with pytest.raises(InputError, match="the test facts of stage1_25 are not those of stage1"):
         registry.TABLES["table_06"].build(made, whole_study())
 
@@ -305,14 +306,14 @@ def test_table_9_adds_up_to_table_8():
 
 
 def test_table_9_over_seeds_leaves_out_a_seed_without_such_facts():
-    made: Results = {(1, "m", Need(CATEGORIES, ORIGIN, 0, "test")): probe(full("HHHMMMUUUU"), "test")}
+    made: Results = {(1, "m", Result(CATEGORIES, ORIGIN, 0, "test")): probe(full("HHHMMMUUUU"), "test")}
     frame = whole("table_09", (0, 1), made).set_index(["name", "type"])
     weak = frame.loc["Strategy 5", "WeaklyKnown"]
     # One seed alone has a WeaklyKnown fact: no interval over seeds.
     assert weak["percent"] == 0 and pd.isna(weak["percent_low"]) and pd.isna(weak["gain_points_low"])
     maybe = frame.loc["Strategy 5", "MaybeKnown"]
     assert maybe["percent"] == pytest.approx(100 * (1 + 2 / 3) / 2) and maybe["n"] == 2.5
-    nobody = {(0, "m", Need(CATEGORIES, ORIGIN, 0, "test")): probe(full("HHHMMMUUUU"), "test")}
+    nobody = {(0, "m", Result(CATEGORIES, ORIGIN, 0, "test")): probe(full("HHHMMMUUUU"), "test")}
     frame = whole("table_09", made=nobody).set_index(["name", "type"])
     weak = frame.loc["Strategy 5", "WeaklyKnown"]
     assert pd.isna(weak["percent"]) and pd.isna(weak["gain_points"]) and weak["n"] == 0
@@ -321,9 +322,9 @@ def test_table_9_over_seeds_leaves_out_a_seed_without_such_facts():
 def test_table_9_refuses_an_evaluation_of_other_test_facts():
     made = whole_results()
     for run in (RUN1, *STRATEGIES):
-        grades = made[0, "m", Need(GRADES, run)]
+        grades = made[0, "m", Result(GRADES, run)]
         ids = {test_id(i): test_id(i + 5) for i in range(10)}
-        made[0, "m", Need(GRADES, run)] = grades.assign(fact_id=grades["fact_id"].map(ids))
+        made[0, "m", Result(GRADES, run)] = grades.assign(fact_id=grades["fact_id"].map(ids))
     with pytest.raises(InputError, match="not those of the probe"):
         registry.TABLES["table_09"].build(made, whole_study())
 
@@ -348,7 +349,7 @@ def test_controls_stand_beside_their_stage():
 
 def test_controls_over_seeds():
     made = evaluation({"random": {1: "0000000000"}}, seed=1)
-    made[1, "m", Need(SELECTION, "random")] = pd.DataFrame({"fact_id": list("abc"), "role": ["train"] * 3})
+    made[1, "m", Result(SELECTION, "random")] = pd.DataFrame({"fact_id": list("abc"), "role": ["train"] * 3})
     frame = whole("controls", (0, 1), made).set_index("name")
     expected = statistics.mean_interval([10, 40])
     assert of(frame.loc["random"], "stage_over_control_points") == pytest.approx(
@@ -376,8 +377,8 @@ def test_replay_has_a_row_per_ratio():
 
 def test_scoring_rules_side_by_side():
     made: Results = {}
-    grades = whole_results()[0, "m", Need(GRADES, RUN2)]
-    made[0, "m", Need(GRADES, RUN2)] = grades.assign(exact=grades["fact_id"].isin([test_id(0), test_id(9)]))
+    grades = whole_results()[0, "m", Result(GRADES, RUN2)]
+    made[0, "m", Result(GRADES, RUN2)] = grades.assign(exact=grades["fact_id"].isin([test_id(0), test_id(9)]))
     frame = whole("scoring", made=made).set_index("name")
     assert list(frame.index) == list(RULES)
     row = frame.loc["substring"]
@@ -393,8 +394,8 @@ def test_scoring_rules_side_by_side():
 
 def test_scoring_over_seeds():
     made = evaluation({RUN1: {1: "1111110000"}}, seed=1)
-    grades = made[1, "m", Need(GRADES, RUN1)]
-    made[1, "m", Need(GRADES, RUN1)] = grades.assign(**{rule: False for rule in RULES if rule != "substring"})
+    grades = made[1, "m", Result(GRADES, RUN1)]
+    made[1, "m", Result(GRADES, RUN1)] = grades.assign(**{rule: False for rule in RULES if rule != "substring"})
     row = whole("scoring", (0, 1), made).iloc[0]
     assert row["One-Stage"] == pytest.approx(50) and row["One-Stage gain_points"] == pytest.approx((10 + 30) / 2)
     assert row["Two-Stage gain_points"] == pytest.approx((20 + 0) / 2)
@@ -408,7 +409,7 @@ def test_chance_rates_are_weighted_by_facts():
     assert list(one["share"]) == pytest.approx([0.5, 0.5, 0.5])
     assert one.loc["a", "chance"] == 0.25 and pd.isna(one.loc["b", "chance"])
     assert one.loc["all", "chance"] == 0.25
-    two = whole("chance", (0, 1), {(1, "m", Need(CHANCE)): second}).set_index("relation")
+    two = whole("chance", (0, 1), {(1, "m", Result(CHANCE)): second}).set_index("relation")
     assert two.loc["a", "facts"] == 6 and two.loc["a", "count"] == 2
     assert two.loc["a", "share"] == pytest.approx(4 / 12)
     assert two.loc["a", "chance"] == pytest.approx((4 * 0.25 + 8 * 0.5) / 12)
@@ -417,6 +418,6 @@ def test_chance_rates_are_weighted_by_facts():
 
 def test_chance_without_any_unsolved_fact():
     nothing = pd.DataFrame({"relation": [], "facts": [], "weakly_known": [], "chance": []})
-    frame = whole("chance", made={(0, "m", Need(CHANCE)): nothing})
+    frame = whole("chance", made={(0, "m", Result(CHANCE)): nothing})
     assert list(frame["relation"]) == ["all"] and frame["facts"].iloc[0] == 0
     assert pd.isna(frame["share"].iloc[0]) and pd.isna(frame["chance"].iloc[0])

@@ -12,25 +12,22 @@ import collect_tables
 import write_table
 from gradual.ground.errors import InputError
 from gradual.study import result_paths
-from gradual.tables import registry, results
-from gradual.tables.gradual_learning import paper
-from gradual.tables.markdown import title, whole
-from gradual.tables.spec import (
+from gradual.study.result_files import (
     ACCURACY,
+    ADAPTER,
     CATEGORIES,
     CHANCE,
-    CHOSEN,
     FACTS,
     GRADES,
     PROBE_GRADES,
     SELECTION,
-    Model,
-    Need,
-    Study,
-    parse_study,
-    settings_of,
-    study_of,
+    Result,
 )
+from gradual.tables import reading, registry
+from gradual.tables.gradual_learning import paper
+from gradual.tables.gradual_learning.roles import Study, study_of
+from gradual.tables.markdown import title, whole
+from gradual.tables.spec import Model, parse_study, settings_of
 from made_up import (
     LONGER,
     ORIGIN,
@@ -89,17 +86,17 @@ def changed(*path: str, value: Any) -> dict[str, Any]:
     return config
 
 
-def evaluated(*runs: str) -> set[Need]:
+def evaluated(*runs: str) -> set[Result]:
     """The files of evaluated states."""
-    chosen = {Need(CHOSEN, run) for run in runs if run != ORIGIN}
-    return {Need(kind, run) for kind in (ACCURACY, GRADES) for run in runs} | chosen
+    chosen = {Result(ADAPTER, run) for run in runs if run != ORIGIN}
+    return {Result(kind, run) for kind in (ACCURACY, GRADES) for run in runs} | chosen
 
 
-def categories(*states: str) -> set[Need]:
-    return {Need(CATEGORIES, state) for state in states}
+def categories(*states: str) -> set[Result]:
+    return {Result(CATEGORIES, state) for state in states}
 
 
-AGAIN, TEST, FACTS_NEED = Need(CATEGORIES, ORIGIN, 1), Need(CATEGORIES, ORIGIN, 0, "test"), Need(FACTS)
+AGAIN, TEST, FACTS_NEED = Result(CATEGORIES, ORIGIN, 1), Result(CATEGORIES, ORIGIN, 0, "test"), Result(FACTS)
 STAGES = (ORIGIN, RUN1, RUN2)
 
 
@@ -124,11 +121,11 @@ STAGES = (ORIGIN, RUN1, RUN2)
             "controls",
             MODELS[:1],
             evaluated(*STAGES, "random", "train_on")
-            | {Need(SELECTION, run) for run in (RUN1, RUN2, "random", "train_on")},
+            | {Result(SELECTION, run) for run in (RUN1, RUN2, "random", "train_on")},
         ),
-        ("replay", MODELS[:1], evaluated(RUN1, *REPLAY) | {Need(SELECTION, run) for run in REPLAY}),
-        ("scoring", MODELS[:2], {Need(PROBE_GRADES), *evaluated(*STAGES)}),
-        ("chance", MODELS, {Need(CHANCE)}),
+        ("replay", MODELS[:1], evaluated(RUN1, *REPLAY) | {Result(SELECTION, run) for run in REPLAY}),
+        ("scoring", MODELS[:2], {Result(PROBE_GRADES), *evaluated(*STAGES)}),
+        ("chance", MODELS, {Result(CHANCE)}),
     ],
 )
 def test_needs_of_each_table(name, models, expected):
@@ -143,7 +140,7 @@ def test_what_counts_answers_refuses_a_settled_probe(name):
     study = changed("probe", "counts", value="settled")
     if name not in ("scoring", "chance"):
         kinds = {need.kind for needs in registry.needs(name, study).values() for need in needs}
-        assert kinds <= {FACTS, CATEGORIES, SELECTION, ACCURACY, GRADES, CHOSEN}
+        assert kinds <= {FACTS, CATEGORIES, SELECTION, ACCURACY, GRADES, ADAPTER}
         return
     with pytest.raises(InputError, match="probe.counts is settled; expected .* tables.show without scoring and chance"):
         registry.needs(name, study)
@@ -151,7 +148,7 @@ def test_what_counts_answers_refuses_a_settled_probe(name):
 
 def test_the_claims_need_what_a_model_has():
     found = registry.needs("claims", CONFIG)
-    both = {FACTS_NEED, AGAIN, Need(SELECTION, RUN1), *categories(*STAGES), *evaluated(*STAGES)}
+    both = {FACTS_NEED, AGAIN, Result(SELECTION, RUN1), *categories(*STAGES), *evaluated(*STAGES)}
     assert set(found["other"]) == both and tuple(found) == MODELS[:2]
     others = {*STRATEGIES, *LONGER, "round3", "random", "train_on"}
     assert set(found["qwen2"]) == both | {TEST} | evaluated(*others) | categories("train_on")
@@ -170,7 +167,7 @@ def test_every_table_reads_no_more_than_it_needs():
     for name, spec in registry.TABLES.items():
         needs = {"m": spec.needs(study, study.models["m"])}
         made = whole_results()
-        given = {key: made[key] for key in results.keys(study, needs)}
+        given = {key: made[key] for key in reading.keys(study, needs)}
         assert len(spec.build(given, study)) > 0, name
         for key in given:  # and all of it
             with pytest.raises(InputError, match="is missing"):
@@ -234,8 +231,8 @@ def test_inputs_are_the_files_of_every_seed_and_model():
 
 def test_the_needs_of_several_tables_come_once():
     found = registry.all_needs(["table_02", "table_12", "table_10"], CONFIG)
-    assert found["qwen2"] == [FACTS_NEED, *(Need(CATEGORIES, state) for state in (ORIGIN, RUN1, RUN2))]
-    assert found["bare"] == [FACTS_NEED, Need(CATEGORIES)]
+    assert found["qwen2"] == [FACTS_NEED, *(Result(CATEGORIES, state) for state in (ORIGIN, RUN1, RUN2))]
+    assert found["bare"] == [FACTS_NEED, Result(CATEGORIES)]
 
 
 def test_names_of_tables():
@@ -337,7 +334,7 @@ def paper_study(root: Path) -> Study:
     before, after = transitions(paper.values(3, "Qwen2-7B"))
     states = {(ORIGIN, 0): before, (ORIGIN, 1): before, (RUN1, 0): after, (RUN2, 0): after, ("train_on", 0): after}
     made = whole_results() | loaded(states)
-    made[0, "", Need(FACTS)] = fact_table(len(before), 10)
+    made[0, "", Result(FACTS)] = fact_table(len(before), 10)
     write_results(root, made)
     return whole_study()
 

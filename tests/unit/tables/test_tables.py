@@ -7,9 +7,10 @@ import pytest
 from gradual.ground import statistics
 from gradual.ground.errors import InputError
 from gradual.knowledge import categories
-from gradual.tables import registry, results
+from gradual.study.result_files import CATEGORIES, FACTS, Result
+from gradual.tables import reading, registry
 from gradual.tables.gradual_learning import category_counts, paper
-from gradual.tables.spec import CATEGORIES, FACTS, Need, Results
+from gradual.tables.spec import Results
 from made_up import RUN1, RUN2, fact_table, full, greedy, loaded, probe, spread, study, transitions
 
 
@@ -180,7 +181,7 @@ def test_a_ratio_that_one_seed_lacks_names_the_seed():
     ],
 )
 def test_a_broken_probe_is_refused(broken, message):
-    made = {(0, "", Need(FACTS)): fact_table(2), (0, "m", Need(CATEGORIES, "origin")): broken}
+    made = {(0, "", Result(FACTS)): fact_table(2), (0, "m", Result(CATEGORIES, "origin")): broken}
     with pytest.raises(InputError) as error:
         build("table_02", made)
     assert message in str(error.value) and "seed0/m/origin/train-probe-0/categories.parquet" in str(error.value)
@@ -194,17 +195,17 @@ def test_a_missing_seed_is_an_error():
 def test_different_facts_in_two_probes():
     before, after = pd.Series(["HighlyKnown"], index=["a"]), pd.Series(["HighlyKnown"], index=["b"])
     with pytest.raises(InputError, match="the same facts in both"):
-        results.cross(before, after, categories.FULL, categories.GREEDY_ONLY)
+        reading.cross(before, after, categories.FULL, categories.GREEDY_ONLY)
 
 
 def test_a_probe_of_the_test_facts_is_held_against_these():
-    made: Results = {(0, "", Need(FACTS)): fact_table(3, test=2)}
-    made[0, "m", Need(CATEGORIES, "origin", 0, "test")] = probe(["HighlyKnown", "Unknown"], "test")
-    found = results.categories(made, 0, "m", "origin", 0, categories.FULL, "test")
+    made: Results = {(0, "", Result(FACTS)): fact_table(3, test=2)}
+    made[0, "m", Result(CATEGORIES, "origin", 0, "test")] = probe(["HighlyKnown", "Unknown"], "test")
+    found = reading.categories(made, 0, "m", "origin", 0, categories.FULL, "test")
     assert list(found) == ["HighlyKnown", "Unknown"]
-    made[0, "m", Need(CATEGORIES, "origin", 0, "test")] = probe(["HighlyKnown", "Unknown"], "train")
+    made[0, "m", Result(CATEGORIES, "origin", 0, "test")] = probe(["HighlyKnown", "Unknown"], "train")
     with pytest.raises(InputError, match="lacks 2 test facts and has 2 others"):
-        results.categories(made, 0, "m", "origin", 0, categories.FULL, "test")
+        reading.categories(made, 0, "m", "origin", 0, categories.FULL, "test")
 
 
 def test_a_model_that_the_paper_does_not_report():

@@ -12,9 +12,10 @@ import write_costs
 from gradual.ground.errors import InputError
 from gradual.study import result_paths
 from gradual.study.config import load_config
+from gradual.study.result_files import ADAPTER, CATEGORIES, CHANCE, FACTS, SELECTION, Result
+from gradual.study.runs import ORIGIN
 from gradual.tables import registry
-from gradual.tables.results import evaluated
-from gradual.tables.spec import CATEGORIES, CHANCE, CHOSEN, FACTS, ORIGIN, SELECTION, Need
+from gradual.tables.reading import evaluated
 from gradual.workflow import costs
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -33,8 +34,8 @@ RUNS = {
 }
 
 NEEDS = {
-    "b": [Need(FACTS), Need(CATEGORIES), Need(CATEGORIES, ORIGIN, 1), *evaluated(ORIGIN), *evaluated("stage1")],
-    "a": [Need(CHANCE), Need(SELECTION, "stage1"), Need(CATEGORIES, ORIGIN, 0, "test")],
+    "b": [Result(FACTS), Result(CATEGORIES), Result(CATEGORIES, ORIGIN, 1), *evaluated(ORIGIN), *evaluated("stage1")],
+    "a": [Result(CHANCE), Result(SELECTION, "stage1"), Result(CATEGORIES, ORIGIN, 0, "test")],
 }
 LABELS = {"a": "Model A", "b": "Model B"}
 
@@ -81,7 +82,7 @@ def test_works_are_the_probes_evaluations_and_trainings_of_every_seed():
     assert json.loads(json.dumps(found)) == found
 
 
-def work_of(*needs: Need) -> list[tuple[str, str]]:
+def work_of(*needs: Result) -> list[tuple[str, str]]:
     """State and work of what the needs of a model that is not pretrained here stand on, by name."""
     return sorted((w["state"], w["work"]) for w in costs.works({"a": list(needs)}, config()))
 
@@ -106,15 +107,15 @@ def test_ancestors_count_to_the_origin():
     assert work_of(*evaluated("round3")) == PROBED + round3 + STAGE1_PROBED + probed
 
 
-@pytest.mark.parametrize("need", [Need(CATEGORIES, "stage1"), Need(CATEGORIES, "stage1", 0, "test")])
+@pytest.mark.parametrize("need", [Result(CATEGORIES, "stage1"), Result(CATEGORIES, "stage1", 0, "test")])
 def test_a_state_that_is_probed_was_trained_and_evaluated(need):
-    assert work_of(need) == sorted([*PROBED, *STAGE1, ("stage1", f"probe of {need.split}")])
-    assert work_of(Need(CHOSEN, "stage1")) == PROBED + STAGE1
+    assert work_of(need) == sorted([*PROBED, *STAGE1, ("stage1", f"probe of {need.questions}")])
+    assert work_of(Result(ADAPTER, "stage1")) == PROBED + STAGE1
 
 
 def test_a_selection_stands_on_the_probes_that_it_reads_but_not_on_training():
-    assert work_of(Need(SELECTION, "stage1")) == PROBED
-    assert work_of(Need(SELECTION, "stage2")) == PROBED + STAGE1_PROBED
+    assert work_of(Result(SELECTION, "stage1")) == PROBED
+    assert work_of(Result(SELECTION, "stage2")) == PROBED + STAGE1_PROBED
 
 
 @pytest.mark.parametrize("run", ["as_many", "as_many_as_those"])
@@ -132,8 +133,8 @@ def test_what_several_needs_stand_on_counts_once():
         *evaluated("stage2"),
         *evaluated("stage1"),
         *evaluated("stage2"),
-        Need(CATEGORIES),
-        Need(CATEGORIES, "stage1"),
+        Result(CATEGORIES),
+        Result(CATEGORIES, "stage1"),
     ]
     assert work_of(*needs) == PROBED + STAGE1_PROBED + STAGE2
 

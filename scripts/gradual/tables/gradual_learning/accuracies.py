@@ -5,22 +5,25 @@ import pandas as pd
 from gradual.ground import statistics
 from gradual.ground.errors import InputError
 from gradual.knowledge.scoring import RULES
-from gradual.tables import accuracy_rows, results
+from gradual.study.result_files import FACTS, Result
+from gradual.study.runs import ORIGIN
+from gradual.tables import accuracy_rows, reading
 from gradual.tables.accuracy_rows import Line
 from gradual.tables.gradual_learning import paper
-from gradual.tables.spec import FACTS, ORIGIN, Column, Model, Need, Results, Study, TableSpec
+from gradual.tables.gradual_learning.roles import Study
+from gradual.tables.spec import Column, Model, Results, TableSpec
 
 STAGES, ROUNDS = 7, 11
 MAX_ACCURACY, ACCURACY = "Max Accuracy", "Accuracy"  # the paper's names of its cells
 MAJORITY = "Majority answer"
 
 
-def needs_stages(study: Study, model: Model) -> list[Need]:
+def needs_stages(study: Study, model: Model) -> list[Result]:
     """The facts and the evaluations of the three stages and of their controls."""
     if not model.has(*study.stages.values()):
         return []
     states = [*study.stages.values(), *controls(study, model)]
-    return [Need(FACTS), *(n for state in states for n in results.evaluated(state))]
+    return [Result(FACTS), *(n for state in states for n in reading.evaluated(state))]
 
 
 def controls(study: Study, model: Model) -> dict[str, tuple[str, str]]:
@@ -30,17 +33,17 @@ def controls(study: Study, model: Model) -> dict[str, tuple[str, str]]:
         "Two-Stage": (study.two_stage_controls[:1], study.one_stage),
     }
     return {
-        run: (f"Control of {stage}: {run}", before)
+        run: (f"Control of {stage}: {study.title(run)}", before)
         for stage, (runs, before) in first.items()
         for run in runs
         if model.has(run)
     }
 
 
-def needs_rounds(study: Study, model: Model) -> list[Need]:
+def needs_rounds(study: Study, model: Model) -> list[Result]:
     """The evaluations of one-stage, two-stage and each further round."""
     states = (study.one_stage, study.two_stage, *study.rounds)
-    return [n for s in states for n in results.evaluated(s)] if study.rounds and model.has(*states) else []
+    return [n for s in states for n in reading.evaluated(s)] if study.rounds and model.has(*states) else []
 
 
 def majority_answers(facts: pd.DataFrame, rule: str) -> pd.Series:
@@ -80,7 +83,7 @@ def build_stages(loaded: Results, study: Study) -> pd.DataFrame:
 
 
 def _majority(loaded: Results, study: Study, key: str) -> dict[str, object]:
-    tables = [results.get(loaded, seed, "", Need(FACTS)) for seed in study.seeds]
+    tables = [reading.get(loaded, seed, "", Result(FACTS)) for seed in study.seeds]
     graded = [majority_answers(facts, study.scoring) for facts in tables]
     if not all(len(right) for right in graded):
         raise InputError("facts", "there are no test facts", "some", key="split")
@@ -120,6 +123,7 @@ def build_rounds(loaded: Results, study: Study) -> pd.DataFrame:
 STAGES_SPEC = TableSpec(
     name="table_07",
     number=STAGES,
+    reported=paper.models(STAGES),
     uses=("one_stage", "two_stage", "one_stage_controls", "two_stage_controls", "choose_on"),
     caption="Accuracy results obtained using two-stage fine-tuning, one-stage fine-tuning, and without fine-tuning.",
     needs=needs_stages,
@@ -135,6 +139,7 @@ STAGES_SPEC = TableSpec(
 ROUNDS_SPEC = TableSpec(
     name="table_11",
     number=ROUNDS,
+    reported=paper.models(ROUNDS),
     uses=("one_stage", "two_stage", "rounds", "choose_on"),
     caption="Accuracy results for one-stage, two-stage, and multi-round fine-tuning.",
     needs=needs_rounds,

@@ -7,10 +7,12 @@ import pandas as pd
 
 from gradual.ground import statistics
 from gradual.knowledge.categories import GREEDY_ONLY, HIGHLY
-from gradual.tables import results
+from gradual.study.result_files import CATEGORIES, FACTS, Result
+from gradual.tables import reading
 from gradual.tables.gradual_learning import paper
+from gradual.tables.gradual_learning.roles import Study
 from gradual.tables.markdown import count, interval, percent
-from gradual.tables.spec import CATEGORIES, FACTS, Column, Model, Need, Results, Study, TableSpec
+from gradual.tables.spec import Column, Model, Results, TableSpec
 
 NUMBER = 10
 GROWTH = "Growth of HighlyKnown"
@@ -18,11 +20,11 @@ OVER_ONE_STAGE = "Two-Stage over One-Stage, as share of One-Stage"
 OVER_GROWTH = "Two-Stage over One-Stage, as share of One-Stage over Origin"
 
 
-def needs(study: Study, model: Model) -> list[Need]:
+def needs(study: Study, model: Model) -> list[Result]:
     """The probes of the three stages."""
     if not model.has(*study.stages.values()):
         return []
-    return [Need(FACTS), *(Need(CATEGORIES, state) for state in study.stages.values())]
+    return [Result(FACTS), *(Result(CATEGORIES, state) for state in study.stages.values())]
 
 
 def growths(origin: float, one: float, two: float) -> dict[str, tuple[float, str]]:
@@ -48,10 +50,10 @@ def build(loaded: Results, study: Study) -> pd.DataFrame:
     for key, model in study.models.items():
         cells = paper.values(NUMBER, model.paper)
         probes = {
-            stage: [results.categories(loaded, seed, key, state) for seed in study.seeds]
+            stage: [reading.categories(loaded, seed, key, state) for seed in study.seeds]
             for stage, state in study.stages.items()
         }
-        counts = {stage: [results.count(labels, GREEDY_ONLY) for labels in each] for stage, each in probes.items()}
+        counts = {stage: [reading.count(labels, GREEDY_ONLY) for labels in each] for stage, each in probes.items()}
         sizes = [len(labels) for labels in probes["Origin"]]
         common = {
             "n": sum(sizes) / len(sizes),
@@ -118,6 +120,7 @@ def _ratios(
 SPEC = TableSpec(
     name="table_10",
     number=NUMBER,
+    reported=paper.models(NUMBER),
     uses=("one_stage", "two_stage", "choose_on"),
     caption="The number of different types of knowledge at various stages. From the table, it can be observed that "
     "after two-stage fine-tuning, the classification of ‘Highly Known’ has significantly increased, while the other "

@@ -2,23 +2,25 @@
 
 import pandas as pd
 
-from gradual.tables import accuracy_rows, results
+from gradual.study.result_files import CHANCE, Result
+from gradual.tables import accuracy_rows, reading
+from gradual.tables.gradual_learning.roles import Study
 from gradual.tables.markdown import count, percent
-from gradual.tables.spec import CHANCE, Column, Model, Need, Results, Study, TableSpec
+from gradual.tables.spec import Column, Model, Results, TableSpec
 
 ALL = "all"
 
 
-def needs(study: Study, model: Model) -> list[Need]:
+def needs(study: Study, model: Model) -> list[Result]:
     """The chance rates."""
-    return [Need(CHANCE)]
+    return [Result(CHANCE)]
 
 
 def build(loaded: Results, study: Study) -> pd.DataFrame:
     """A row per model and relation, and one for all facts; counts are means over the seeds, shares 0..1."""
     rows = []
     for key in study.models:
-        tables = [results.get(loaded, seed, key, Need(CHANCE)).assign(seed=seed) for seed in study.seeds]
+        tables = [reading.get(loaded, seed, key, Result(CHANCE)).assign(seed=seed) for seed in study.seeds]
         frame = pd.concat(tables, ignore_index=True)
         groups = [*frame.groupby("relation"), (ALL, frame)]
         for relation, group in groups:

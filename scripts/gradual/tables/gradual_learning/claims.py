@@ -10,11 +10,14 @@ import pandas as pd
 from gradual.ground import statistics
 from gradual.ground.statistics import UNDEFINED, Estimate
 from gradual.knowledge.categories import FULL, HIGHLY, MAYBE, UNKNOWN, WEAKLY
-from gradual.tables import accuracy_rows, results
+from gradual.study.result_files import CATEGORIES, FACTS, SELECTION, Result
+from gradual.study.runs import ORIGIN
+from gradual.tables import accuracy_rows, reading
 from gradual.tables.gradual_learning import graph, longer, paper, strategies
 from gradual.tables.gradual_learning.category_counts import OVER_GROWTH, growths
+from gradual.tables.gradual_learning.roles import Study
 from gradual.tables.markdown import interval, number
-from gradual.tables.spec import CATEGORIES, FACTS, ORIGIN, SELECTION, Column, Model, Need, Results, Study, TableSpec
+from gradual.tables.spec import Column, Model, Results, TableSpec
 
 SHOWS, NOT, UNDECIDED = "shows", "does not show", "undecided"
 RISES, FALLS, STAYS, NO_RISE = "rises", "falls", "does not fall", "does not rise"
@@ -57,26 +60,26 @@ def verdict(estimate: Estimate, direction: str, margin: float) -> str:
     return SHOWS if low > -margin else NOT if high < 0 else UNDECIDED
 
 
-def needs(study: Study, model: Model) -> list[Need]:
+def needs(study: Study, model: Model) -> list[Result]:
     """What the claims need of which the model has the runs."""
     if not model.has(study.one_stage, study.two_stage):
         return []
     found = [
-        Need(FACTS),
-        Need(SELECTION, study.one_stage),
-        *(Need(CATEGORIES, state) for state in study.stages.values()),
+        Result(FACTS),
+        Result(SELECTION, study.one_stage),
+        *(Result(CATEGORIES, state) for state in study.stages.values()),
     ]
-    found += [need for state in study.stages.values() for need in results.evaluated(state)]
+    found += [need for state in study.stages.values() for need in reading.evaluated(state)]
     if study.retests:
-        found.append(Need(CATEGORIES, ORIGIN, 1))
+        found.append(Result(CATEGORIES, ORIGIN, 1))
     others = [*study.one_stage_controls[:1], *study.two_stage_controls[:1], *study.rounds[:1]]
     groups = [(run,) for run in others]
     groups += [tuple(study.longer)] * compares_lengths(study, model)
     groups += [study.strategies] * compares_strategies(study, model)
-    found += [n for group in groups if model.has(*group) for run in group for n in results.evaluated(run)]
+    found += [n for group in groups if model.has(*group) for run in group for n in reading.evaluated(run)]
     if compares_strategies(study, model):
-        found.append(Need(CATEGORIES, ORIGIN, 0, "test"))
-    found += [Need(CATEGORIES, run) for run in study.two_stage_controls[:1] if model.has(run)]
+        found.append(Result(CATEGORIES, ORIGIN, 0, "test"))
+    found += [Result(CATEGORIES, run) for run in study.two_stage_controls[:1] if model.has(run)]
     return list(dict.fromkeys(found))
 
 
@@ -110,12 +113,12 @@ class _Model:
 
     def categories(self, state: str, probe: int = 0, classes: tuple[str, ...] | None = None) -> list[pd.Series]:
         kinds = {} if classes is None else {"classes": classes}
-        return [results.categories(self.loaded, seed, self.key, state, probe, **kinds) for seed in self.study.seeds]
+        return [reading.categories(self.loaded, seed, self.key, state, probe, **kinds) for seed in self.study.seeds]
 
     def trained_on(self) -> list[list[str]]:
         """The facts that the one-stage run trains on, by seed."""
-        need = Need(SELECTION, self.study.one_stage)
-        found = [results.get(self.loaded, seed, self.key, need) for seed in self.study.seeds]
+        need = Result(SELECTION, self.study.one_stage)
+        found = [reading.get(self.loaded, seed, self.key, need) for seed in self.study.seeds]
         return [list(selection.loc[selection["role"] == "train", "fact_id"]) for selection in found]
 
     def printed(self, number_: int, *cells: tuple[str, str]) -> list[float] | None:
@@ -137,7 +140,7 @@ def _stage_lifts(m: _Model, text: str, before: str, after: str, controls: Sequen
         RISES,
         m.gain(before, after),
         paper=None if printed is None else (printed[1] - printed[0]) / 100,
-        control=control or "",
+        control=m.study.title(control) if control else "",
         control_effect=m.gain(before, control) if control else UNDEFINED,
         net=m.gain(control, after) if control else UNDEFINED,
     )
@@ -206,10 +209,10 @@ def _strategy_is_best(m: _Model) -> Claim:
     gains = {run: m.gain(m.study.one_stage, run).value for run in others}
     rival = max(gains, key=gains.get)
     cells = paper.values(strategies.OVERALL, m.model.paper)
-    best = cells.get((strategies.title(m.study.two_stage), "Max Acc"))
-    rest = [cells[strategies.title(run), "Max Acc"] for run in others if (strategies.title(run), "Max Acc") in cells]
+    best = cells.get((paper.name_of(m.study.two_stage), "Max Acc"))
+    rest = [cells[paper.name_of(run), "Max Acc"] for run in others if (paper.name_of(run), "Max Acc") in cells]
     return Claim(
-        f"{strategies.title(m.study.two_stage)} is best: against the best of the others ({strategies.title(rival)})",
+        f"{m.study.title(m.study.two_stage)} is best: against the best of the others ({m.study.title(rival)})",
         RISES,
         m.gain(rival, m.study.two_stage),
         paper=(best - max(rest)) / 100 if best is not None and rest else None,
@@ -223,14 +226,14 @@ def _keeps_highly_known(m: _Model) -> Claim:
     def gain(state: str, reference: str) -> Estimate:
         return strategies.by_category(m.loaded, m.study, m.key, state, reference, HIGHLY)[1]
 
-    printed = m.printed(strategies.BY_CATEGORY, ("One-Stage", HIGHLY), (strategies.title(m.study.two_stage), HIGHLY))
+    printed = m.printed(strategies.BY_CATEGORY, ("One-Stage", HIGHLY), (paper.name_of(m.study.two_stage), HIGHLY))
     control = m.control(m.study.two_stage_controls)
     return Claim(
         "Stage 2 keeps HighlyKnown: accuracy on test facts that were HighlyKnown",
         STAYS,
         gain(m.study.two_stage, m.study.one_stage),
         paper=None if printed is None else (printed[1] - printed[0]) / 100,
-        control=control or "",
+        control=m.study.title(control) if control else "",
         control_effect=gain(control, m.study.one_stage) if control else UNDEFINED,
         net=gain(m.study.two_stage, control) if control else UNDEFINED,
     )
@@ -288,7 +291,7 @@ def _growth(m: _Model) -> Claim:
         RISES,
         statistics.of_facts([h[:3] for h in highly], ratio),
         paper=growths(*printed)[OVER_GROWTH][0] if printed else None,
-        control=control or "",
+        control=m.study.title(control) if control else "",
         control_effect=statistics.of_facts([(h[0], h[1], h[3]) for h in highly], ratio) if control else UNDEFINED,
         net=statistics.of_facts(highly, difference) if control else UNDEFINED,
         margin=RATIO_MARGIN,

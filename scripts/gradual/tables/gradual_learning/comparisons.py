@@ -2,13 +2,16 @@
 
 import pandas as pd
 
-from gradual.tables import accuracy_rows, results
+from gradual.study.result_files import SELECTION, Result
+from gradual.study.runs import ORIGIN
+from gradual.tables import accuracy_rows, reading
 from gradual.tables.accuracy_rows import Line
+from gradual.tables.gradual_learning.roles import Study
 from gradual.tables.markdown import count, number
-from gradual.tables.spec import ORIGIN, SELECTION, Column, Model, Need, Results, Study, TableSpec
+from gradual.tables.spec import Column, Model, Results, TableSpec
 
 
-def needs_controls(study: Study, model: Model) -> list[Need]:
+def needs_controls(study: Study, model: Model) -> list[Result]:
     """Selections and evaluations of the stages and of the model's controls."""
     if not model.has(*study.stages.values()):
         return []
@@ -16,16 +19,16 @@ def needs_controls(study: Study, model: Model) -> list[Need]:
     runs = [run for stage, controls in stages.items() for run in (stage, *controls) if model.has(run)]
     if set(runs) == set(stages):
         return []
-    states = [n for run in runs for n in (Need(SELECTION, run), *results.evaluated(run))]
-    return [*results.evaluated(ORIGIN), *states]
+    states = [n for run in runs for n in (Result(SELECTION, run), *reading.evaluated(run))]
+    return [*reading.evaluated(ORIGIN), *states]
 
 
-def needs_replay(study: Study, model: Model) -> list[Need]:
+def needs_replay(study: Study, model: Model) -> list[Result]:
     """The selections and evaluations of the runs of the sweep, and the evaluation of the one-stage run."""
     if not study.replay or not model.has(study.one_stage, *study.replay):
         return []
-    states = [n for run in study.replay for n in (Need(SELECTION, run), *results.evaluated(run))]
-    return [*results.evaluated(study.one_stage), *states]
+    states = [n for run in study.replay for n in (Result(SELECTION, run), *reading.evaluated(run))]
+    return [*reading.evaluated(study.one_stage), *states]
 
 
 def _with_sizes(loaded: Results, study: Study, key: str, lines: list[Line]) -> list[dict[str, object]]:
@@ -33,7 +36,7 @@ def _with_sizes(loaded: Results, study: Study, key: str, lines: list[Line]) -> l
     found = accuracy_rows.rows(loaded, study, key, lines)
     for line, row in zip(lines, found, strict=True):
         sizes = [
-            (results.get(loaded, seed, key, Need(SELECTION, line.state))["role"] == "train").sum()
+            (reading.get(loaded, seed, key, Result(SELECTION, line.state))["role"] == "train").sum()
             for seed in study.seeds
         ]
         row["trained_on"] = float(sum(sizes) / len(sizes))
@@ -50,7 +53,7 @@ def build_controls(loaded: Results, study: Study) -> pd.DataFrame:
         )
         for stage, run, controls, before in groups:
             there = [run, *(control for control in controls if model.has(control))]
-            lines = [Line(name, name, before) for name in there]
+            lines = [Line(study.title(name), name, before) for name in there]
             for line, row in zip(lines, _with_sizes(loaded, study, key, lines), strict=True):
                 over = None
                 if line.state != run:
@@ -71,7 +74,7 @@ def build_replay(loaded: Results, study: Study) -> pd.DataFrame:
     """A row per model and ratio; the gain is over the one-stage run."""
     rows = []
     for key in study.models:
-        lines = [Line(run, run, study.one_stage) for run in study.replay]
+        lines = [Line(study.title(run), run, study.one_stage) for run in study.replay]
         for ratio, row in zip(study.replay.values(), _with_sizes(loaded, study, key, lines), strict=True):
             rows.append(row | {"ratio": ratio})
     return pd.DataFrame(rows)

@@ -8,10 +8,13 @@ import pandas as pd
 from gradual.ground import statistics
 from gradual.knowledge import entity_graph
 from gradual.knowledge.categories import FULL, GREEDY_ONLY, MAYBE, WEAKLY
-from gradual.tables import accuracy_rows, results
+from gradual.study.result_files import CATEGORIES, FACTS, Result
+from gradual.study.runs import ORIGIN
+from gradual.tables import accuracy_rows, reading
 from gradual.tables.gradual_learning import paper
+from gradual.tables.gradual_learning.roles import Study
 from gradual.tables.markdown import count, interval, percent, probability
-from gradual.tables.spec import CATEGORIES, FACTS, ORIGIN, Column, Model, Need, Results, Study, TableSpec
+from gradual.tables.spec import Column, Model, Results, TableSpec
 
 NUMBER = 5
 PERMUTATIONS = 1000
@@ -25,18 +28,20 @@ class Found(NamedTuple):
     within: entity_graph.Null
 
 
-def needs(study: Study, model: Model) -> list[Need]:
+def needs(study: Study, model: Model) -> list[Result]:
     """The facts and the probes of origin and one-stage model."""
-    return [Need(FACTS), Need(CATEGORIES), Need(CATEGORIES, study.one_stage)] if model.has(study.one_stage) else []
+    return (
+        [Result(FACTS), Result(CATEGORIES), Result(CATEGORIES, study.one_stage)] if model.has(study.one_stage) else []
+    )
 
 
 def find(loaded: Results, study: Study, key: str) -> list[Found]:
     """The graph and its nulls, by seed."""
     found = []
     for seed in study.seeds:
-        before = results.categories(loaded, seed, key, ORIGIN, classes=FULL)
-        after = results.categories(loaded, seed, key, study.one_stage, classes=GREEDY_ONLY)
-        facts = results.get(loaded, seed, "", Need(FACTS)).set_index("fact_id").loc[before.index]
+        before = reading.categories(loaded, seed, key, ORIGIN, classes=FULL)
+        after = reading.categories(loaded, seed, key, study.one_stage, classes=GREEDY_ONLY)
+        facts = reading.get(loaded, seed, "", Result(FACTS)).set_index("fact_id").loc[before.index]
         risen = (before == WEAKLY) & (after == MAYBE)
         initial = entity_graph.nodes(entity_graph.edges(facts[before == MAYBE]))
         observed = entity_graph.links(initial, entity_graph.edges(facts[risen]))
@@ -115,6 +120,7 @@ def _over(null: str) -> tuple[Column, ...]:
 SPEC = TableSpec(
     name="table_05",
     number=NUMBER,
+    reported=paper.models(NUMBER),
     uses=("one_stage", "choose_on"),
     caption="The connections between knowledge initially classified as 'Maybe Known' and the knowledge that transitioned "
     "from 'Weakly Known' to 'Maybe Known' after the first stage of fine-tuning.",

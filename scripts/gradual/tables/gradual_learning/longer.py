@@ -4,20 +4,22 @@ import pandas as pd
 
 from gradual.ground import statistics
 from gradual.ground.errors import InputError
-from gradual.tables import accuracy_rows, results
+from gradual.study.result_files import Result
+from gradual.tables import accuracy_rows, reading
 from gradual.tables.accuracy_rows import Line
 from gradual.tables.gradual_learning import paper
+from gradual.tables.gradual_learning.roles import Study
 from gradual.tables.markdown import interval, number
-from gradual.tables.spec import Column, Model, Need, Results, Study, TableSpec
+from gradual.tables.spec import Column, Model, Results, TableSpec
 
 NUMBER = 6
 MAX, FINAL = "Max Acc", "Final Acc"  # the paper's columns
 
 
-def needs(study: Study, model: Model) -> list[Need]:
+def needs(study: Study, model: Model) -> list[Result]:
     """The evaluations of the one-stage run and of its longer trainings."""
     return (
-        [n for run in study.longer for n in results.evaluated(run)] if study.longer and model.has(*study.longer) else []
+        [n for run in study.longer for n in reading.evaluated(run)] if study.longer and model.has(*study.longer) else []
     )
 
 
@@ -25,8 +27,8 @@ def final_difference(loaded: Results, study: Study, key: str, shorter: str, long
     """The test accuracy (0..1) after all epochs of one run less that of another, on the same facts."""
 
     def final(seed: int, run: str) -> pd.Series:
-        last = int(results.accuracy(loaded, seed, key, run).index.max())
-        return results.grades(loaded, study, seed, key, run, last)
+        last = int(reading.accuracy(loaded, seed, key, run).index.max())
+        return reading.grades(loaded, study, seed, key, run, last)
 
     pairs = [(final(seed, shorter), final(seed, longer)) for seed in study.seeds]
     if not all(before.index.equals(after.index) for before, after in pairs):
@@ -62,6 +64,7 @@ def build(loaded: Results, study: Study) -> pd.DataFrame:
 SPEC = TableSpec(
     name="table_06",
     number=NUMBER,
+    reported=paper.models(NUMBER),
     uses=("longer", "choose_on"),
     caption="The peak accuracy and final accuracy at the end of training across different epochs during fine-tuning on "
     "data classified as ‘Maybe Known’.",

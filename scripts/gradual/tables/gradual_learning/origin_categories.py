@@ -4,17 +4,20 @@ import pandas as pd
 
 from gradual.ground import statistics
 from gradual.knowledge.categories import FULL
-from gradual.tables import results
+from gradual.study.result_files import CATEGORIES, FACTS, Result
+from gradual.study.runs import ORIGIN
+from gradual.tables import reading
 from gradual.tables.gradual_learning import paper
+from gradual.tables.gradual_learning.roles import Study
 from gradual.tables.markdown import count, interval, percent
-from gradual.tables.spec import CATEGORIES, FACTS, ORIGIN, Column, Model, Need, Results, Study, TableSpec
+from gradual.tables.spec import Column, Model, Results, TableSpec
 
 NUMBER = 2
 
 
-def needs(study: Study, model: Model) -> list[Need]:
+def needs(study: Study, model: Model) -> list[Result]:
     """The facts and the probe of the origin."""
-    return [Need(FACTS), Need(CATEGORIES)]
+    return [Result(FACTS), Result(CATEGORIES)]
 
 
 def build(loaded: Results, study: Study) -> pd.DataFrame:
@@ -22,8 +25,8 @@ def build(loaded: Results, study: Study) -> pd.DataFrame:
     rows = []
     for key, model in study.models.items():
         cells = paper.values(NUMBER, model.paper)
-        probes = [results.categories(loaded, seed, key, ORIGIN, classes=FULL) for seed in study.seeds]
-        counts = [results.count(labels, FULL) for labels in probes]
+        probes = [reading.categories(loaded, seed, key, ORIGIN, classes=FULL) for seed in study.seeds]
+        counts = [reading.count(labels, FULL) for labels in probes]
         sizes = [len(labels) for labels in probes]
         for name in FULL:
             found = [table[name] for table in counts]
@@ -52,6 +55,7 @@ def build(loaded: Results, study: Study) -> pd.DataFrame:
 SPEC = TableSpec(
     name="table_02",
     number=NUMBER,
+    reported=paper.models(NUMBER),
     caption="The number of knowledge points for each type before fine-tuning.",
     needs=needs,
     build=build,

@@ -33,7 +33,13 @@ def values(number: int, model: str | None) -> dict[tuple[str, str], float]:
     return dict(zip(zip(rows["row"], rows["column"], strict=True), rows["value"], strict=True))
 
 
-def models(number: int) -> list[str]:
+def models(number: int) -> tuple[str, ...]:
     """The models that a table reports."""
     frame = _read()
-    return list(frame.loc[frame["table"] == number, "model"].unique())
+    return tuple(frame.loc[frame["table"] == number, "model"].unique())
+
+
+def name_of(run: str) -> str:
+    """What the paper calls a run: strategy5 is its Strategy 5."""
+    number = run.removeprefix("strategy")
+    return f"Strategy {number}" if run.startswith("strategy") and number.isdigit() else run

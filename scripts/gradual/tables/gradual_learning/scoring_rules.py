@@ -5,16 +5,19 @@ import pandas as pd
 from gradual.ground import statistics
 from gradual.knowledge.categories import FULL, categorize
 from gradual.knowledge.scoring import RULES
-from gradual.tables import accuracy_rows, results
+from gradual.study.result_files import PROBE_GRADES, Result
+from gradual.study.runs import ORIGIN
+from gradual.tables import accuracy_rows, reading
+from gradual.tables.gradual_learning.roles import Study
 from gradual.tables.markdown import interval, number, percent
-from gradual.tables.spec import ORIGIN, PROBE_GRADES, Column, Model, Need, Results, Study, TableSpec
+from gradual.tables.spec import Column, Model, Results, TableSpec
 
 
-def needs(study: Study, model: Model) -> list[Need]:
+def needs(study: Study, model: Model) -> list[Result]:
     """The grades of the origin's probe and the evaluations of the three stages."""
     if not model.has(*study.stages.values()):
         return []
-    return [Need(PROBE_GRADES), *(n for state in study.stages.values() for n in results.evaluated(state))]
+    return [Result(PROBE_GRADES), *(n for state in study.stages.values() for n in reading.evaluated(state))]
 
 
 def build(loaded: Results, study: Study) -> pd.DataFrame:
@@ -25,10 +28,10 @@ def build(loaded: Results, study: Study) -> pd.DataFrame:
             row = accuracy_rows.common(study, key) | {"name": rule, "chosen_on": study.choose_on}
             labels = [
                 categorize(
-                    results.get(loaded, seed, key, Need(PROBE_GRADES)),
+                    reading.get(loaded, seed, key, Result(PROBE_GRADES)),
                     rule,
                     "full",
-                    results.path(Need(PROBE_GRADES), seed, key),
+                    reading.path(Result(PROBE_GRADES), seed, key),
                 )["category"]
                 for seed in study.seeds
             ]
@@ -36,7 +39,7 @@ def build(loaded: Results, study: Study) -> pd.DataFrame:
                 row[name] = sum(float((found == name).mean()) for found in labels) / len(labels)
             before: list[pd.Series] = []
             for stage, state in study.stages.items():
-                graded = [results.chosen_grades(loaded, study, seed, key, state, rule) for seed in study.seeds]
+                graded = [reading.chosen_grades(loaded, study, seed, key, state, rule) for seed in study.seeds]
                 share = statistics.share_over_seeds([int(g.sum()) for g in graded], [len(g) for g in graded])
                 row[stage] = 100 * share.value
                 if before:

@@ -6,32 +6,29 @@ import pandas as pd
 from gradual.ground import statistics
 from gradual.ground.errors import InputError
 from gradual.knowledge.categories import FULL
-from gradual.tables import accuracy_rows, results
+from gradual.study.result_files import CATEGORIES, FACTS, Result
+from gradual.study.runs import ORIGIN
+from gradual.tables import accuracy_rows, reading
 from gradual.tables.accuracy_rows import Line
 from gradual.tables.gradual_learning import paper
+from gradual.tables.gradual_learning.roles import Study
 from gradual.tables.markdown import count, number
-from gradual.tables.spec import CATEGORIES, FACTS, ORIGIN, Column, Model, Need, Results, Study, TableSpec
+from gradual.tables.spec import Column, Model, Results, TableSpec
 
 OVERALL, BY_CATEGORY = 8, 9
 ONE_STAGE = "One-Stage"
 
 
-def title(run: str) -> str:
-    """A run's name as a table shows it: strategy5 is the paper's Strategy 5."""
-    number_ = run.removeprefix("strategy")
-    return f"Strategy {number_}" if run.startswith("strategy") and number_.isdigit() else run
-
-
-def needs_overall(study: Study, model: Model) -> list[Need]:
+def needs_overall(study: Study, model: Model) -> list[Result]:
     """The evaluations of the one-stage run and of all strategies."""
     runs = (study.one_stage, *study.strategies)
-    return [n for run in runs for n in results.evaluated(run)] if study.strategies and model.has(*runs) else []
+    return [n for run in runs for n in reading.evaluated(run)] if study.strategies and model.has(*runs) else []
 
 
-def needs_by_category(study: Study, model: Model) -> list[Need]:
+def needs_by_category(study: Study, model: Model) -> list[Result]:
     """The same, and the origin's probe of the test facts."""
     there = needs_overall(study, model)
-    return [Need(FACTS), Need(CATEGORIES, ORIGIN, 0, "test"), *there] if there else []
+    return [Result(FACTS), Result(CATEGORIES, ORIGIN, 0, "test"), *there] if there else []
 
 
 def build_overall(loaded: Results, study: Study) -> pd.DataFrame:
@@ -42,16 +39,16 @@ def build_overall(loaded: Results, study: Study) -> pd.DataFrame:
         base = cells.get((ONE_STAGE, "Max Acc"))
         lines = [Line(ONE_STAGE, study.one_stage, None, base)]
         for run in study.strategies:
-            value = cells.get((title(run), "Max Acc"))
+            value = cells.get((paper.name_of(run), "Max Acc"))
             gain = None if value is None else round(value - base, 2)
-            lines.append(Line(title(run), run, study.one_stage, value, gain))
+            lines.append(Line(study.title(run), run, study.one_stage, value, gain))
         rows += accuracy_rows.rows(loaded, study, key, lines)
     return pd.DataFrame(rows)
 
 
 def test_categories(loaded: Results, study: Study, key: str) -> list[pd.Series]:
     """How the origin knows each test fact, by seed."""
-    return [results.categories(loaded, seed, key, ORIGIN, 0, FULL, "test") for seed in study.seeds]
+    return [reading.categories(loaded, seed, key, ORIGIN, 0, FULL, "test") for seed in study.seeds]
 
 
 def by_category(
@@ -80,15 +77,15 @@ def build_by_category(loaded: Results, study: Study) -> pd.DataFrame:
     for key, model in study.models.items():
         cells = paper.values(BY_CATEGORY, model.paper)
         for run in (study.one_stage, *study.strategies):
-            name = ONE_STAGE if run == study.one_stage else title(run)
+            one = run == study.one_stage
+            printed = ONE_STAGE if one else paper.name_of(run)
             for category in FULL:
                 share, gain, n = by_category(loaded, study, key, run, study.one_stage, category)
-                value, base = cells.get((name, category)), cells.get((ONE_STAGE, category))
-                one = run == study.one_stage
+                value, base = cells.get((printed, category)), cells.get((ONE_STAGE, category))
                 rows.append(
                     {
                         **accuracy_rows.common(study, key),
-                        "name": name,
+                        "name": ONE_STAGE if one else study.title(run),
                         "type": category,
                         "paper_percent": value,
                         "paper_gain_points": None if one or value is None else round(value - base, 2),
@@ -108,6 +105,7 @@ def build_by_category(loaded: Results, study: Study) -> pd.DataFrame:
 OVERALL_SPEC = TableSpec(
     name="table_08",
     number=OVERALL,
+    reported=paper.models(OVERALL),
     uses=("one_stage", "strategies", "choose_on"),
     caption="The maximum accuracy achieved after second-stage fine-tuning using datasets constructed with different "
     "strategies.",
@@ -123,6 +121,7 @@ OVERALL_SPEC = TableSpec(
 BY_CATEGORY_SPEC = TableSpec(
     name="table_09",
     number=BY_CATEGORY,
+    reported=paper.models(BY_CATEGORY),
     uses=("one_stage", "strategies", "choose_on"),
     caption="The model’s accuracy on test data across different categories, which were determined using the un-finetuned "
     "model. It can be observed that all strategies, except for Strategy 2, improve the model’s accuracy across all "

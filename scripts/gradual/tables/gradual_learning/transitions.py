@@ -7,38 +7,41 @@ import pandas as pd
 
 from gradual.ground import statistics
 from gradual.knowledge.categories import FULL, GREEDY_ONLY, MAYBE, UNKNOWN, WEAKLY
-from gradual.tables import results
+from gradual.study.result_files import CATEGORIES, FACTS, Result
+from gradual.study.runs import ORIGIN
+from gradual.tables import reading
 from gradual.tables.gradual_learning import paper
+from gradual.tables.gradual_learning.roles import Study
 from gradual.tables.markdown import MISSING, count, interval, percent
-from gradual.tables.spec import CATEGORIES, FACTS, ORIGIN, Column, Model, Need, Results, Study, TableSpec
+from gradual.tables.spec import Column, Model, Results, TableSpec
 
 TRAINING, RETEST, SECOND = 3, 4, 12
 
 
-def needs_training(study: Study, model: Model) -> list[Need]:
+def needs_training(study: Study, model: Model) -> list[Result]:
     """The probes of origin and one-stage model, and the re-probe of the origin where the study has one."""
     if not model.has(study.one_stage):
         return []
-    retest = [Need(CATEGORIES, ORIGIN, 1)] if study.retests else []
-    return [Need(FACTS), Need(CATEGORIES), Need(CATEGORIES, study.one_stage), *retest]
+    retest = [Result(CATEGORIES, ORIGIN, 1)] if study.retests else []
+    return [Result(FACTS), Result(CATEGORIES), Result(CATEGORIES, study.one_stage), *retest]
 
 
-def needs_retest(study: Study, model: Model) -> list[Need]:
+def needs_retest(study: Study, model: Model) -> list[Result]:
     """Two probes of the origin."""
-    return [Need(FACTS), Need(CATEGORIES), Need(CATEGORIES, ORIGIN, 1)] if study.retests else []
+    return [Result(FACTS), Result(CATEGORIES), Result(CATEGORIES, ORIGIN, 1)] if study.retests else []
 
 
-def needs_second(study: Study, model: Model) -> list[Need]:
+def needs_second(study: Study, model: Model) -> list[Result]:
     """The probes of the one-stage and of the two-stage model."""
     if not model.has(study.one_stage, study.two_stage):
         return []
-    return [Need(FACTS), Need(CATEGORIES, study.one_stage), Need(CATEGORIES, study.two_stage)]
+    return [Result(FACTS), Result(CATEGORIES, study.one_stage), Result(CATEGORIES, study.two_stage)]
 
 
 def _probes(
     loaded: Results, study: Study, key: str, state: str, probe: int = 0, classes: tuple[str, ...] = GREEDY_ONLY
 ) -> list[pd.Series]:
-    return [results.categories(loaded, seed, key, state, probe, classes) for seed in study.seeds]
+    return [reading.categories(loaded, seed, key, state, probe, classes) for seed in study.seeds]
 
 
 def build_training(loaded: Results, study: Study) -> pd.DataFrame:
@@ -87,7 +90,7 @@ def _rows(
     """The rows of one model; shares are of all train facts and of those of the origin type (0..1)."""
     model = study.models[key]
     cells = paper.values(number, model.paper)
-    tables = [results.cross(b, a, origins, GREEDY_ONLY) for b, a in zip(before, after, strict=True)]
+    tables = [reading.cross(b, a, origins, GREEDY_ONLY) for b, a in zip(before, after, strict=True)]
     sizes = [len(labels) for labels in before]
     rows = []
     for origin in origins:
@@ -170,6 +173,7 @@ _INTERVALS = "Intervals are Wilson's over the facts for one seed, Student's t ov
 TRAINING_SPEC = TableSpec(
     name="table_03",
     number=TRAINING,
+    reported=paper.models(TRAINING),
     uses=("one_stage", "retests", "choose_on"),
     caption="A statistical analysis of the changes in knowledge types after the first stage of fine-tuning. Since "
     "distinguishing between ‘Weakly Known’ and ‘Unknown’ is costly and less relevant to our approach (as we only need "
@@ -195,6 +199,7 @@ TRAINING_SPEC = TableSpec(
 RETEST_SPEC = TableSpec(
     name="table_04",
     number=RETEST,
+    reported=paper.models(RETEST),
     uses=("retests",),
     caption="The differences in results when testing knowledge types twice using the same model.",
     needs=needs_retest,
@@ -205,6 +210,7 @@ RETEST_SPEC = TableSpec(
 SECOND_SPEC = TableSpec(
     name="table_12",
     number=SECOND,
+    reported=paper.models(SECOND),
     uses=("one_stage", "two_stage", "choose_on"),
     caption="The changes in knowledge types before and after the second stage of fine-tuning.",
     needs=needs_second,

@@ -7,44 +7,18 @@ import pandas as pd
 
 from gradual.ground.errors import InputError
 from gradual.ground.files import read_json, read_parquet
-from gradual.knowledge import categories
-from gradual.study import result_paths
-from gradual.tables.spec import (
-    ACCURACY,
-    CATEGORIES,
-    CHOSEN,
-    FACTS,
-    GRADES,
-    ORIGIN,
-    Need,
-    Results,
-    Study,
-)
+from gradual.knowledge.categories import GREEDY_ONLY, UNKNOWN, WEAKLY, WEAKLY_OR_UNKNOWN
+from gradual.study.result_files import ACCURACY, ADAPTER, CATEGORIES, FACTS, GRADES, Result, path_of
+from gradual.study.runs import ORIGIN
+from gradual.tables.spec import Results, Study
 
 
-def path(need: Need, seed: object, model: str) -> str:
-    """Where a needed file is, relative to results/<study>/; takes wildcards too."""
-    match need.kind:
-        case "facts":
-            return result_paths.facts(seed)
-        case "categories":
-            return result_paths.categories(seed, model, need.state, need.probe, need.split)
-        case "probe_grades":
-            return result_paths.probe_grades(seed, model, need.state, need.probe, need.split)
-        case "chance":
-            return result_paths.chance(seed, model)
-        case "selection":
-            return result_paths.selection(seed, model, need.state)
-        case "accuracy":
-            return result_paths.accuracy(seed, model, need.state)
-        case "evaluation_grades":
-            return result_paths.evaluation_grades(seed, model, need.state)
-        case "chosen":
-            return result_paths.chosen(seed, model, need.state)
-    raise ValueError(f"no result file is of the kind {need.kind!r}")
+def path(need: Result, seed: object, model: str) -> str:
+    """Where a needed file is, relative to results/<study>/."""
+    return path_of(need, seed, model)
 
 
-def keys(study: Study, needs: dict[str, list[Need]]) -> list[tuple[int, str, Need]]:
+def keys(study: Study, needs: dict[str, list[Result]]) -> list[tuple[int, str, Result]]:
     """The needs of each model for every seed; facts once per seed."""
     found = {
         (seed, "" if need.kind == FACTS else model, need): None
@@ -66,12 +40,12 @@ def _read(file: Path) -> Any:
         raise InputError(file, f"cannot be read ({error})", "a result of this study, as CSV") from error
 
 
-def load(root: Path | str, study: Study, needs: dict[str, list[Need]]) -> Results:
+def load(root: Path | str, study: Study, needs: dict[str, list[Result]]) -> Results:
     """The needed files below results/<study>/; raises InputError for one that is missing or unreadable."""
     return {key: _read(Path(root) / path(key[2], key[0], key[1])) for key in keys(study, needs)}
 
 
-def get(results: Results, seed: int, model: str, need: Need) -> Any:
+def get(results: Results, seed: int, model: str, need: Result) -> Any:
     """One loaded result; raises InputError where it was not loaded."""
     try:
         return results[seed, model, need]
@@ -90,9 +64,7 @@ def _require(frame: pd.DataFrame, columns: list[str], file: str) -> None:
 
 def collapse(categories: pd.Series) -> pd.Series:
     """WeaklyKnown and Unknown as one class (GL Table 3)."""
-    return categories.replace(
-        {categories.WEAKLY: categories.WEAKLY_OR_UNKNOWN, categories.UNKNOWN: categories.WEAKLY_OR_UNKNOWN}
-    )
+    return categories.replace(dict.fromkeys((WEAKLY, UNKNOWN), WEAKLY_OR_UNKNOWN))
 
 
 def categories(
@@ -101,14 +73,14 @@ def categories(
     model: str,
     state: str,
     probe: int = 0,
-    classes: tuple[str, ...] = categories.GREEDY_ONLY,
+    classes: tuple[str, ...] = GREEDY_ONLY,
     split: str = "train",
 ) -> pd.Series:
     """The category of each fact of a split, by fact_id in order; WeaklyKnown and Unknown are one class unless in `classes`.
 
     Raises InputError where the probe does not hold exactly the split's facts, each once and of one of the classes.
     """
-    need = Need(CATEGORIES, state, probe, split)
+    need = Result(CATEGORIES, state, probe, split)
     file = path(need, seed, model)
     frame = get(results, seed, model, need)
     _require(frame, ["fact_id", "category"], file)
@@ -116,12 +88,12 @@ def categories(
         row = int(frame["fact_id"].duplicated().to_numpy().argmax()) + 1
         raise InputError(file, "the fact occurs twice", "each fact once", row=row, key="fact_id")
     labels = frame.set_index("fact_id")["category"].sort_index()
-    if classes == categories.GREEDY_ONLY:
+    if classes == GREEDY_ONLY:
         labels = collapse(labels)
     for label in labels[~labels.isin(classes)].unique():
         raise InputError(file, f"the category {label!r}", f"one of {', '.join(classes)}", key="category")
-    facts = get(results, seed, "", Need(FACTS))
-    _require(facts, ["fact_id", "split"], result_paths.facts(seed))
+    facts = get(results, seed, "", Result(FACTS))
+    _require(facts, ["fact_id", "split"], path(Result(FACTS), seed, model))
     there = set(facts.loc[facts["split"] == split, "fact_id"])
     if set(labels.index) != there:
         missing, extra = len(there - set(labels.index)), len(set(labels.index) - there)
@@ -153,7 +125,7 @@ def cross(before: pd.Series, after: pd.Series, rows: tuple[str, ...], columns: t
 
 def chosen_epoch(results: Results, study: Study, seed: int, model: str, state: str) -> int:
     """The epoch chosen for a run; raises InputError where it was chosen on another split than the study says."""
-    need = Need(CHOSEN, state)
+    need = Result(ADAPTER, state)
     file = path(need, seed, model)
     chosen = get(results, seed, model, need)
     for key in ("epoch", "chosen_on"):
@@ -166,7 +138,7 @@ def chosen_epoch(results: Results, study: Study, seed: int, model: str, state: s
 
 def accuracy(results: Results, seed: int, model: str, state: str, split: str = "test") -> pd.DataFrame:
     """A state's accuracy on a split: columns n, right and accuracy (0..1), by epoch."""
-    need = Need(ACCURACY, state)
+    need = Result(ACCURACY, state)
     file = path(need, seed, model)
     frame = get(results, seed, model, need)
     _require(frame, ["epoch", "split", "n", "right", "accuracy"], file)
@@ -183,7 +155,7 @@ def grades(
 
     Raises InputError where the epoch is missing or the grades do not add up to the accuracy file's counts.
     """
-    need = Need(GRADES, state)
+    need = Result(GRADES, state)
     file = path(need, seed, model)
     frame = get(results, seed, model, need)
     _require(frame, ["epoch", "split", "fact_id", rule or study.scoring], file)
@@ -193,7 +165,7 @@ def grades(
     right = rows.set_index("fact_id")[study.scoring].astype(bool).sort_index()
     counted = accuracy(results, seed, model, state)
     if epoch not in counted.index:
-        problem, file = f"has the epochs {list(counted.index)}", path(Need(ACCURACY, state), seed, model)
+        problem, file = f"has the epochs {list(counted.index)}", path(Result(ACCURACY, state), seed, model)
         raise InputError(file, problem, f"the chosen epoch {epoch}", key="epoch")
     expected = (int(counted.loc[epoch, "right"]), int(counted.loc[epoch, "n"]))
     if (int(right.sum()), len(right)) != expected:
@@ -210,6 +182,6 @@ def chosen_grades(
     return grades(results, study, seed, model, state, epoch, rule)
 
 
-def evaluated(state: str) -> list[Need]:
+def evaluated(state: str) -> list[Result]:
     """What `chosen_grades` and `accuracy` of a state need."""
-    return [Need(ACCURACY, state), Need(GRADES, state), *([Need(CHOSEN, state)] if state != ORIGIN else [])]
+    return [Result(ACCURACY, state), Result(GRADES, state), *([Result(ADAPTER, state)] if state != ORIGIN else [])]

@@ -1,0 +1,29 @@
+"""Write the rows that a run trains on and replays: each selected fact's question and answer."""
+
+import argparse
+import logging
+from pathlib import Path
+
+from gradual.data.facts import read_facts
+from gradual.ground.files import read_parquet, write_parquet
+from gradual.training.examples import build_examples
+
+log = logging.getLogger("gradual")
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--selection", type=Path, required=True)
+    parser.add_argument("--facts", type=Path, required=True)
+    parser.add_argument("--examples", type=Path, required=True)
+    args = parser.parse_args(argv)
+    selection = read_parquet(args.selection, "a selection of facts", ("fact_id", "role"))
+    examples = build_examples(selection, read_facts(args.facts))
+    log.info("examples by role and source:\n%s", examples.groupby(["role", "source"]).size().to_string())
+    write_parquet(examples, args.examples)
+
+
+if __name__ == "__main__":
+    from gradual.workflow.starting import report
+
+    report(main)

@@ -1,0 +1,75 @@
+"""The shape of a model of Llama's or Qwen2's architecture, and what follows from it: parameters and operations."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+ARCHITECTURES = ("llama", "qwen2")  # decoders with plain causal attention and gated feed-forward layers
+BYTES = {"float32": 4, "bfloat16": 2}
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The sizes of a model; `head_size` is the width of one attention head."""
+
+    architecture: str
+    hidden_size: int
+    intermediate_size: int
+    layers: int
+    heads: int
+    key_value_heads: int
+    head_size: int
+    vocabulary: int
+    tied: bool
+
+    @property
+    def queries(self) -> int:
+        """Width of the queries over all heads."""
+        return self.heads * self.head_size
+
+    @property
+    def keys(self) -> int:
+        """Width of the keys, and of the values, over all their heads."""
+        return self.key_value_heads * self.head_size
+
+    @property
+    def projections(self) -> dict[str, tuple[int, int]]:
+        """Input and output width of each projection of a layer, by the name that LoRA's targets have."""
+        hidden, inner = self.hidden_size, self.intermediate_size
+        return {
+            "q_proj": (hidden, self.queries),
+            "k_proj": (hidden, self.keys),
+            "v_proj": (hidden, self.keys),
+            "o_proj": (self.queries, hidden),
+            "gate_proj": (hidden, inner),
+            "up_proj": (hidden, inner),
+            "down_proj": (inner, hidden),
+        }
+
+    @property
+    def parameters(self) -> int:
+        """Parameters of the whole model: projections, biases of Qwen2's queries, keys and values, norms, embeddings."""
+        biases = self.queries + 2 * self.keys if self.architecture == "qwen2" else 0
+        layer = sum(a * b for a, b in self.projections.values()) + biases + 2 * self.hidden_size
+        embeddings = self.vocabulary * self.hidden_size * (1 if self.tied else 2)
+        return self.layers * layer + self.hidden_size + embeddings
+
+    def adapter_parameters(self, rank: int, targets: Iterable[str]) -> int:
+        """Parameters of a LoRA adapter: rank x (inputs + outputs) of each targeted projection."""
+        return self.layers * sum(rank * sum(self.projections[name]) for name in targets)
+
+
+def shape_of(config: Mapping[str, Any]) -> Shape:
+    """The shape in a model's config.json."""
+    heads = config["num_attention_heads"]
+    return Shape(
+        architecture=config["model_type"],
+        hidden_size=config["hidden_size"],
+        intermediate_size=config["intermediate_size"],
+        layers=config["num_hidden_layers"],
+        heads=heads,
+        key_value_heads=config.get("num_key_value_heads") or heads,
+        head_size=config.get("head_dim") or config["hidden_size"] // heads,
+        vocabulary=config["vocab_size"],
+        tied=bool(config.get("tie_word_embeddings", False)),
+    )

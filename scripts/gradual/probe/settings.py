@@ -1,0 +1,34 @@
+"""The settings of probes and evaluations."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class AnswerSettings:
+    """How a question is asked and answered, in probes and evaluations alike: keys of the config's section probe."""
+
+    shots: int
+    exemplars: str  # per_fact | per_relation
+    exemplar_split: str
+    format: str  # plain | chat
+    stop: tuple[str, ...]
+    max_new_tokens: int
+    repetition_penalty: float
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a probe samples answers: keys of the config's section probe."""
+
+    samples: int
+    temperature: float
+    top_k: int
+
+
+@dataclass(frozen=True)
+class ProbeKey:
+    """Which probe of which state under which study seed: it seeds the prompts and the samples."""
+
+    seed: int
+    state: str
+    probe: int

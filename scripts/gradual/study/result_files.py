@@ -1,0 +1,112 @@
+"""The result files of a study: for each kind of result its path below results/<study>/ and the rule that makes it.
+
+A path is a pattern. Snakemake reads its names in braces as wildcards, and `path` fills them in. States are `origin` and
+the names of the runs. Probe 0 is the probe; 1 and above are retests with other prompts.
+"""
+
+from typing import NamedTuple
+
+from gradual.study.runs import ORIGIN
+
+
+class Kind(NamedTuple):
+    """A kind of result: the rule that makes it, and the pattern of its path."""
+
+    rule: str
+    pattern: str
+
+
+FACTS, COMMUNITIES, CORPUS, BASE = "facts", "communities", "corpus", "base"
+GENERATIONS, PROBE_GRADES, CATEGORIES = "generations", "probe_grades", "categories"
+AGREEMENT, CHANCE = "agreement", "chance"
+SELECTION, EXAMPLES, EPOCHS, ADAPTER = "selection", "examples", "epochs", "adapter"
+EVALUATION, GRADES, ACCURACY = "evaluation", "evaluation_grades", "accuracy"
+TABLE_CSV, TABLE_MARKDOWN, TABLES, COSTS_CSV, COSTS, PROVENANCE = (
+    "table_csv table_markdown tables costs_csv costs provenance".split()
+)
+
+_SEED = "seed{seed}"
+_MODEL = f"{_SEED}/{{model}}"
+_STATE = f"{_MODEL}/{{state}}"
+_PROBE = f"{_STATE}/{{questions}}-probe-{{probe}}"
+
+KINDS: dict[str, Kind] = {
+    FACTS: Kind("build_facts", f"{_SEED}/facts.parquet"),
+    COMMUNITIES: Kind("build_facts", f"{_SEED}/communities.parquet"),
+    "fact_counts": Kind("build_facts", f"{_SEED}/facts.csv"),
+    CORPUS: Kind("build_corpus", f"{_SEED}/corpus.parquet"),
+    "exposure": Kind("build_corpus", f"{_SEED}/exposure.parquet"),
+    BASE: Kind("pretrain_base", f"{_MODEL}/base/base.json"),  # or fetch_base
+    GENERATIONS: Kind("probe_facts", f"{_PROBE}/generations-{{shard}}.parquet"),
+    "probe_usage": Kind("probe_facts", f"{_PROBE}/usage-{{shard}}.json"),
+    AGREEMENT: Kind("check_probe", f"{_PROBE}/agreement.json"),
+    PROBE_GRADES: Kind("grade_generations", f"{_PROBE}/grades.parquet"),
+    CATEGORIES: Kind("categorize_facts", f"{_PROBE}/categories.parquet"),
+    "category_counts": Kind("categorize_facts", f"{_PROBE}/counts.csv"),
+    CHANCE: Kind("estimate_chance", f"{_PROBE}/chance.csv"),
+    SELECTION: Kind("select_facts", f"{_STATE}/selection.parquet"),
+    EXAMPLES: Kind("build_examples", f"{_STATE}/examples.parquet"),
+    EPOCHS: Kind("train_adapter", f"{_STATE}/epochs/epochs.json"),  # the handle of a state's epochs
+    "texts": Kind("train_adapter", f"{_STATE}/texts.jsonl"),
+    "loss": Kind("train_adapter", f"{_STATE}/loss.csv"),
+    EVALUATION: Kind("evaluate_epochs", f"{_STATE}/evaluation/generations.parquet"),
+    "evaluation_usage": Kind("evaluate_epochs", f"{_STATE}/evaluation/usage.json"),
+    GRADES: Kind("grade_epochs", f"{_STATE}/evaluation/grades.parquet"),
+    ACCURACY: Kind("grade_epochs", f"{_STATE}/evaluation/accuracy.csv"),
+    ADAPTER: Kind("choose_epoch", f"{_STATE}/adapter/chosen.json"),  # the handle of a state's adapter
+    TABLE_CSV: Kind("write_table", "tables/{table}.csv"),
+    TABLE_MARKDOWN: Kind("write_table", "tables/{table}.md"),
+    TABLES: Kind("collect_tables", "tables.md"),
+    COSTS_CSV: Kind("write_costs", "costs.csv"),
+    COSTS: Kind("write_costs", "costs.md"),
+    PROVENANCE: Kind("write_provenance", "provenance.json"),
+}
+
+# What names the jobs of a rule, in the files of their logs and benchmarks.
+JOBS = (
+    {
+        "build_facts": "seed{seed}",
+        "build_corpus": "seed{seed}",
+        "pretrain_base": "{model}-seed{seed}",
+        "fetch_base": "{model}-seed{seed}",
+        "probe_facts": "{model}-seed{seed}-{state}-{questions}-{probe}-{shard}",
+        "write_table": "{table}",
+    }
+    | dict.fromkeys(
+        ("check_probe", "grade_generations", "categorize_facts", "estimate_chance"),
+        "{model}-seed{seed}-{state}-{questions}-{probe}",
+    )
+    | dict.fromkeys(
+        "select_facts build_examples train_adapter evaluate_epochs grade_epochs choose_epoch".split(),
+        "{model}-seed{seed}-{state}",
+    )
+)
+
+
+class Result(NamedTuple):
+    """A result of a model and a seed: its kind, and the state and probe that it is of.
+
+    `questions` names the questions that the state is asked (`data.question_sets`). `probe` and `questions` matter for
+    probes only, and facts are of no state.
+    """
+
+    kind: str
+    state: str = ORIGIN
+    probe: int = 0
+    questions: str = "train"
+
+
+def path(kind: str, **names: object) -> str:
+    """The path of a kind of result, relative to results/<study>/, with the names in its pattern filled in."""
+    return KINDS[kind].pattern.format_map(names)
+
+
+def path_of(result: Result, seed: object, model: str, shard: object = 0) -> str:
+    """The path of a result."""
+    kind, state, probe, questions = result
+    return path(kind, seed=seed, model=model, state=state, probe=probe, questions=questions, shard=shard)
+
+
+def benchmark(rule: str, **names: object) -> str:
+    """Where Snakemake writes what a job took, relative to results/<study>/."""
+    return f"benchmarks/{rule}/{JOBS[rule]}.tsv".format_map(names)

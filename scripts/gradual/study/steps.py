@@ -1,0 +1,176 @@
+"""The graph of a study, stated once: what each result is made from.
+
+The rules take their inputs from it, and so do the order of the jobs, the costs, the plan and the preflight.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+
+from gradual.study.result_files import (
+    ACCURACY,
+    ADAPTER,
+    AGREEMENT,
+    BASE,
+    CATEGORIES,
+    CHANCE,
+    COMMUNITIES,
+    CORPUS,
+    EPOCHS,
+    EVALUATION,
+    EXAMPLES,
+    FACTS,
+    GENERATIONS,
+    GRADES,
+    PROBE_GRADES,
+    SELECTION,
+    Result,
+)
+from gradual.study.runs import MERGE, ORIGIN, Run, Runs, adapter_chain, selected_states
+
+Inputs = dict[str, list[Result]]  # by the name that the rule gives the input
+
+
+@dataclass(frozen=True)
+class StateKind:
+    """How a state comes about: the rule that writes its epochs.json, and what the rule's job reads."""
+
+    rule: str
+    inputs: Callable[[Run, Runs], Inputs]
+
+
+def _trained(run: Run, runs: Runs) -> Inputs:
+    """A LoRA training on the run's examples. It continues its parent's adapter, or trains a new one beside it."""
+    parent = [] if run.adapter == MERGE else adapter_chain(runs, run.parent)[-1:]
+    return {
+        "base": [Result(BASE)],
+        "examples": [Result(EXAMPLES, run.name)],
+        "merge": adapters(beneath(run, runs)),
+        "parent": adapters(parent),
+    }
+
+
+STATE_KINDS = {"trained": StateKind("train_adapter", _trained)}
+
+
+def adapters(states: Iterable[str]) -> list[Result]:
+    """The chosen adapters of the states."""
+    return [Result(ADAPTER, state) for state in states]
+
+
+def beneath(run: Run, runs: Runs) -> list[str]:
+    """The states whose adapters are merged into the weights beneath a run's own adapter."""
+    return adapter_chain(runs, run.name)[:-1]
+
+
+def _probed(result: Result, runs: Runs) -> Inputs:
+    """What asks a state: the base model, the facts, and the adapters that give the state."""
+    loaded = adapters(adapter_chain(runs, result.state))
+    return {"base": [Result(BASE)], "facts": [Result(FACTS)], "adapters": loaded}
+
+
+def _evaluated(result: Result, runs: Runs) -> Inputs:
+    loaded: Inputs = {"base": [Result(BASE)], "facts": [Result(FACTS)], "adapters": [], "epochs": []}
+    if result.state != ORIGIN:
+        merged = adapters(beneath(runs[result.state], runs))
+        loaded |= {"adapters": merged, "epochs": [Result(EPOCHS, result.state)]}
+    return loaded
+
+
+def _graded(result: Result, runs: Runs) -> Inputs:
+    """An evaluation, and its parent's: not all answers of the two may be equal."""
+    parent = [] if result.state == ORIGIN else [Result(EVALUATION, runs[result.state].parent)]
+    return {"generations": [Result(EVALUATION, result.state)], "parent": parent, "facts": [Result(FACTS)]}
+
+
+def _selected(result: Result, runs: Runs) -> Inputs:
+    run = runs[result.state]
+    return {
+        "categories": [Result(CATEGORIES, state) for state in selected_states(run)],
+        "size_of": [Result(SELECTION, run.size_of)] if run.size_of else [],
+    }
+
+
+def _of(kind: str) -> Callable[[Result], list[Result]]:
+    """The result of another kind that is of the same state and probe."""
+    return lambda result: [result._replace(kind=kind)]
+
+
+_FACTS: Callable[[Result], list[Result]] = lambda result: [Result(FACTS)]  # noqa: E731
+
+
+def _from(**names: Callable[[Result], list[Result]]) -> Callable[[Result, Runs], Inputs]:
+    return lambda result, runs: {name: found(result) for name, found in names.items()}
+
+
+# What the rule of each kind of result reads. Kinds that are not here are made along with one that is.
+GRAPH: dict[str, Callable[[Result, Runs], Inputs]] = {
+    FACTS: _from(),
+    COMMUNITIES: _from(),
+    CORPUS: _from(facts=_FACTS, communities=lambda result: [Result(COMMUNITIES)]),
+    BASE: _from(corpus=lambda result: [Result(CORPUS)]),  # of a model that is pretrained here
+    GENERATIONS: _probed,
+    AGREEMENT: lambda result, runs: _probed(result, runs) | {"generations": [result._replace(kind=GENERATIONS)]},
+    PROBE_GRADES: _from(generations=_of(GENERATIONS), facts=_FACTS),
+    CATEGORIES: _from(grades=_of(PROBE_GRADES), facts=_FACTS),
+    CHANCE: _from(generations=_of(GENERATIONS), categories=_of(CATEGORIES), facts=_FACTS),
+    SELECTION: _selected,
+    EXAMPLES: _from(selection=_of(SELECTION), facts=_FACTS),
+    EPOCHS: lambda result, runs: STATE_KINDS[runs[result.state].kind].inputs(runs[result.state], runs),
+    EVALUATION: _evaluated,
+    GRADES: _graded,
+    ACCURACY: _graded,
+    ADAPTER: _from(accuracy=_of(ACCURACY), epochs=_of(EPOCHS)),
+}
+
+# The rules that load a model, each with the environment of its jobs; None is that of the probe's engine.
+MODEL_RULES: dict[str, str | None] = {
+    "pretrain_base": "train",
+    "probe_facts": None,
+    "check_probe": "train",
+    "train_adapter": "train",
+    "evaluate_epochs": None,
+}
+ENGINE_ENVIRONMENTS = {"transformers": "train", "vllm": "probe"}
+
+
+def environment(rule: str, engine: str) -> str:
+    """The environment in envs/ that the jobs of a rule need."""
+    return MODEL_RULES.get(rule, "controller") or ENGINE_ENVIRONMENTS[engine]
+
+
+def inputs(result: Result, runs: Runs) -> Inputs:
+    """What the job that makes a result reads."""
+    return GRAPH[result.kind](result, runs)
+
+
+def standing_on(results: Iterable[Result], runs: Runs) -> list[Result]:
+    """The results and all that they are made from, each after what it is made from."""
+    found: dict[Result, None] = {}
+
+    def add(result: Result) -> None:
+        if result not in found:
+            for needed in inputs(result, runs).values():
+                for other in needed:
+                    add(other)
+            found[result] = None
+
+    for result in results:
+        add(result)
+    return list(found)
+
+
+def longest_chains(results: Iterable[Result], runs: Runs, weight: Callable[[Result], float]) -> Mapping[Result, float]:
+    """For each result of a whole graph, the weight of the heaviest chain from it to a result that nothing waits for."""
+    known = list(results)
+    waiting: dict[Result, list[Result]] = {result: [] for result in known}
+    for result in known:
+        for needed in inputs(result, runs).values():
+            for other in needed:
+                waiting[other].append(result)
+
+    @cache
+    def longest(result: Result) -> float:
+        return weight(result) + max((longest(other) for other in waiting[result]), default=0)
+
+    return {result: longest(result) for result in known}

@@ -1,0 +1,57 @@
+"""The roles that runs have in the tables of Li et al. 2024."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from gradual.study.runs import ORIGIN, runs
+from gradual.tables import spec
+
+# Where the config has a role that is not in `tables` under the name that it has in Study.
+PLACES = {
+    "retests": "probe.retests",
+    "choose_on": "choose_on",
+    "one_stage_controls": "tables.controls.one_stage",
+    "two_stage_controls": "tables.controls.two_stage",
+}
+
+
+@dataclass(frozen=True)
+class Study(spec.Study):
+    """What the tables of Li et al. know of a study. A table is given the fields that it uses.
+
+    `one_stage` and `two_stage` are runs, empty where the study has none. `longer` maps runs to their epochs, and `replay`
+    maps runs to their replay ratio (0 without replay). `strategies`, `rounds` and the controls of a stage are runs.
+    """
+
+    one_stage: str = ""
+    two_stage: str = ""
+    retests: int = 0
+    longer: dict[str, int] = field(default_factory=dict)
+    strategies: tuple[str, ...] = ()
+    rounds: tuple[str, ...] = ()
+    one_stage_controls: tuple[str, ...] = ()
+    two_stage_controls: tuple[str, ...] = ()
+    replay: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def stages(self) -> dict[str, str]:
+        """The state of each of the paper's stages, in order."""
+        return {"Origin": ORIGIN, "One-Stage": self.one_stage, "Two-Stage": self.two_stage}
+
+
+def study_of(config: Mapping[str, Any]) -> Study:
+    """All that the tables can know of a config that has been loaded."""
+    named, table = config["tables"], runs(dict(config))
+    return Study(
+        **spec.common_of(config),
+        one_stage=named["one_stage"] or "",
+        two_stage=named["two_stage"] or "",
+        retests=config["probe"]["retests"],
+        longer={run: table[run].training.epochs for run in named["longer"]},
+        strategies=tuple(named["strategies"]),
+        rounds=tuple(named["rounds"]),
+        one_stage_controls=tuple(named["controls"]["one_stage"]),
+        two_stage_controls=tuple(named["controls"]["two_stage"]),
+        replay={run: found.ratio if (found := table[run].replay) else 0.0 for run in named["replay"]},
+    )
