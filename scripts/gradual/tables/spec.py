@@ -28,7 +28,7 @@ class Model:
 class Study:
     """What the tables know of a study. A paper's package adds the roles that runs have in it.
 
-    `models` maps keys to models, and `labels` maps runs to their names in the tables. `choose_on` is the split that chooses
+    `models` maps keys to models, and `labels` maps runs that have one to their names in the tables. `choose_on` is the split that chooses
     epochs.
     """
 
@@ -87,7 +87,7 @@ def common_of(config: Mapping[str, Any]) -> dict[str, Any]:
         },
         "scoring": config["scoring"],
         "choose_on": config["choose_on"],
-        "labels": {name: run.label for name, run in runs(dict(config)).items()},
+        "labels": {name: run.label for name, run in runs(dict(config)).items() if run.label != name},
     }
 
 
@@ -106,7 +106,7 @@ def settings_of(spec: TableSpec, study: Study) -> dict[str, Any]:
     needed = {key: {need.state for need in needs} for key, needs in needs_by_model(spec, study).items()}
     models = {key: whole["models"][key] | {"runs": sorted(states - {ORIGIN})} for key, states in needed.items()}
     told = set().union(*needed.values()) if needed else set()
-    labels = {run: label for run, label in study.labels.items() if run in told and label != run}
+    labels = {run: label for run, label in study.labels.items() if run in told}
     found = {key: whole[key] for key in ("seeds", "scoring", *spec.uses)} | {"models": models, "labels": labels}
     return {key: list(map(list, v.items())) if isinstance(v, dict) else v for key, v in found.items()}
 

@@ -212,7 +212,7 @@ def _strategy_is_best(m: _Model) -> Claim:
     best = cells.get((paper.name_of(m.study.two_stage), "Max Acc"))
     rest = [cells[paper.name_of(run), "Max Acc"] for run in others if (paper.name_of(run), "Max Acc") in cells]
     return Claim(
-        f"{m.study.title(m.study.two_stage)} is best: against the best of the others ({m.study.title(rival)})",
+        f"{m.study.named(m.study.two_stage)} is best: against the best of the others ({m.study.named(rival)})",
         RISES,
         m.gain(rival, m.study.two_stage),
         paper=(best - max(rest)) / 100 if best is not None and rest else None,

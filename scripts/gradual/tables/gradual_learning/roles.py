@@ -6,6 +6,7 @@ from typing import Any
 
 from gradual.study.runs import ORIGIN, runs
 from gradual.tables import spec
+from gradual.tables.gradual_learning import paper
 
 # Where the config has a role that is not in `tables` under the name that it has in Study.
 PLACES = {
@@ -38,6 +39,10 @@ class Study(spec.Study):
     def stages(self) -> dict[str, str]:
         """The state of each of the paper's stages, in order."""
         return {"Origin": ORIGIN, "One-Stage": self.one_stage, "Two-Stage": self.two_stage}
+
+    def named(self, run: str) -> str:
+        """A run's name beside the paper's: its label, else what the paper calls it."""
+        return self.labels.get(run) or paper.name_of(run)
 
 
 def study_of(config: Mapping[str, Any]) -> Study:

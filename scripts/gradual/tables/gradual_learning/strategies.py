@@ -41,7 +41,7 @@ def build_overall(loaded: Results, study: Study) -> pd.DataFrame:
         for run in study.strategies:
             value = cells.get((paper.name_of(run), "Max Acc"))
             gain = None if value is None else round(value - base, 2)
-            lines.append(Line(study.title(run), run, study.one_stage, value, gain))
+            lines.append(Line(study.named(run), run, study.one_stage, value, gain))
         rows += accuracy_rows.rows(loaded, study, key, lines)
     return pd.DataFrame(rows)
 
@@ -85,7 +85,7 @@ def build_by_category(loaded: Results, study: Study) -> pd.DataFrame:
                 rows.append(
                     {
                         **accuracy_rows.common(study, key),
-                        "name": ONE_STAGE if one else study.title(run),
+                        "name": ONE_STAGE if one else study.named(run),
                         "type": category,
                         "paper_percent": value,
                         "paper_gain_points": None if one or value is None else round(value - base, 2),
