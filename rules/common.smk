@@ -215,8 +215,8 @@ def counts(wildcards):
 
 
 def replayed(run):
-    """What a run replays; nothing where it replays no facts."""
-    return run.replay and asdict(run.replay)
+    """The state and the category of the facts that a run replays, in a list; empty where it replays none."""
+    return [run.replay.state, run.replay.category] if run.replay else []
 
 
 # Raw files.

@@ -15,7 +15,7 @@ rule select_facts:
     params:
         states=lambda wildcards: selected_states(RUNS[wildcards.state]),
         select=lambda wildcards: as_json(RUNS[wildcards.state].select),
-        replay=lambda wildcards: as_json(replayed(RUNS[wildcards.state])),
+        replay=lambda wildcards: replayed(RUNS[wildcards.state]),
         code=code("select_facts"),
     shell:
         "python scripts/select_facts.py --run {wildcards.state} --states {params.states} --categories {input.categories}"
@@ -66,7 +66,7 @@ rule train_adapter:
         gpu=GPU,
     params:
         settings=lambda wildcards: as_json(asdict(RUNS[wildcards.state].training)),
-        ratio=lambda wildcards: (replayed(RUNS[wildcards.state]) or {"ratio": 0.0})["ratio"],
+        ratio=lambda wildcards: replay.ratio if (replay := RUNS[wildcards.state].replay) else 0.0,
         format=PROBE["format"],
         dtype=dtype,
         code=lambda wildcards: code("train_adapter", objective=RUNS[wildcards.state].training.objective),

@@ -17,7 +17,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--states", nargs="+", required=True, help="the states that the categories belong to")
     parser.add_argument("--categories", type=Path, nargs="+", required=True, help="a file per state, in that order")
     parser.add_argument("--select", type=json.loads, required=True, help="the run's select, as JSON")
-    parser.add_argument("--replay", type=json.loads, required=True, help="the run's replay, as JSON, or null")
+    parser.add_argument(
+        "--replay", nargs="*", default=[], metavar=("STATE", "CATEGORY"), help="facts that may be replayed"
+    )
     parser.add_argument("--size-of", type=Path, nargs="*", default=[], help="selection of a run, whose size is drawn")
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--selection", type=Path, required=True)
@@ -29,7 +31,7 @@ def main(argv: list[str] | None = None) -> None:
     size = None
     for other in args.size_of:
         size = int((read_parquet(other, "a selection", ("fact_id", "role"))["role"] == TRAIN).sum())
-    selection = select_facts(categories, args.select, args.replay, args.run, size, args.seed)
+    selection = select_facts(categories, args.select, tuple(args.replay) or None, args.run, size, args.seed)
     found = selection["role"].value_counts().to_dict()
     log.info("selected: %s", found)
     if size is not None and found[TRAIN] < size:

@@ -11,7 +11,7 @@ TRAIN, REPLAY = "train", "replay"
 def select_facts(
     categories: dict[str, pd.DataFrame],
     select: dict[str, list[str]],
-    replay: dict[str, str] | None,
+    replay: tuple[str, str] | None,
     run: str,
     size: int | None = None,
     seed: int = 0,
@@ -20,7 +20,7 @@ def select_facts(
 
     A fact is selected if in every state of `select` its category is one of those listed (GL 4.2.2). With a `size`, so
     many of these are drawn at random, all where there are fewer (Gekhman et al. 2024 compare training sets of one size).
-    The replay pool holds the facts of `replay["category"]` in `replay["state"]` that are not selected anyway.
+    `replay` is a state and a category: the pool holds the facts of that category there that are not selected anyway.
     `categories` maps states to their tables (fact_id, category). Raises InputError where nothing is selected or the
     replay pool is empty.
     """
@@ -36,7 +36,7 @@ def select_facts(
         chosen = set(sorted(chosen, key=lambda fact_id: seeded(seed, run, "size", fact_id))[:size])
     rows = [(fact_id, TRAIN) for fact_id in sorted(chosen)]
     if replay:
-        state, category = replay["state"], replay["category"]
+        state, category = replay
         pool = sorted(set(tables[state].index[tables[state] == category]) - chosen)
         if not pool:
             raise InputError(f"run {run}", f"no fact is {category} in {state}", "facts to replay", key="replay")

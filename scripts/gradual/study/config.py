@@ -33,8 +33,10 @@ def load_config(overrides: Mapping[str, Any], default: Path, schema: Path) -> Co
     base = _plain(read_yaml(Path(default), "the default config, in YAML"), (), problems)
     own = _plain(overrides, (), problems)
     if "study" in own:
-        base = {key: value for key, value in base.items() if key != "extends"}
+        base = _without(base, "extends")
     extended = own.get("extends", base.get("extends"))
+    if extended is None:  # what the default models say of the runs that they extend has no meaning
+        base["models"] = {name: _without(model, "runs") for name, model in base["models"].items()}
     layers = [*_extended(extended, Path(default).parent / "studies", problems), own]
     merged = base
     for layer in layers:
@@ -52,6 +54,10 @@ def load_config(overrides: Mapping[str, Any], default: Path, schema: Path) -> Co
         name = overrides.get("study")
         raise _error(name if isinstance(name, str) and name else "config", list(dict.fromkeys(problems)))
     return config
+
+
+def _without(mapping: Mapping[str, Any], *keys: str) -> dict[str, Any]:
+    return {key: value for key, value in mapping.items() if key not in keys}
 
 
 def _overlaid(below: Config, layer: Config, problems: list[Problem]) -> Config:
@@ -81,7 +87,7 @@ def _extended(name: Any, studies: Path, problems: list[Problem]) -> list[Config]
         seen.append(name)
         layer = _plain(read_yaml(studies / f"{name}.yaml", "a study's config, in YAML"), (), problems)
         name = layer.get("extends")
-        layers.append({key: value for key, value in layer.items() if key not in ("study", "extends")})
+        layers.append(_without(layer, "study", "extends"))
     return layers[::-1]
 
 

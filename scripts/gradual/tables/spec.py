@@ -28,8 +28,8 @@ class Model:
 class Study:
     """What the tables know of a study. A paper's package adds the roles that runs have in it.
 
-    `models` maps keys to models, and `labels` maps runs that have one to their names in the tables. `choose_on` is the split that chooses
-    epochs.
+    `models` maps keys to models, and `labels` maps runs to their names in the tables, where these are not their keys.
+    `choose_on` is the split that chooses epochs.
     """
 
     seeds: tuple[int, ...]

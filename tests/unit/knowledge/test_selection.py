@@ -6,7 +6,8 @@ import pytest
 
 import select_facts as script
 from gradual.ground.errors import InputError
-from gradual.knowledge.selection import epoch_order, replay_size, select_facts
+from gradual.knowledge.selection import select_facts
+from gradual.training.replay import epoch_order, replay_size
 
 
 def categories(**facts):
@@ -35,7 +36,7 @@ def test_the_strategies_of_the_paper(origin, expected):
 
 
 def test_replay_draws_from_the_highly_known_that_are_not_selected():
-    replay = {"category": H, "ratio": 0.5, "state": "stage1"}
+    replay = ("stage1", H)
     selection = select_facts(BOTH, {"stage1": [M]}, replay, "strategy5")
     assert (ids(selection), ids(selection, "replay")) == ("abcd", "ef")
     some = select_facts(BOTH, {"stage1": [H], "origin": [H]}, replay, "run")
@@ -49,7 +50,7 @@ def test_nothing_to_select_names_the_run_and_what_there_is():
 
 def test_nothing_to_replay_is_an_error():
     with pytest.raises(InputError, match="no fact is WeaklyKnown in stage1"):
-        select_facts(BOTH, {"stage1": [M]}, {"category": W, "ratio": 0.2, "state": "stage1"}, "run")
+        select_facts(BOTH, {"stage1": [M]}, ("stage1", W), "run")
 
 
 def test_each_epoch_has_every_selected_fact_and_its_own_draw_of_replayed_ones():
@@ -97,7 +98,7 @@ def test_the_draw_takes_categories_as_they_come():
 
 
 def test_what_a_size_leaves_out_may_be_replayed():
-    replay = {"category": M, "ratio": 0.5, "state": "origin"}
+    replay = ("origin", M)
     selection = select_facts(MANY, {"origin": [M]}, replay, "run", 20)
     trained, pool = (set(selection.loc[selection["role"] == role, "fact_id"]) for role in ("train", "replay"))
     assert len(trained) == 20 and pool == drawn(None) - trained
@@ -109,7 +110,7 @@ def test_the_script_draws_as_many_as_another_run_trains_on(tmp_path: Path, caplo
     other = pd.DataFrame({"fact_id": range(limit + 9), "role": ["train"] * limit + ["replay"] * 9})
     other.to_parquet(tmp_path / "other.parquet")
     arguments = ["--run", "run", "--states", "origin", "--categories", str(tmp_path / "categories.parquet")]
-    arguments += ["--select", json.dumps({"origin": [M]}), "--replay", "null", "--seed", "3"]
+    arguments += ["--select", json.dumps({"origin": [M]}), "--seed", "3"]
     arguments += ["--size-of", str(tmp_path / "other.parquet"), "--selection", str(tmp_path / "selection.parquet")]
     script.main(arguments)
     selection = pd.read_parquet(tmp_path / "selection.parquet")

@@ -1,7 +1,9 @@
 """The config: its schema, how studies overlay it, what is refused and how, and the table of runs."""
 
 import json
+import shutil
 from copy import deepcopy
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -10,16 +12,23 @@ from jsonschema import Draft202012Validator
 
 import describe_config
 from gradual.data import facts
+from gradual.data.dataset import READERS
+from gradual.data.question_sets import QUESTION_SETS
 from gradual.ground.errors import InputError
 from gradual.knowledge import categories, scoring
-from gradual.study import config, load_study
-from gradual.study.runs import adapter_chain, probe_mode, runs, runs_of, states_needed
+from gradual.probe.engines.load import ENGINES
+from gradual.study import config
+from gradual.study.runs import Replay, adapter_chain, probe_mode, runs, runs_of, selected_states
+from gradual.study.steps import STATE_KINDS
 from gradual.tables import registry
+from gradual.training.objectives import OBJECTIVES
+from gradual.workflow.works import works_of
 
 ROOT = Path(__file__).resolve().parents[3]
 DEFAULT, SCHEMA = ROOT / "config.yaml", ROOT / "schemas" / "config.schema.json"
 RULES = json.loads(SCHEMA.read_text(encoding="utf-8"))
-DEFAULT_RUNS = yaml.safe_load(DEFAULT.read_text(encoding="utf-8"))["runs"]
+GRADUAL_LEARNING = ROOT / "studies" / "gradual_learning.yaml"
+DEFAULT_RUNS = yaml.safe_load(GRADUAL_LEARNING.read_text(encoding="utf-8"))["runs"]
 SAME = {"from": "origin", "select": {"origin": ["MaybeKnown"]}}
 REPLAY = {"category": "HighlyKnown", "ratio": 0.2}
 TINY = {
@@ -32,6 +41,7 @@ TINY = {
     "heads": 4,
     "key_value_heads": 2,
 }
+EXTENDED = {"extends": "gradual_learning"}
 HUB = {"label": "hub", "source": "hub", "repo": "owner/name", "revision": "0" * 40}
 WORLD = {"reader": "world", "carve": {"test": 0.3, "dev": 0.1}}
 ARCHIVE = {"reader": "entity_questions", "url": "https://example.org/dataset.zip", "sha256": "0" * 64}
@@ -71,14 +81,14 @@ def test_defaults_of_schema_are_those_of_config_yaml():
     default = yaml.safe_load(DEFAULT.read_text(encoding="utf-8"))
 
     def agree(path, schema, value):
-        if "default" in schema and path != "dataset.carve":
+        if "default" in schema and path not in ("dataset.carve", "extends"):
             assert schema["default"] == value, path
         elif "properties" in schema and path not in ("dataset.carve", "dataset.max_facts"):
             assert set(schema["properties"]) == set(value), path
             for key, below in schema["properties"].items():
                 agree(f"{path}.{key}", config.resolve(below, RULES), value[key])
         else:
-            assert path in ("models", "runs", "dataset.reader", "dataset.carve"), path
+            assert path in ("extends", "models", "dataset.reader", "dataset.carve"), path
 
     assert list(RULES["properties"]) == list(default)
     for section, schema in RULES["properties"].items():
@@ -92,12 +102,15 @@ def test_enums_are_what_the_library_has():
     assert sorted(map(registry.name_of, shown)) == sorted(registry.TABLES)
     assert parts["split"]["enum"] == list(facts.SPLITS)
     assert set(parts["category"]["enum"]) == {*categories.FULL, *categories.GREEDY_ONLY}
-    engines = {path.stem for path in (ROOT / "scripts" / "gradual" / "engines").glob("*.py")}
-    assert set(properties["probe"]["properties"]["engine"]["enum"]) <= engines
+    assert properties["probe"]["properties"]["engine"]["enum"] == list(ENGINES)
+    assert properties["dataset"]["properties"]["reader"]["enum"] == list(READERS)
+    assert properties["training"]["properties"]["objective"]["enum"] == list(OBJECTIVES)
+    assert parts["run"]["properties"]["kind"]["enum"] == list(STATE_KINDS)
+    assert set(properties["evaluation"]["properties"]["splits"]["items"]["enum"]) <= set(QUESTION_SETS)
 
 
 def test_a_run_may_override_every_training_key():
-    overrides = set(RULES["$defs"]["run"]["properties"]) - {"from", "select", "size_of", "replay"}
+    overrides = set(RULES["$defs"]["run"]["properties"]) - {"label", "kind", "from", "select", "size_of", "replay"}
     assert overrides == set(RULES["properties"]["training"]["properties"])
 
 
@@ -134,12 +147,49 @@ def test_the_symbol_of_an_element_is_not_right_within_another_word():
 
 
 def test_the_default_study_is_config_yaml_which_names_every_key():
-    default = yaml.safe_load(DEFAULT.read_text(encoding="utf-8"))
-    for model in default["models"].values():  # the two keys that it leaves out where they are null
+    default, extended = (yaml.safe_load(file.read_text(encoding="utf-8")) for file in (DEFAULT, GRADUAL_LEARNING))
+    for model in default["models"].values():  # the key that it leaves out where it is null
         model.setdefault("runs", None)
-    for run in default["runs"].values():
-        run.setdefault("size_of", None)
-    assert load() == default
+    for run in extended["runs"].values():
+        for key, value in (("size_of", None), ("label", None), ("kind", "trained")):
+            run.setdefault(key, value)
+    assert default["runs"] == {} and not any(default["tables"][key] for key in default["tables"] if key != "controls")
+    tables = default["tables"] | extended["tables"]
+    assert load() == default | {"runs": extended["runs"], "tables": tables}
+
+
+def test_a_study_extends_what_it_names_and_what_that_one_extends():
+    paper, authors = (load(yaml.safe_load((ROOT / "studies" / f"{n}.yaml").read_text())) for n in ("paper", "authors"))
+    assert authors["study"] == "authors" and authors["extends"] == "paper"
+    assert authors["runs"] == paper["runs"] and authors["dataset"] == paper["dataset"]
+    assert (authors["training"]["learning_rate"], authors["training"]["batch"]) == (3e-4, 4096)
+    assert set(load()["runs"]) <= set(paper["runs"])
+
+
+def test_a_study_of_its_own_name_that_extends_none_has_only_its_own_runs_and_roles():
+    study = {"study": "mine", "runs": {"mine": SAME}, "tables": {"show": [2]}}
+    loaded = load(study)
+    assert list(loaded["runs"]) == ["mine"] and loaded["extends"] is None
+    assert loaded["tables"]["one_stage"] is None and loaded["tables"]["strategies"] == []
+    assert "stage1" in load(study | {"extends": "gradual_learning"})["runs"]
+    assert list(load({"runs": {"mine": SAME}})["runs"])[-1] == "mine" and "stage1" in load({})["runs"]
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({}, "'extends': there is no study 'gradual_learnin'.*did you mean"),
+        ({"gradual_learnin": "extends: other", "other": "extends: gradual_learnin"}, "a cycle"),
+        ({"gradual_learnin": "[1]"}, "a mapping"),
+    ],
+)
+def test_what_cannot_be_extended_is_named(tmp_path, files, expected):
+    shutil.copytree(ROOT / "studies", tmp_path / "studies")
+    shutil.copy(DEFAULT, tmp_path / "config.yaml")
+    for name, text in files.items():
+        (tmp_path / "studies" / f"{name}.yaml").write_text(text)
+    with pytest.raises(InputError, match=expected):
+        config.load_config({"study": "mine", "extends": "gradual_learnin"}, tmp_path / "config.yaml", SCHEMA)
 
 
 def test_mappings_merge_deeply_and_lists_are_replaced():
@@ -165,6 +215,8 @@ def test_runs_merge_by_name_each_is_replaced_whole_and_null_takes_one_away():
     assert loaded["runs"]["strategy5"] == SAME | {
         "from": "stage1",
         "size_of": None,
+        "label": None,
+        "kind": "trained",
     }  # nothing is left of the default one
     assert loaded["runs"]["stage1_15"] == default["stage1_15"]
     assert load({"runs": {}})["runs"] == default
@@ -187,13 +239,11 @@ def test_a_shown_table_says_what_it_lacks():
 def test_a_settled_study_is_refused_at_its_start_where_it_shows_what_counts_answers():
     study = load({"probe": {"counts": "settled"}})
     with pytest.raises(InputError, match="Scoring counts all answers.* exact, or tables.show without") as caught:
-        load_study.works_of(study)
+        works_of(study)
     assert caught.value.key == "tables.show"
     shown = [table for table in study["tables"]["show"] if table not in ("scoring", "chance")]
     exact = load({"tables": {"show": shown}})
-    assert load_study.works_of(
-        load({"probe": {"counts": "settled"}, "tables": {"show": shown}})
-    ) == load_study.works_of(exact)
+    assert works_of(load({"probe": {"counts": "settled"}, "tables": {"show": shown}})) == works_of(exact)
 
 
 def test_loading_leaves_the_overrides_alone():
@@ -213,10 +263,10 @@ MALFORMED = {
     "unknown key of a model": ({"models": {"m": HUB | {"revison": "x"}}}, "models.m.revison", "'models.m.revision'"),
     "unknown key of a run": (with_runs(x=SAME | {"epoch": 3}), "runs.x.epoch", "'runs.x.epochs'"),
     "null section": ({"corpus": None}, "corpus", "a mapping"),
-    "null runs": ({"runs": None}, "runs", "a mapping with at least one key"),
-    "no runs": ({"runs": dict.fromkeys(DEFAULT_RUNS)}, "runs", "a mapping with at least one key"),
+    "null runs": ({"runs": None}, "runs", "a mapping"),
+    "no runs": ({"runs": dict.fromkeys(DEFAULT_RUNS)}, "tables.one_stage", "there is no run 'stage1'"),
     "section that is no mapping": ({"probe": 3}, "probe", "3; expected a mapping"),
-    "bad study name": ({"study": "My Study"}, "study", "'My Study'; expected a name of lower-case letters"),
+    "bad study name": ({"study": "My Study"} | EXTENDED, "study", "'My Study'; expected a name of lower-case letters"),
     "bad run name": (with_runs(**{"Stage-2": SAME}), "runs.Stage-2", "a name of lower-case letters"),
     "bad model name": ({"models": {"7b": HUB}}, "models.7b", "a name of lower-case letters"),
     "no seeds": ({"seeds": []}, "seeds", "at least one"),
@@ -346,7 +396,7 @@ MALFORMED = {
     ),
     "choice on what is not evaluated": ({"evaluation": {"splits": ["test"]}}, "choose_on", "evaluation.splits (test)"),
     "tables without test": ({"evaluation": {"splits": ["dev"]}}, "evaluation.splits", "test among them"),
-    "runs that are a list": ({"runs": ["stage1"]}, "runs", "['stage1']; expected a mapping with at least one key"),
+    "runs that are a list": ({"runs": ["stage1"]}, "runs", "['stage1']; expected a mapping"),
     "no such run to take away": ({"runs": {"stage_1": None}}, "runs.stage_1", "did you mean 'stage1'"),
     "a run that is no mapping": (with_runs(x="stage1"), "runs.x", "'stage1'; expected a mapping"),
     "a run's setting alone": (
@@ -460,7 +510,7 @@ MALFORMED = {
         "models.m.revision",
         "no such key with source: folder",
     ),
-    "stage that is a list": ({"tables": {"one_stage": ["stage1"]}}, "tables.one_stage", "a name of lower-case letters"),
+    "stage that is a list": ({"tables": {"one_stage": ["stage1"]}}, "tables.one_stage", "the name of a run"),
     "stage that is the origin": ({"tables": {"one_stage": "origin"}}, "tables.one_stage", "there is no run 'origin'"),
     "longer training of no run": ({"tables": {"longer": ["stage1", "stag1"]}}, "tables.longer[1]", "mean 'stage1'"),
     "strategy of no run": ({"tables": {"strategies": ["strategy6"]}}, "tables.strategies[0]", "no run 'strategy6'"),
@@ -501,8 +551,8 @@ MALFORMED = {
     "a single seed": ({"seeds": 3}, "seeds", "3; expected a list of: an integer"),
     "seed in quotes": ({"seeds": ["0"]}, "seeds[0]", "'0'; expected an integer"),
     "seed that numpy cannot take": ({"seeds": [2**31]}, "seeds[0]", "at most 2147483647"),
-    "study that is a number": ({"study": 3}, "study", "3; expected a name of lower-case letters"),
-    "study elsewhere": ({"study": "../other"}, "study", "'../other'; expected a name of lower-case letters"),
+    "study that is a number": ({"study": 3} | EXTENDED, "study", "3; expected a name of lower-case letters"),
+    "study elsewhere": ({"study": "../other"} | EXTENDED, "study", "'../other'; expected a name of lower-case letters"),
     "one prompt": ({"probe": {"prompts": 1}}, "probe.prompts", "1; expected an integer, at least 2"),
     "no shards": ({"probe": {"shards": 0}}, "probe.shards", "0; expected an integer, at least 1"),
     "stop that is a text": ({"probe": {"stop": ";"}}, "probe.stop", "';'; expected a list of: a text"),
@@ -550,7 +600,12 @@ def test_malformed_configs_are_refused(overrides, key, hint):
 
 
 def test_all_problems_are_reported_together():
-    wrong = {"study": "mine", "seeds": [-1], "training": {"rnk": 8}, "models": {"m": TINY | {"hidden_size": 6}}}
+    wrong = EXTENDED | {
+        "study": "mine",
+        "seeds": [-1],
+        "training": {"rnk": 8},
+        "models": {"m": TINY | {"hidden_size": 6}},
+    }
     with pytest.raises(InputError) as caught:
         load(wrong | {"tables": {"one_stage": "none"}})
     text = str(caught.value)
@@ -572,15 +627,17 @@ def test_a_default_that_cannot_be_read(tmp_path, content):
 def test_runs_have_the_training_defaults_and_their_overrides():
     loaded = load()
     table = runs(loaded)
+    trained = {k: v for k, v in loaded["training"].items() if k != "adapter"}
+    trained["targets"] = tuple(trained["targets"])
     assert list(table) == list(DEFAULT_RUNS)
-    assert table["stage1"].settings == loaded["training"] and table["stage1"].replay is None
-    assert table["strategy5"].settings == loaded["training"] | {"learning_rate": 2.5e-4, "epochs": 4}
+    assert asdict(table["stage1"].training) == trained and table["stage1"].replay is None
+    assert asdict(table["strategy5"].training) == trained | {"learning_rate": 2.5e-4, "epochs": 4}
     assert table["strategy5"].parent == "stage1"
     assert table["strategy5"].size_of is None and table["random"].size_of == "stage1"
-    assert table["strategy5"].replay == {"category": "HighlyKnown", "ratio": 0.2, "state": "stage1"}
+    assert table["strategy5"].replay == Replay("stage1", "HighlyKnown", 0.2)
 
 
-def test_states_needed():
+def test_selected_states():
     replay = {"category": "HighlyKnown", "ratio": 0.2}
     study = with_runs(
         x=SAME | {"from": "stage1", "select": {"strategy5": ["MaybeKnown"], "origin": ["WeaklyKnown"]}},
@@ -588,9 +645,9 @@ def test_states_needed():
         z=SAME | {"from": "x", "replay": replay | {"state": "stage1"}},
     )
     table = runs(load(study))
-    assert states_needed(table["x"]) == {"strategy5", "origin"}
-    assert states_needed(table["y"]) == {"x", "origin"}
-    assert states_needed(table["z"]) == {"stage1", "origin"}
+    assert selected_states(table["x"]) == ["origin", "strategy5"]
+    assert selected_states(table["y"]) == ["origin", "x"]
+    assert selected_states(table["z"]) == ["origin", "stage1"]
 
 
 def test_adapter_chains():

@@ -107,7 +107,7 @@ def test_number_of_cells():
     expected = {2: 8, 3: 24, 4: 9, 5: 3, 6: 8, 7: 6, 8: 6, 9: 24, 10: 9, 11: 3, 12: 9}
     assert frame.groupby("table").size().to_dict() == expected
     assert not frame.duplicated(["table", "model", "row", "column"]).any()
-    assert [paper.models(number) for number in (2, 12)] == [["Qwen2-7B", "LLaMA3-8B"], ["Qwen2-7B"]]
+    assert [paper.models(number) for number in (2, 12)] == [("Qwen2-7B", "LLaMA3-8B"), ("Qwen2-7B",)]
 
 
 def test_a_model_that_the_paper_does_not_have():

@@ -7,11 +7,11 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import yaml
 
 import collect_tables
 import write_table
 from gradual.ground.errors import InputError
-from gradual.study import result_paths
 from gradual.study.result_files import (
     ACCURACY,
     ADAPTER,
@@ -21,7 +21,12 @@ from gradual.study.result_files import (
     GRADES,
     PROBE_GRADES,
     SELECTION,
+    TABLE_CSV,
+    TABLE_MARKDOWN,
+    TABLES,
     Result,
+    path,
+    path_of,
 )
 from gradual.tables import reading, registry
 from gradual.tables.gradual_learning import paper
@@ -45,6 +50,7 @@ from made_up import (
     write_results,
 )
 
+ROOT = Path(__file__).resolve().parents[3]
 RATIOS = {run: ratio for run, ratio in REPLAY.items() if ratio}
 CONFIG: dict[str, Any] = {
     "seeds": [0, 1],
@@ -54,7 +60,7 @@ CONFIG: dict[str, Any] = {
         "bare": {"label": "bare", "paper": None, "runs": []},
     },
     "probe": {"retests": 1, "counts": "exact"},
-    "training": {"epochs": 10},
+    "training": yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))["training"],
     "runs": {
         run: {"from": ORIGIN, "select": {ORIGIN: ["MaybeKnown"]}}
         | ({"epochs": LONGER[run]} if run in LONGER else {})
@@ -179,7 +185,7 @@ def test_a_model_without_the_runs_is_left_out_of_the_table():
     study = Study(**full.__dict__ | {"models": full.models | {"bare": Model("bare", None, ())}})
     for name in ("table_03", "table_07", "table_10", "table_11", "controls", "claims"):
         spec = registry.TABLES[name]
-        told = parse_study(settings_of(spec, study))
+        told = parse_study(Study, settings_of(spec, study))
         assert list(told.models) == ["m"], name
         assert set(spec.build(whole_results(), told)["model"]) == {"m"}
 
@@ -241,16 +247,6 @@ def test_names_of_tables():
     assert {spec.number for spec in registry.TABLES.values()} == {*range(2, 13), None}
 
 
-def test_layout_takes_wildcards():
-    assert result_paths.categories("{seed}", "{model}", "{state}", "{probe}") == (
-        "seed{seed}/{model}/{state}/train-probe-{probe}/categories.parquet"
-    )
-    assert (
-        result_paths.table_csv("table_02") == "tables/table_02.csv"
-        and result_paths.table_csv("{t}") == "tables/{t}.csv"
-    )
-
-
 # What a table is told of the study
 
 
@@ -262,11 +258,11 @@ def through_json(settings: dict[str, Any]) -> Any:
 @pytest.mark.parametrize("name", list(registry.TABLES))
 def test_settings_tell_a_table_the_same_as_the_study(name):
     spec, study = registry.TABLES[name], study_of(CONFIG)
-    told = parse_study(through_json(settings_of(spec, study)))
+    told = parse_study(Study, through_json(settings_of(spec, study)))
     needs = {key: spec.needs(study, model) for key, model in study.models.items() if spec.needs(study, model)}
     assert {key: spec.needs(told, model) for key, model in told.models.items()} == needs
     assert list(told.models) == list(needs)
-    for field in ("seeds", "scoring", "sampled", *spec.uses):
+    for field in ("seeds", "scoring", *spec.uses):
         assert getattr(told, field) == getattr(study, field)
     for field in ("longer", "replay"):  # rows come in this order
         assert list(getattr(told, field).items()) == (list(getattr(study, field).items()) if field in spec.uses else [])
@@ -323,7 +319,7 @@ def test_a_change_of_the_config_re_makes_the_tables_that_use_it(config, remade):
 )
 def test_settings_that_cannot_be_used(settings):
     with pytest.raises(InputError, match="--study"):
-        parse_study(settings)
+        parse_study(Study, settings)
 
 
 # Scripts
@@ -345,9 +341,9 @@ def arguments(root: Path, name: str, study: Study) -> list[str]:
         *("--study", json.dumps(settings_of(registry.TABLES[name], study), sort_keys=True)),
         *(
             "--csv",
-            str(root / result_paths.table_csv(name)),
+            str(root / path(TABLE_CSV, table=name)),
             "--markdown",
-            str(root / result_paths.table_markdown(name)),
+            str(root / path(TABLE_MARKDOWN, table=name)),
         ),
     ]
 
@@ -366,8 +362,8 @@ def test_scripts_write_every_table(tmp_path, name, seeds):
     study = whole_study(seeds)
     study.models["m"] = Model("tiny | Qwen2", "Qwen2-7B", RUNS)
     write_table.main(arguments(tmp_path, name, study))
-    spec, frame = registry.TABLES[name], pd.read_csv(tmp_path / result_paths.table_csv(name))
-    text = (tmp_path / result_paths.table_markdown(name)).read_text()
+    spec, frame = registry.TABLES[name], pd.read_csv(tmp_path / path(TABLE_CSV, table=name))
+    text = (tmp_path / path(TABLE_MARKDOWN, table=name)).read_text()
     assert text == registry.render(name, frame)
     assert text.startswith(f"{title(spec)}: {spec.caption}\n\n| ")
     assert ("beside the paper's Qwen2-7B" in text) == (spec.number is not None)
@@ -384,7 +380,7 @@ def test_cells_of_one_seed_read_back_from_the_csv(tmp_path):
     write_results(tmp_path, whole_results())
     for name in ("table_05", "table_07"):
         write_table.main(arguments(tmp_path, name, whole_study()))
-    header, _, *body = cells((tmp_path / result_paths.table_markdown("table_07")).read_text())
+    header, _, *body = cells((tmp_path / path(TABLE_MARKDOWN, table="table_07")).read_text())
     epoch = header.index("Ours: chosen epoch")
     assert [(row[1], row[epoch]) for row in body] == [
         ("Majority answer", "–"),
@@ -394,35 +390,35 @@ def test_cells_of_one_seed_read_back_from_the_csv(tmp_path):
         ("Control of One-Stage: random", "1"),
         ("Control of Two-Stage: train_on", "1"),
     ]
-    header, _, row = cells((tmp_path / result_paths.table_markdown("table_05")).read_text())
+    header, _, row = cells((tmp_path / path(TABLE_MARKDOWN, table="table_05")).read_text())
     assert [row[i] for i, name in enumerate(header) if name == "p"] == ["1.000", "1.000"]
 
 
 def test_epochs_of_several_seeds_are_listed(tmp_path):
     write_results(tmp_path, whole_results() | whole_results(1) | evaluation({RUN1: {1: 5, 2: 6}}, 10, {RUN1: 2}, 1))
     write_table.main(arguments(tmp_path, "table_07", whole_study((0, 1))))
-    _, _, *body = cells((tmp_path / result_paths.table_markdown("table_07")).read_text())
+    _, _, *body = cells((tmp_path / path(TABLE_MARKDOWN, table="table_07")).read_text())
     assert body[2][1] == "One-Stage" and "1 2" in body[2] and "–" in body[0]
 
 
 def test_rows_come_in_the_order_of_the_config(tmp_path):
     write_results(tmp_path, whole_results())
     write_table.main(arguments(tmp_path, "replay", whole_study()))
-    assert list(pd.read_csv(tmp_path / result_paths.table_csv("replay"))["name"]) == ["strategy4", "replay10", RUN2]
+    assert list(pd.read_csv(tmp_path / path(TABLE_CSV, table="replay"))["name"]) == ["strategy4", "replay10", RUN2]
     turned = whole_study(longer={"stage1_25": 25, RUN1: 10})
     write_table.main(arguments(tmp_path, "table_06", turned))
-    assert list(pd.read_csv(tmp_path / result_paths.table_csv("table_06"))["name"]) == [25, 10]
+    assert list(pd.read_csv(tmp_path / path(TABLE_CSV, table="table_06"))["name"]) == [25, 10]
 
 
 def test_the_papers_counts_in_markdown(tmp_path):
     study = paper_study(tmp_path)
     for name in ("table_02", "table_03"):
         write_table.main(arguments(tmp_path, name, study))
-    second = (tmp_path / result_paths.table_markdown("table_02")).read_text()
+    second = (tmp_path / path(TABLE_MARKDOWN, table="table_02")).read_text()
     assert "| 34,426 | 20.4 | 34,426 | 20.4 |" in " ".join(second.split())
-    third = (tmp_path / result_paths.table_markdown("table_03")).read_text()
+    third = (tmp_path / path(TABLE_MARKDOWN, table="table_03")).read_text()
     assert third.count("**4,889**") == 2 and "Epochs are chosen on dev." in third and "**3,952**" not in third
-    assert ",34426," in (tmp_path / result_paths.table_csv("table_02")).read_text()
+    assert ",34426," in (tmp_path / path(TABLE_CSV, table="table_02")).read_text()
     frame = whole(pd.DataFrame({"count": [1.0, None], "n": [1.5, 2.0], "share": [1.0, 1.0]}))
     assert list(map(str, frame.dtypes)) == ["Int64", "float64", "float64"]
 
@@ -430,7 +426,7 @@ def test_the_papers_counts_in_markdown(tmp_path):
 def test_small_p_values_and_large_counts_in_markdown(tmp_path):
     write_results(tmp_path, whole_results(times=150))
     write_table.main(arguments(tmp_path, "table_07", whole_study()))
-    seventh = (tmp_path / result_paths.table_markdown("table_07")).read_text()
+    seventh = (tmp_path / path(TABLE_MARKDOWN, table="table_07")).read_text()
     assert "33.80" in seventh and "< 0.001" in seventh and "1,500" in seventh
 
 
@@ -438,9 +434,10 @@ def test_the_tables_of_a_study_are_joined_in_order(tmp_path):
     write_results(tmp_path, whole_results())
     for name in ("table_02", "table_10", "claims"):
         write_table.main(arguments(tmp_path, name, whole_study()))
-    output = tmp_path / result_paths.tables()
-    files = [str(tmp_path / result_paths.table_markdown(name)) for name in ("table_02", "table_10", "claims")]
+    output = tmp_path / path(TABLES)
+    files = [str(tmp_path / path(TABLE_MARKDOWN, table=name)) for name in ("table_02", "table_10", "claims")]
     heading = ["--study", "default", "--seeds", "0", "1", "--models", "tiny Qwen2", "B", "--output", str(output)]
+    heading += ["--cited", "Li et al. 2024 (arXiv 2410.05802)"]
     collect_tables.main(["--tables", *files, *heading])
     text = output.read_text()
     assert text.startswith("# Tables of the study default\n")
@@ -452,7 +449,7 @@ def test_the_tables_of_a_study_are_joined_in_order(tmp_path):
 
 def test_a_missing_file_is_an_error_and_nothing_is_written(tmp_path):
     write_results(tmp_path, whole_results())
-    (tmp_path / result_paths.categories(0, "m", RUN1)).unlink()
+    (tmp_path / path_of(Result(CATEGORIES, RUN1), 0, "m")).unlink()
     with pytest.raises(InputError, match="seed0/m/stage1/train-probe-0/categories.parquet"):
         write_table.main(arguments(tmp_path, "table_03", whole_study()))
     assert not (tmp_path / "tables").exists()
@@ -460,6 +457,6 @@ def test_a_missing_file_is_an_error_and_nothing_is_written(tmp_path):
 
 def test_an_unreadable_csv_is_an_error(tmp_path):
     write_results(tmp_path, whole_results())
-    (tmp_path / result_paths.accuracy(0, "m", RUN1)).write_text("")
+    (tmp_path / path_of(Result(ACCURACY, RUN1), 0, "m")).write_text("")
     with pytest.raises(InputError, match=r"accuracy\.csv.*cannot be read"):
         write_table.main(arguments(tmp_path, "table_07", whole_study()))

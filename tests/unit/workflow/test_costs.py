@@ -7,18 +7,20 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import yaml
 
 import write_costs
 from gradual.ground.errors import InputError
-from gradual.study import result_paths
 from gradual.study.config import load_config
-from gradual.study.result_files import ADAPTER, CATEGORIES, CHANCE, FACTS, SELECTION, Result
+from gradual.study.result_files import ADAPTER, CATEGORIES, CHANCE, FACTS, SELECTION, Result, benchmark, path
 from gradual.study.runs import ORIGIN
 from gradual.tables import registry
 from gradual.tables.reading import evaluated
 from gradual.workflow import costs
+from gradual.workflow.works import works
 
 ROOT = Path(__file__).resolve().parents[3]
+TRAINING = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))["training"]
 RUNS = {
     "stage1": {"from": ORIGIN, "select": {ORIGIN: ["MaybeKnown"]}},
     "stage2": {"from": "stage1", "select": {"stage1": ["MaybeKnown"]}},
@@ -43,125 +45,126 @@ LABELS = {"a": "Model A", "b": "Model B"}
 def config(seeds: tuple[int, ...] = (0,), **sources: str) -> dict[str, Any]:
     """What costs read of a config; models are from the hub unless told."""
     models = {model: {"source": sources.get(model, "hub")} for model in LABELS}
-    rest = {"probe": {"shards": 2}, "training": {"epochs": 10}, "runs": RUNS}
+    rest = {"probe": {"shards": 2}, "training": TRAINING, "runs": RUNS}
     return {"seeds": list(seeds), "models": models, **rest}
+
+
+def described(needs: dict[str, list[Result]], study: dict[str, Any]) -> list[dict[str, Any]]:
+    return [work.described() for work in works(needs, study)]
 
 
 def write(root: Path, work: dict[str, Any], prompts: list[int], seconds: list[float | None]) -> None:
     """The usage and benchmark files of some work; no benchmark where the seconds are None."""
-    for path, n in zip(work["usage"], prompts, strict=True):
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
+    for file, n in zip(work["usage"], prompts, strict=True):
+        (root / file).parent.mkdir(parents=True, exist_ok=True)
         usage = {"prompts": n, "prompt_tokens": 10 * n, "answer_tokens": 100 * n, "computed_tokens": 1000 * n}
-        (root / path).write_text(json.dumps(usage | {"other": 1}))
-    for path, s in zip(work["benchmarks"], seconds, strict=True):
+        (root / file).write_text(json.dumps(usage | {"other": 1}))
+    for file, s in zip(work["benchmarks"], seconds, strict=True):
         if s is not None:
-            (root / path).parent.mkdir(parents=True, exist_ok=True)
-            (root / path).write_text(f"s\th:m:s\n{s}\t0:00:00\n")
+            (root / file).parent.mkdir(parents=True, exist_ok=True)
+            (root / file).write_text(f"s\th:m:s\n{s}\t0:00:00\n")
 
 
 def test_works_are_the_probes_evaluations_and_trainings_of_every_seed():
-    found = costs.works(NEEDS, config((0, 1)))
+    found = described(NEEDS, config((0, 1)))
+    expected = {
+        "b": [
+            *((ORIGIN, work) for work in ("probe of train", "probe of train again", "evaluation")),
+            *(("stage1", work) for work in ("training", "evaluation")),
+        ],
+        "a": [(ORIGIN, "probe of train"), (ORIGIN, "probe of test")],
+    }
     assert [(w["model"], w["seed"], w["state"], w["work"]) for w in found] == [
-        *(
-            ("b", seed, *work)
-            for seed in (0, 1)
-            for work in (
-                (ORIGIN, "probe of train"),
-                (ORIGIN, "probe of train again"),
-                (ORIGIN, "evaluation"),
-                ("stage1", "training"),
-                ("stage1", "evaluation"),
-            )
-        ),
-        *(("a", seed, ORIGIN, work) for seed in (0, 1) for work in ("probe of test", "probe of train")),
+        (model, seed, *work) for model, works_ in expected.items() for seed in (0, 1) for work in works_
     ]
-    again, training, test = found[1], found[3], found[-2]
-    assert again["usage"] == [result_paths.probe_usage(0, "b", ORIGIN, "train", 1, shard) for shard in (0, 1)]
-    assert test["benchmarks"] == [result_paths.probe_benchmark(1, "a", ORIGIN, "test", 0, shard) for shard in (0, 1)]
-    assert training["usage"] == [] and training["benchmarks"] == [result_paths.training_benchmark(0, "b", "stage1")]
+    again, training, test = found[1], found[3], found[-1]
+    probe = {"state": ORIGIN, "shard": 1}
+    assert again["usage"][1] == path("probe_usage", seed=0, model="b", questions="train", probe=1, **probe)
+    assert test["benchmarks"][1] == benchmark("probe_facts", seed=1, model="a", questions="test", probe=0, **probe)
+    assert len(again["usage"]) == len(test["benchmarks"]) == 2  # the shards
+    assert training["usage"] == []
+    assert training["benchmarks"] == [benchmark("train_adapter", seed=0, model="b", state="stage1")]
     assert json.loads(json.dumps(found)) == found
 
 
 def work_of(*needs: Result) -> list[tuple[str, str]]:
     """State and work of what the needs of a model that is not pretrained here stand on, by name."""
-    return sorted((w["state"], w["work"]) for w in costs.works({"a": list(needs)}, config()))
+    return sorted((w["state"], w["work"]) for w in described({"a": list(needs)}, config()))
 
 
 PROBED = [(ORIGIN, "probe of train")]
+EVALUATED = [(ORIGIN, "evaluation")]  # with which that of a run from the origin is compared
 STAGE1 = [("stage1", "evaluation"), ("stage1", "training")]
 STAGE1_PROBED = [("stage1", "evaluation"), ("stage1", "probe of train"), ("stage1", "training")]
 STAGE2 = [("stage2", "evaluation"), ("stage2", "training")]
 
 
 def test_a_run_stands_on_its_parent_and_on_a_probe_of_it_that_no_table_shows():
-    assert work_of(*evaluated("stage1")) == PROBED + STAGE1
-    assert work_of(*evaluated("stage2")) == PROBED + STAGE1_PROBED + STAGE2
+    first = EVALUATED + PROBED
+    assert work_of(*evaluated("stage1")) == first + STAGE1
+    assert work_of(*evaluated("stage2")) == first + STAGE1_PROBED + STAGE2
     assert work_of(*evaluated("again")) == sorted(
-        [("again", "evaluation"), ("again", "training"), *PROBED, *STAGE1]
+        [("again", "evaluation"), ("again", "training"), *first, *STAGE1]
     )  # not on a probe of its parent, by which it does not select
 
 
 def test_ancestors_count_to_the_origin():
     round3 = [("round3", "evaluation"), ("round3", "training")]
     probed = [("stage2", "evaluation"), ("stage2", "probe of train"), ("stage2", "training")]
-    assert work_of(*evaluated("round3")) == PROBED + round3 + STAGE1_PROBED + probed
+    assert work_of(*evaluated("round3")) == EVALUATED + PROBED + round3 + STAGE1_PROBED + probed
 
 
 @pytest.mark.parametrize("need", [Result(CATEGORIES, "stage1"), Result(CATEGORIES, "stage1", 0, "test")])
 def test_a_state_that_is_probed_was_trained_and_evaluated(need):
-    assert work_of(need) == sorted([*PROBED, *STAGE1, ("stage1", f"probe of {need.questions}")])
-    assert work_of(Result(ADAPTER, "stage1")) == PROBED + STAGE1
+    assert work_of(need) == sorted([*EVALUATED, *PROBED, *STAGE1, ("stage1", f"probe of {need.questions}")])
+    assert work_of(Result(ADAPTER, "stage1")) == EVALUATED + PROBED + STAGE1
 
 
 def test_a_selection_stands_on_the_probes_that_it_reads_but_not_on_training():
     assert work_of(Result(SELECTION, "stage1")) == PROBED
-    assert work_of(Result(SELECTION, "stage2")) == PROBED + STAGE1_PROBED
+    assert work_of(Result(SELECTION, "stage2")) == EVALUATED + PROBED + STAGE1_PROBED
 
 
 @pytest.mark.parametrize("run", ["as_many", "as_many_as_those"])
 def test_the_size_of_another_selection_adds_its_probes_but_not_its_training(run):
-    assert work_of(*evaluated(run)) == sorted([(run, "evaluation"), (run, "training"), *PROBED, *STAGE1_PROBED])
+    own = [(run, "evaluation"), (run, "training")]
+    assert work_of(*evaluated(run)) == sorted([*own, *EVALUATED, *PROBED, *STAGE1_PROBED])
 
 
 def test_what_is_replayed_was_probed():
     replaying = [("replaying", "evaluation"), ("replaying", "training")]
-    assert work_of(*evaluated("replaying")) == PROBED + replaying + STAGE1_PROBED
+    assert work_of(*evaluated("replaying")) == EVALUATED + PROBED + replaying + STAGE1_PROBED
 
 
 def test_what_several_needs_stand_on_counts_once():
-    needs = [
-        *evaluated("stage2"),
-        *evaluated("stage1"),
-        *evaluated("stage2"),
-        Result(CATEGORIES),
-        Result(CATEGORIES, "stage1"),
-    ]
-    assert work_of(*needs) == PROBED + STAGE1_PROBED + STAGE2
+    needs = [*evaluated("stage2"), *evaluated("stage1"), *evaluated("stage2")]
+    needs += [Result(CATEGORIES), Result(CATEGORIES, "stage1")]
+    assert work_of(*needs) == EVALUATED + PROBED + STAGE1_PROBED + STAGE2
 
 
 def test_the_pretraining_counts_of_models_that_are_pretrained_here():
-    found = costs.works(NEEDS, config((0, 1), a="pretrain", b="folder"))
+    found = described(NEEDS, config((0, 1), a="pretrain", b="folder"))
     pretraining = [work for work in found if work["work"] == "pretraining"]
     assert pretraining == [
         {"model": "a", "state": "base", "work": "pretraining", "seed": seed, "usage": []}
-        | {"benchmarks": [result_paths.pretraining_benchmark(seed, "a")]}
+        | {"benchmarks": [benchmark("pretrain_base", seed=seed, model="a")]}
         for seed in (0, 1)
     ]
     assert [work["state"] for work in found if (work["model"], work["seed"]) == ("a", 0)] == ["base", ORIGIN, ORIGIN]
-    assert not [work for work in costs.works(NEEDS, config()) if work["state"] == "base"]
+    assert not [work for work in described(NEEDS, config()) if work["state"] == "base"]
 
 
 def test_of_table_7_alone_the_probes_behind_it_count():
     study = load_config({"tables": {"show": [7]}}, ROOT / "config.yaml", ROOT / "schemas" / "config.schema.json")
     needs = registry.all_needs(["table_07"], study)
     assert CATEGORIES not in {need.kind for wanted in needs.values() for need in wanted}
-    found = {(w["model"], w["state"]) for w in costs.works(needs, study) if w["work"] == "probe of train"}
+    found = {(w["model"], w["state"]) for w in described(needs, study) if w["work"] == "probe of train"}
     assert found == {(model, state) for model in needs for state in (ORIGIN, "stage1")}
 
 
 def table(root: Path, seeds: tuple[int, ...]) -> pd.DataFrame:
     """Costs of which seed 1 took twice what seed 0 took; the evaluation of the origin has no benchmark."""
-    for work in (found := costs.works(NEEDS, config(seeds))):
+    for work in (found := described(NEEDS, config(seeds))):
         k = 1 + work["seed"]
         shards = len(work["benchmarks"])
         seconds: list[float | None] = [4.0 * k] * shards
@@ -205,24 +208,24 @@ def test_a_missing_benchmark_is_no_number(tmp_path):
     assert math.isnan(frame.loc["b", ORIGIN, "evaluation"]["seconds"])
     for file in (tmp_path / "benchmarks").rglob("*.tsv"):
         file.unlink()
-    without = costs.table(costs.works(NEEDS, config()), tmp_path, LABELS)
+    without = costs.table(described(NEEDS, config()), tmp_path, LABELS)
     assert without["seconds"].isna().all() and (without["jobs"] > 0).all()
 
 
 def test_one_missing_shard_takes_the_seconds_of_the_probe(tmp_path):
     table(tmp_path, (0,))
-    (tmp_path / result_paths.probe_benchmark(0, "b", ORIGIN, "train", 0, 1)).unlink()
-    frame = costs.table(costs.works(NEEDS, config()), tmp_path, LABELS).set_index(["model", "state", "work"])
+    (tmp_path / benchmark("probe_facts", seed=0, model="b", state=ORIGIN, questions="train", probe=0, shard=1)).unlink()
+    frame = costs.table(described(NEEDS, config()), tmp_path, LABELS).set_index(["model", "state", "work"])
     assert math.isnan(frame.loc["b", ORIGIN, "probe of train"]["seconds"])
 
 
 @pytest.mark.parametrize("content", ["[]", '{"prompts": 3}'])
 def test_usage_that_cannot_be_used_names_its_file(tmp_path, content):
     table(tmp_path, (0,))
-    path = result_paths.evaluation_usage(0, "b", "stage1")
-    (tmp_path / path).write_text(content)
-    with pytest.raises(InputError, match=rf"{path}.*answer_tokens"):
-        costs.table(costs.works(NEEDS, config()), tmp_path, LABELS)
+    file = path("evaluation_usage", seed=0, model="b", state="stage1")
+    (tmp_path / file).write_text(content)
+    with pytest.raises(InputError, match=rf"{file}.*answer_tokens"):
+        costs.table(described(NEEDS, config()), tmp_path, LABELS)
 
 
 def test_the_markdown_has_all_cells(tmp_path):
@@ -237,7 +240,7 @@ def test_the_markdown_has_all_cells(tmp_path):
 
 def test_the_script_writes_both_files(tmp_path):
     frame = table(tmp_path, (0,))
-    found = costs.works(NEEDS, config())
+    found = described(NEEDS, config())
     arguments = ["--works", json.dumps(found), "--results", str(tmp_path), "--labels", json.dumps(LABELS)]
     write_costs.main([*arguments, "--csv", str(tmp_path / "costs.csv"), "--markdown", str(tmp_path / "costs.md")])
     assert list(pd.read_csv(tmp_path / "costs.csv")["prompts"]) == list(frame["prompts"])

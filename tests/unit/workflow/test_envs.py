@@ -16,7 +16,8 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 import write_conda_files
-from gradual.workflow.fingerprint import _imported, _locate
+from gradual.study import steps
+from gradual.workflow.fingerprint import _choices, _imported, _is_choice, _locate
 
 ROOT = Path(__file__).resolve().parents[3]
 ENVS, SCRIPTS = ROOT / "envs", ROOT / "scripts"
@@ -82,11 +83,13 @@ def required(lock: str) -> dict[str, list[tuple[str, Requirement]]]:
 
 def environments() -> dict[str, set[str]]:
     """By rule, the environments that it may run in."""
-    common = (ROOT / "rules" / "common.smk").read_text(encoding="utf-8")
-    engines = set(re.findall(r'"\.\./envs/(\w+)\.yaml"', common))
     found = [match for file in (ROOT / "rules").glob("*.smk") for match in RULE.findall(file.read_text())]
     named = re.compile(r'"\.\./envs/(\w+)\.yaml"')
-    return {rule: engines if conda == "ENGINE_ENVIRONMENT" else {named.fullmatch(conda)[1]} for rule, conda in found}
+    asked = {rule: named.fullmatch(conda) for rule, conda in found}
+    engines = steps.ENGINE_ENVIRONMENTS
+    return {
+        rule: {match[1]} if match else {steps.environment(rule, e) for e in engines} for rule, match in asked.items()
+    }
 
 
 def rules_of(environment: str) -> list[str]:
@@ -103,7 +106,8 @@ def may_import(script: str) -> set[str]:
         seen.add(path)
         package = name if path.name == "__init__.py" else name.rpartition(".")[0]
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            for wanted in _imported(node, package, path):
+            chosen = _choices(node, path).places if _is_choice(node) else ()
+            for wanted in [*_imported(node, package, path), *(place.partition(":")[0] for _, place in chosen)]:
                 places = list(_locate(wanted, SCRIPTS))
                 waiting += places
                 found |= set() if places else {wanted.partition(".")[0]}
