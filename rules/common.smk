@@ -23,7 +23,7 @@ from gradual.study.result_files import KINDS, Result
 from gradual.study.runs import ORIGIN, probe_mode, runs, selected_states
 from gradual.tables import registry
 from gradual.workflow import gpus, job_failures, lock
-from gradual.workflow.fingerprint import code_fingerprint
+from gradual.workflow.fingerprint import chosen_by, code_fingerprint
 from gradual.workflow.works import wanted_results, works_of
 
 try:
@@ -161,7 +161,7 @@ def environment(rule_name):
 
 # Params: exactly the settings that a rule uses, and the meaning of its code.
 
-CHOSEN = {"reader": [STUDY["dataset"]["reader"]], "engine": [PROBE["engine"]], "counts": [PROBE["counts"]]}
+CHOSEN = chosen_by(STUDY)
 
 
 @cache

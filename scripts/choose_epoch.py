@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from gradual.knowledge.accuracy import choose_epoch
+from gradual.knowledge.epoch_choice import choose_epoch
 from gradual.models.adapters import read_epochs, write_chosen
 
 log = logging.getLogger("gradual")

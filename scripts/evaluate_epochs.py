@@ -12,9 +12,9 @@ from gradual.models.adapters import adapter_folder, read_epochs
 from gradual.models.loading import load_tokenizer
 from gradual.probe.answers import GREEDY_ANSWERS, Decoding
 from gradual.probe.engines.load import ENGINES, add_deployment, deployment, load_engine
-from gradual.probe.generations import GenerationsFile, append_generations
 from gradual.probe.prompts import ExemplarPool, PromptSettings, renderer
 from gradual.probe.questions import fact_prompts
+from gradual.probe.recording import GenerationsFile, append_generations
 from gradual.probe.settings import AnswerSettings
 
 

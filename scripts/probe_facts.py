@@ -12,9 +12,9 @@ from gradual.ground.settings import parser as settings
 from gradual.models.adapters import adapter_folder
 from gradual.models.loading import load_tokenizer
 from gradual.probe.engines.load import ENGINES, add_deployment, deployment, load_engine
-from gradual.probe.generations import GenerationsFile, append_generations
 from gradual.probe.prompts import ExemplarPool, renderer
 from gradual.probe.questions import probe_decoding, probe_prompts, shard
+from gradual.probe.recording import GenerationsFile, append_generations
 from gradual.probe.settings import AnswerSettings, ProbeKey, Sampling
 
 # How much is asked about a fact: from the gold answers by fact_id and a word, an `answers.Asking`. The word of "exact"

@@ -6,7 +6,8 @@ import logging
 from pathlib import Path
 
 from gradual.ground.files import read_parquet, write_parquet
-from gradual.knowledge.selection import TRAIN, select_facts
+from gradual.knowledge.selection import select_facts
+from gradual.knowledge.selection_roles import TRAIN
 
 log = logging.getLogger("gradual")
 

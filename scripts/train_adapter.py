@@ -16,13 +16,14 @@ import pandas as pd
 from gradual.ground.files import digest, write_csv, write_text
 from gradual.ground.seeding import seeded
 from gradual.ground.settings import parser as settings
-from gradual.knowledge.selection import TRAIN
+from gradual.knowledge.selection_roles import TRAIN
 from gradual.models.adapters import adapter_folder, write_epochs
 from gradual.models.loading import load_model, load_tokenizer
-from gradual.training.examples import read_examples, texts, tokenize
+from gradual.training.examples import read_examples
 from gradual.training.lora import Training, attach_adapter, train_adapter
 from gradual.training.ranks import rank
 from gradual.training.settings import TrainingSettings
+from gradual.training.texts import texts, tokenize
 
 log = logging.getLogger("gradual")
 

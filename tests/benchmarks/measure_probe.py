@@ -21,8 +21,8 @@ from gradual.models.handle import model_folder
 from gradual.models.loading import load_model, load_tokenizer
 from gradual.probe.answers import Asking, Deployment, Engine, Prompt
 from gradual.probe.engines.load import load_engine
-from gradual.probe.generations import generation_rows
 from gradual.probe.questions import unsolved
+from gradual.probe.recording import generation_rows
 from machine import PRODUCTS, count_rows, product_rates
 from repetitions import fitting, in_turns
 from subject import Questions, Subject, add_subject, subject

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from gradual.probe.answers import GREEDY, SAMPLED, Decoding, Prompt
+from gradual.probe.answers import Decoding, Prompt
+from gradual.probe.generations import GREEDY, SAMPLED
 
 ROW = ("fact_id", "prompt_index", "kind", "text", "count")
 GPU_SHARE = 0.4  # of a GPU's memory, for each of the two vLLM engines of a measurement

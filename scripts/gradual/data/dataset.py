@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from gradual.data import facts as f
+from gradual.data import subsets
 from gradual.data.readers.raw import verify
 from gradual.ground.choices import Choice
 from gradual.ground.errors import InputError
@@ -56,16 +57,16 @@ def build_dataset(
         communities = pd.DataFrame({"subject": [], "community": []}, dtype=str)
     read = f.count(f.validate(table, file))
     if dataset["relations"]:
-        table = f.keep_relations(table, dataset["relations"], file)
-    table = f.single_answer(table, dataset["single_answer"])
-    table = f.carve(table, dataset["carve"], seed, file)
-    table = f.drop_overlap(table, dataset["drop_overlap"])
-    table = f.sample(table, dataset["max_facts"], seed)
+        table = subsets.keep_relations(table, dataset["relations"], file)
+    table = subsets.single_answer(table, dataset["single_answer"])
+    table = subsets.carve(table, dataset["carve"], seed, file)
+    table = subsets.drop_overlap(table, dataset["drop_overlap"])
+    table = subsets.sample(table, dataset["max_facts"], seed)
     for split in ("train", "dev", "test"):
         if split not in set(table["split"]):
             raise InputError(file, f"no facts in split {split!r}", "train, dev and test facts", key="dataset.carve")
     for split, shots in exemplars.items():
-        f.check_exemplars(table, split, shots, file)
+        subsets.check_exemplars(table, split, shots, file)
     counts = pd.concat([read.assign(stage="read"), f.count(table).assign(stage="kept")])
     return Dataset(table, communities, counts[["stage", "split", "facts", "single_answer", "relations"]])
 

@@ -1,4 +1,4 @@
-"""Accuracy by epoch on fixed prompts, and the choice of a run's epoch."""
+"""Accuracy by epoch, on fixed prompts."""
 
 import pandas as pd
 
@@ -38,13 +38,3 @@ def check_adapter_effect(generations: pd.DataFrame, parent: pd.DataFrame, run: s
                 f"all {len(after)} answers equal those of its parent",
                 "an adapter that changes at least one (was it loaded?)",
             )
-
-
-def choose_epoch(accuracy: pd.DataFrame, split: str) -> int:
-    """The epoch of the best accuracy on the split, the earliest of equals."""
-    rows = accuracy[accuracy["split"] == split]
-    if rows.empty:
-        raise InputError(
-            "accuracy", f"no epoch was evaluated on {split!r}", "it among evaluation.splits", key="choose_on"
-        )
-    return int(rows.sort_values(["accuracy", "epoch"], ascending=[False, True])["epoch"].iloc[0])

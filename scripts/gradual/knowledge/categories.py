@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from gradual.ground.errors import InputError
-from gradual.probe.answers import GREEDY, SAMPLED
+from gradual.probe.generations import GREEDY, SAMPLED
 
 HIGHLY, MAYBE, WEAKLY, UNKNOWN = "HighlyKnown", "MaybeKnown", "WeaklyKnown", "Unknown"
 # The class of facts without a right greedy answer where nothing was sampled (GL Table 3).

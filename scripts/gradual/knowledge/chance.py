@@ -5,7 +5,7 @@ import pandas as pd
 from gradual.ground.seeding import seeded
 from gradual.knowledge.categories import UNKNOWN, WEAKLY
 from gradual.knowledge.scoring import RULES
-from gradual.probe.answers import GREEDY, SAMPLED
+from gradual.probe.generations import GREEDY, SAMPLED
 
 PARTNERS = 20  # other facts that a fact's answer is held against
 

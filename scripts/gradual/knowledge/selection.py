@@ -4,8 +4,7 @@ import pandas as pd
 
 from gradual.ground.errors import InputError
 from gradual.ground.seeding import seeded
-
-TRAIN, REPLAY = "train", "replay"
+from gradual.knowledge.selection_roles import REPLAY, TRAIN
 
 
 def select_facts(

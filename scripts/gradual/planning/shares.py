@@ -12,7 +12,8 @@ import pandas as pd
 
 from gradual.ground.files import read_parquet
 from gradual.knowledge.categories import FULL, UNKNOWN, WEAKLY, WEAKLY_OR_UNKNOWN
-from gradual.knowledge.selection import REPLAY, TRAIN, select_facts
+from gradual.knowledge.selection import select_facts
+from gradual.knowledge.selection_roles import REPLAY, TRAIN
 from gradual.study import result_paths
 from gradual.study.runs import ORIGIN, Run, states_needed
 from gradual.tables.gradual_learning import paper

@@ -8,7 +8,8 @@ import pandas as pd
 
 from gradual.ground.errors import InputError
 from gradual.ground.seeding import seeded
-from gradual.probe.answers import GREEDY, SAMPLED, Prompt
+from gradual.probe.answers import Prompt
+from gradual.probe.generations import GREEDY, SAMPLED
 from gradual.probe.plain_generate import PlainGenerate
 
 Rule = Callable[[str, str], bool]

@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
 
-GREEDY, SAMPLED = "greedy", "sampled"
 ROUND = 2  # prompts of a fact that are asked together where its answers may settle it
 
 

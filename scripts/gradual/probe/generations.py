@@ -1,96 +1,13 @@
-"""Generations files: a model's raw answers, written as they come and read again."""
+"""Generations files: a row per distinct answer of a prompt, with how often it was given."""
 
-import logging
-import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from gradual.ground.files import read_parquet
-from gradual.probe.answers import GREEDY, SAMPLED, Answered, Asking, Decoding, Engine, Prompt
 
-log = logging.getLogger("gradual")
-# Columns of a generations file, which has a row per distinct answer of a prompt.
+GREEDY, SAMPLED = "greedy", "sampled"  # kinds of answers
 GENERATION_COLUMNS = ("fact_id", "prompt_index", "kind", "text", "count", "tokens", "finish")
-SECONDS_BETWEEN_LINES = 10  # of progress in the log
-ROWS_HELD = 50_000  # generations kept in memory before they are written
-
-
-def generation_rows(answered: list[Answered]) -> Iterator[tuple[Any, ...]]:
-    """The rows of GENERATION_COLUMNS of a group's answers."""
-    for a in answered:
-        key = (a.prompt.fact_id, a.prompt.index)
-        for kind, found in ((GREEDY, (a.greedy,)), (SAMPLED, a.sampled)):
-            for answer in found:
-                yield (*key, kind, answer.text, answer.count, answer.tokens, answer.finish)
-
-
-class GenerationsFile:
-    """A Parquet file of generations that grows by row groups; `constants` are names of leading integer columns."""
-
-    def __init__(self, path: Path, *constants: str) -> None:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        types = dict.fromkeys((*constants, "prompt_index", "count", "tokens"), pa.int64())
-        columns = (*constants, *GENERATION_COLUMNS)
-        self.schema = pa.schema([(name, types.get(name, pa.string())) for name in columns])
-        self.writer = pq.ParquetWriter(path, self.schema, compression="zstd")
-        self.rows: list[tuple[Any, ...]] = []
-
-    def add(self, rows: list[tuple[Any, ...]]) -> None:
-        self.rows += rows
-        if len(self.rows) >= ROWS_HELD:
-            self.flush()
-
-    def flush(self) -> None:
-        import pyarrow as pa
-
-        columns = list(zip(*self.rows, strict=True)) or [()] * len(self.schema)
-        self.writer.write_table(pa.table([list(column) for column in columns], schema=self.schema))
-        self.rows = []
-
-    def __enter__(self) -> "GenerationsFile":
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        if error[0] is None:
-            self.flush()
-        self.writer.close()
-
-
-def append_generations(
-    engine: Engine,
-    groups: Iterator[list[Prompt]],
-    total: int,
-    decoding: Decoding,
-    asking: Asking,
-    file: GenerationsFile,
-    **constants: int,
-) -> None:
-    """Stream the answers to `total` groups of prompts to a generations file; memory stays flat.
-
-    `constants` are the values of the file's leading columns. A bar shows progress on a terminal; the log has lines.
-    """
-    from tqdm import tqdm
-
-    begun, before = time.monotonic(), (engine.usage.prompts, engine.usage.computed_tokens)
-    answers = engine.answer(groups, decoding, asking)
-    written = begun
-    for done, answered in enumerate(tqdm(answers, total=total, unit="fact", disable=not sys.stderr.isatty()), 1):
-        file.add([(*constants.values(), *row) for row in generation_rows(answered)])
-        if (now := time.monotonic()) - written >= SECONDS_BETWEEN_LINES:
-            written = now
-            log.info("%d of %d facts, %.1f facts/s", done, total, done / (now - begun))
-    seconds = max(time.monotonic() - begun, 1e-9)
-    prompts, tokens = engine.usage.prompts - before[0], engine.usage.computed_tokens - before[1]
-    log.info(
-        "%d prompts in %.1f s: %.1f prompts/s, %.0f tokens/s computed; so far %s",
-        prompts, seconds, prompts / seconds, tokens / seconds, engine.usage,
-    )  # fmt: skip
 
 
 def read_generations(paths: list[Path], *constants: str) -> pd.DataFrame:

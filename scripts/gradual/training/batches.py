@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from gradual.ground.errors import InputError
-from gradual.training.examples import IGNORED, Row
 from gradual.training.replay import epoch_order, replay_size
+from gradual.training.texts import IGNORED, Row
 
 BLANK: Row = {"input_ids": [0], "labels": [IGNORED]}  # a row without loss
 

@@ -11,11 +11,11 @@ from gradual.models.adapters import with_adapter
 from gradual.training.batches import BLANK, EpochBatches, micro_rows, pad
 from gradual.training.callbacks import last_checkpoint, log_progress, stop_at_bad_loss
 from gradual.training.checkpoints import checkpoints, ends_epoch, keep_checkpoints, steps, stop_if_unfinished
-from gradual.training.examples import Row
 from gradual.training.gpu_memory import needs_checkpointing
 from gradual.training.objectives import trainer_class
 from gradual.training.ranks import from_first, rank, ranks
 from gradual.training.settings import TrainingSettings
+from gradual.training.texts import Row
 
 
 @dataclass(frozen=True)

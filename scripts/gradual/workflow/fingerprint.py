@@ -77,6 +77,15 @@ def code_fingerprint(script: Path, library: Path, chosen: Mapping[str, Collectio
     return _hash(repr(sorted(parts.items())).encode())
 
 
+def chosen_by(config: Mapping[str, Any]) -> dict[str, list[str]]:
+    """What a study chooses of each Choice that its whole workflow shares."""
+    return {
+        "reader": [config["dataset"]["reader"]],
+        "engine": [config["probe"]["engine"]],
+        "counts": [config["probe"]["counts"]],
+    }
+
+
 def _hash(content: bytes) -> str:
     return hashlib.blake2b(content, digest_size=8).hexdigest()
 

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from gradual.data import facts as f
+from gradual.data import subsets
 from gradual.ground.errors import InputError
 
 SCHEMA = json.loads((Path(__file__).parents[3] / "schemas" / "facts.schema.json").read_text(encoding="utf-8"))
@@ -138,21 +139,21 @@ def test_single_answer_counts_repeated_answers_as_several_and_only_in_the_named_
     facts = f.make_table(
         [row(1), row(2, answers=["a", "b"]), row(3, answers=["a", "a"]), row(4, split="dev", answers=["a", "b"])]
     )
-    assert sorted(f.single_answer(facts, ["train"])["subject"]) == ["place P17 1", "place P17 4"]
-    assert len(f.single_answer(facts, [])) == 4
+    assert sorted(subsets.single_answer(facts, ["train"])["subject"]) == ["place P17 1", "place P17 4"]
+    assert len(subsets.single_answer(facts, [])) == 4
 
 
 def test_keep_relations():
     facts = table(n=3, relations=["birthplace", "founder"])
-    assert set(f.keep_relations(facts, ["founder"], "x")["relation"]) == {"founder"}
+    assert set(subsets.keep_relations(facts, ["founder"], "x")["relation"]) == {"founder"}
     with pytest.raises(InputError, match=r"'birthplaces'.*did you mean 'birthplace'\?") as caught:
-        f.keep_relations(facts, ["founder", "birthplaces"], "facts")
+        subsets.keep_relations(facts, ["founder", "birthplaces"], "facts")
     assert caught.value.key == "dataset.relations"
 
 
 def test_carve_takes_its_share_of_each_relation_and_keeps_ids():
     facts = table(n=50)
-    carved = f.carve(facts, {"test": 0.32, "dev": 0.08, "support": 0.2}, 0, "x")
+    carved = subsets.carve(facts, {"test": 0.32, "dev": 0.08, "support": 0.2}, 0, "x")
     assert sorted(carved["fact_id"]) == sorted(facts["fact_id"])
     counts = carved.groupby(["relation", "split"]).size()
     for relation in ("P17", "P19"):
@@ -165,8 +166,8 @@ def test_carve_and_sample_depend_on_the_seed_alone():
     facts = table(n=50)
     shuffled = facts.sample(frac=1, random_state=1).reset_index(drop=True)
     for step in (
-        lambda frame, seed: f.carve(frame, {"test": 0.3}, seed, "x"),
-        lambda frame, seed: f.sample(frame, {"train": 30}, seed),
+        lambda frame, seed: subsets.carve(frame, {"test": 0.3}, seed, "x"),
+        lambda frame, seed: subsets.sample(frame, {"train": 30}, seed),
     ):
         pd.testing.assert_frame_equal(step(facts, 0), step(shuffled, 0))
         assert not step(facts, 0).equals(step(facts, 1))
@@ -175,10 +176,10 @@ def test_carve_and_sample_depend_on_the_seed_alone():
 def test_carve_leaves_its_input_and_other_splits_alone():
     facts = pd.concat([table(n=10), table(n=5, split="dev")], ignore_index=True)
     before = facts.copy(deep=True)
-    carved = f.carve(facts, {"test": 0.2}, 0, "x")
+    carved = subsets.carve(facts, {"test": 0.2}, 0, "x")
     pd.testing.assert_frame_equal(facts, before)
     assert (carved["split"] == "dev").sum() == 10
-    assert f.carve(facts, {}, 0, "x") is facts
+    assert subsets.carve(facts, {}, 0, "x") is facts
 
 
 @pytest.mark.parametrize(
@@ -192,17 +193,17 @@ def test_carve_leaves_its_input_and_other_splits_alone():
 )
 def test_carve_refuses(shares, n, problem, key):
     with pytest.raises(InputError, match=problem) as caught:
-        f.carve(table(n=n), shares, 0, "facts")
+        subsets.carve(table(n=n), shares, 0, "facts")
     assert (caught.value.file, caught.value.key) == ("facts", key)
 
 
 def test_sample_caps_only_the_named_splits():
     facts = pd.concat([table(n=20), table(n=20, split="dev")], ignore_index=True)
-    kept = f.sample(facts, {"train": 7, "test": 3}, 0)
+    kept = subsets.sample(facts, {"train": 7, "test": 3}, 0)
     assert kept["split"].value_counts().to_dict() == {"dev": 40, "train": 7}
-    larger = f.sample(facts, {"train": 9}, 0)
+    larger = subsets.sample(facts, {"train": 9}, 0)
     assert set(kept["fact_id"]) <= set(larger["fact_id"])
-    pd.testing.assert_frame_equal(f.sample(facts, {}, 0), f.sort(facts))
+    pd.testing.assert_frame_equal(subsets.sample(facts, {}, 0), f.sort(facts))
 
 
 def test_drop_overlap():
@@ -220,16 +221,16 @@ def test_drop_overlap():
 
     def kept(*keys):
         return sorted(
-            int(question[-2]) for question in f.drop_overlap(facts, keys)["question"] if question[-2].isdigit()
+            int(question[-2]) for question in subsets.drop_overlap(facts, keys)["question"] if question[-2].isdigit()
         )
 
-    everything = f.drop_overlap(facts, [])
+    everything = subsets.drop_overlap(facts, [])
     pd.testing.assert_frame_equal(everything, facts)
-    assert len(f.drop_overlap(facts, ["question"])) == 6
+    assert len(subsets.drop_overlap(facts, ["question"])) == 6
     assert kept("question") == [2, 3, 5, 6]
     assert kept("subject") == [3, 5, 6]
     assert kept("answer") == [2, 5, 6]
-    assert set(f.drop_overlap(facts, ["question", "subject", "answer"])["split"]) == {"test", "dev", "train"}
+    assert set(subsets.drop_overlap(facts, ["question", "subject", "answer"])["split"]) == {"test", "dev", "train"}
     assert kept("question", "subject", "answer") == [5, 6]
 
 
@@ -243,6 +244,6 @@ def test_count():
 def test_too_few_exemplars_are_found_before_any_model_is_loaded():
     rows = [{"split": "train", "relation": "r", "subject": "", "question": f"{i}?", "answers": ["a"]} for i in range(4)]
     table = f.make_table([*rows, {**rows[0], "split": "support", "relation": "other"}])
-    f.check_exemplars(table, "train", 3, "data")
+    subsets.check_exemplars(table, "train", 3, "data")
     with pytest.raises(InputError, match=r"relation 'r' has 4 questions in split 'train'; expected at least 5"):
-        f.check_exemplars(table, "train", 4, "data")
+        subsets.check_exemplars(table, "train", 4, "data")

@@ -2,10 +2,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gradual.data.facts import carve, validate
+from gradual.data.facts import validate
 from gradual.data.generated_world import QUESTIONS, build_world
 from gradual.data.pretraining_text import ALMANAC, GAZETTE, documents, exposure
 from gradual.data.sentence_templates import STATEMENTS, state
+from gradual.data.subsets import carve
 
 WORLD = {
     "countries": 4, "cities": 16, "universities": 8, "labels": 8, "people": 60, "works": 60, "companies": 16,

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from gradual.data import facts as f
+from gradual.data import subsets
 from gradual.data.dataset import READERS
 from gradual.data.readers import raw, wikiqa
 from gradual.data.readers.entity_questions import TEMPLATES
@@ -75,7 +76,7 @@ def test_entity_questions_has_the_counts_of_the_paper(real_data):
     assert counts["facts"].to_dict() == {"train": 176_560, "dev": 22_068, "test": 22_075}
     assert counts["single_answer"].to_dict() == {"train": 169_164, "dev": 21_174, "test": 21_206}
     assert set(counts["relations"]) == {24}
-    kept = f.single_answer(facts, f.SPLITS)
+    kept = subsets.single_answer(facts, f.SPLITS)
     train = kept[kept["split"] == "train"]
     pairs = train["question"] + "\n" + train["answers"].str[0]
     assert (len(train), pairs.nunique()) == (169_164, 168_799)

@@ -2,7 +2,8 @@ import pandas as pd
 import pytest
 
 from gradual.ground.errors import InputError
-from gradual.knowledge.accuracy import accuracy_by_epoch, check_adapter_effect, choose_epoch, grade_epochs
+from gradual.knowledge.accuracy import accuracy_by_epoch, check_adapter_effect, grade_epochs
+from gradual.knowledge.epoch_choice import choose_epoch
 from tiny import facts
 
 

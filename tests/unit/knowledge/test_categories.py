@@ -7,9 +7,10 @@ from gradual.knowledge.scoring import RULES, count_right, grade
 from gradual.knowledge.settling import until_settled
 from gradual.probe.answers import Asking, Decoding
 from gradual.probe.engines.load import load_engine
-from gradual.probe.generations import GENERATION_COLUMNS, generation_rows
+from gradual.probe.generations import GENERATION_COLUMNS
 from gradual.probe.prompts import ExemplarPool, PromptSettings, plain
 from gradual.probe.questions import fact_prompts, unsolved
+from gradual.probe.recording import generation_rows
 from tiny import base_model, facts
 
 

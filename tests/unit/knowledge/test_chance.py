@@ -10,8 +10,7 @@ import pytest
 import estimate_chance
 from gradual.knowledge import chance
 from gradual.knowledge.chance import chance_rates
-from gradual.probe.answers import GREEDY, SAMPLED
-from gradual.probe.generations import GENERATION_COLUMNS
+from gradual.probe.generations import GENERATION_COLUMNS, GREEDY, SAMPLED
 from made_up import LETTERS
 from tiny import facts as tiny_facts
 

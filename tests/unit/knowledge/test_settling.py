@@ -12,8 +12,9 @@ from gradual.knowledge.categories import categorize
 from gradual.knowledge.scoring import RULES, count_right, grade
 from gradual.knowledge.settling import until_settled
 from gradual.probe.answers import ROUND, Answer, Answered, Asking, Prompt
-from gradual.probe.generations import GENERATION_COLUMNS, generation_rows
+from gradual.probe.generations import GENERATION_COLUMNS
 from gradual.probe.questions import unsolved
+from gradual.probe.recording import generation_rows
 
 GOLD = "Paris"
 TEXTS = ("Paris", "paris", "in Paris", "Parisian", "the Paris", "Rome", "")  # the rules differ on them

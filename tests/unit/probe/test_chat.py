@@ -17,9 +17,10 @@ from gradual.models.adapters import write_epochs
 from gradual.models.loading import load_model, load_tokenizer
 from gradual.probe.answers import Answered, Decoding
 from gradual.probe.engines.transformers import TransformersEngine
-from gradual.probe.generations import GenerationsFile, generation_rows, read_generations
+from gradual.probe.generations import read_generations
 from gradual.probe.prompts import ExemplarPool, PromptSettings, ending_tokens, renderer
 from gradual.probe.questions import fact_prompts
+from gradual.probe.recording import GenerationsFile, generation_rows
 from gradual.study.config import load_config
 from gradual.training.batches import Example, tokenize
 from tiny import TURNS, base_model, chat_model, facts, write_adapter

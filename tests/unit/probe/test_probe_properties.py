@@ -20,10 +20,11 @@ from gradual.models.loading import load_model, load_tokenizer
 from gradual.probe.answers import Asking, Decoding, Prompt
 from gradual.probe.engines.transformers import TransformersEngine
 from gradual.probe.engines.wave import Limits
-from gradual.probe.generations import GENERATION_COLUMNS, generation_rows
+from gradual.probe.generations import GENERATION_COLUMNS
 from gradual.probe.plain_generate import PlainPath
 from gradual.probe.prompts import ExemplarPool, PromptSettings, plain
 from gradual.probe.questions import fact_prompts, shard, unsolved
+from gradual.probe.recording import generation_rows
 from tiny import base_model, facts
 
 WORDS = ("Q:", "A:", "What is", "r0", "r1", "of", "train subject", "thing", "3", "12", "\n", "?", "é", " ")

@@ -7,8 +7,9 @@ from damage import cut, drop_column, halve, replace_by_text, scratch
 from gradual.ground.errors import InputError
 from gradual.ground.files import write_atomically
 from gradual.probe.answers import Answer, Answered, Asking, Decoding, Prompt, Usage
-from gradual.probe.generations import GENERATION_COLUMNS, GenerationsFile, append_generations, read_generations
+from gradual.probe.generations import GENERATION_COLUMNS, read_generations
 from gradual.probe.questions import shard, unsolved
+from gradual.probe.recording import GenerationsFile, append_generations
 from tiny import facts
 
 
@@ -38,7 +39,7 @@ def write(path, groups, *constants, **values):
 
 
 def test_generations_are_a_row_per_distinct_answer(tmp_path, monkeypatch):
-    monkeypatch.setattr("gradual.probe.generations.ROWS_HELD", 3)  # several row groups
+    monkeypatch.setattr("gradual.probe.recording.ROWS_HELD", 3)  # several row groups
     write(tmp_path / "g.parquet", GROUPS, "epoch", epoch=7)
     table = read_generations([tmp_path / "g.parquet"])
     assert list(table.columns) == ["epoch", *GENERATION_COLUMNS]

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from gradual.ground.files import write_parquet
-from gradual.knowledge.accuracy import choose_epoch
+from gradual.knowledge.epoch_choice import choose_epoch
 from gradual.models.adapters import read_epochs
 from gradual.training.ranks import threads
 from tiny import base_model, facts

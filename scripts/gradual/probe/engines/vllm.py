@@ -28,10 +28,8 @@ from gradual.ground.seeding import seeded
 from gradual.models.handle import model_folder
 from gradual.models.loading import load_model, load_tokenizer
 from gradual.probe.answers import (
-    GREEDY,
     GREEDY_ANSWERS,
     ROUND,
-    SAMPLED,
     Answer,
     Answered,
     Asking,
@@ -42,6 +40,7 @@ from gradual.probe.answers import (
     never,
 )
 from gradual.probe.engines.tokenization import Encoder, Stopper, count_answers, short_of_memory
+from gradual.probe.generations import GREEDY, SAMPLED
 from gradual.probe.prompts import ending_tokens
 
 log = logging.getLogger("gradual")

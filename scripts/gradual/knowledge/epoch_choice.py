@@ -1,0 +1,15 @@
+"""The choice of a run's epoch."""
+
+import pandas as pd
+
+from gradual.ground.errors import InputError
+
+
+def choose_epoch(accuracy: pd.DataFrame, split: str) -> int:
+    """The epoch of the best accuracy on the split, the earliest of equals."""
+    rows = accuracy[accuracy["split"] == split]
+    if rows.empty:
+        raise InputError(
+            "accuracy", f"no epoch was evaluated on {split!r}", "it among evaluation.splits", key="choose_on"
+        )
+    return int(rows.sort_values(["accuracy", "epoch"], ascending=[False, True])["epoch"].iloc[0])

@@ -1,0 +1,165 @@
+"""What an edit of the code re-runs by itself: exactly the rules that docs/reruns.md says.
+
+An edit adds a constant to a module. A rule runs again of itself where the fingerprint of its script changes; what follows
+from its results runs again too, and is not counted here.
+"""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from gradual.study.load_study import load_study
+from gradual.study.result_files import KINDS
+from gradual.study.steps import GRAPH
+from gradual.tables.registry import TABLES
+from gradual.workflow.fingerprint import chosen_by, code_fingerprint
+
+ROOT = Path(__file__).resolve().parents[3]
+RULES = {*(KINDS[kind].rule for kind in GRAPH), "fetch_base", "download_dataset", "write_table", "collect_tables"}
+RULES |= {"write_costs", "write_provenance"}
+
+ANSWERING = {"probe_facts", "evaluate_epochs"}
+ASKING = {*ANSWERING, "check_probe"}
+LOADING = {*ASKING, "train_adapter"}
+GRADING = {"grade_generations", "categorize_facts", "estimate_chance", "grade_epochs"}
+
+# An edit of a module, and the rules that it re-runs of itself in the default study.
+EDITS: dict[str, set[str]] = {
+    # what another study chooses
+    "probe/engines/vllm.py": set(),
+    "knowledge/settling.py": set(),
+    "data/readers/jsonl.py": set(),
+    "data/readers/entity_questions.py": set(),
+    # how, where and why jobs run
+    "workflow/starting.py": set(),
+    "workflow/gpus.py": set(),
+    "workflow/slurm.py": set(),
+    "workflow/lock.py": set(),
+    "workflow/profiles.py": set(),
+    "workflow/fingerprint.py": set(),
+    "workflow/rerun_reasons.py": set(),
+    "workflow/job_failures.py": set(),
+    "workflow/works.py": set(),
+    "planning/report.py": set(),
+    "study/config.py": set(),
+    "study/config_checks.py": set(),
+    "study/steps.py": set(),
+    "study/priorities.py": set(),
+    # data
+    "data/generated_world.py": {"build_facts"},
+    "data/subsets.py": {"build_facts"},
+    "data/pretraining_text.py": {"build_corpus"},
+    "data/sentence_templates.py": {"build_corpus"},
+    "data/question_sets.py": ASKING,
+    # models
+    "models/fetching.py": {"fetch_base"},
+    "models/handle.py": {"fetch_base", "pretrain_base", *LOADING},
+    "models/loading.py": LOADING,
+    "models/adapters.py": {*LOADING, "choose_epoch"},
+    "models/shape.py": {"train_adapter"},
+    # the probe
+    "probe/prompts.py": LOADING,
+    "probe/questions.py": ASKING,
+    "probe/settings.py": ASKING,
+    "probe/answers.py": ASKING,
+    "probe/engines/transformers.py": ANSWERING,
+    "probe/engines/wave.py": ANSWERING,
+    "probe/engines/kv_tree.py": ANSWERING,
+    "probe/engines/load.py": ANSWERING,
+    "probe/recording.py": ANSWERING,
+    "probe/agreement.py": {"check_probe"},
+    "probe/plain_generate.py": {"check_probe"},
+    # what a state knows
+    "knowledge/scoring.py": {*GRADING, "check_probe"},
+    "knowledge/categories.py": {"categorize_facts", "estimate_chance"},
+    "knowledge/accuracy.py": {"grade_epochs"},
+    "knowledge/epoch_choice.py": {"choose_epoch"},
+    "knowledge/chance.py": {"estimate_chance"},
+    "knowledge/selection.py": {"select_facts"},
+    # training
+    "training/examples.py": {"build_examples", "train_adapter"},
+    "training/texts.py": {"train_adapter"},
+    "training/replay.py": {"train_adapter"},
+    "training/lora.py": {"train_adapter"},
+    "training/checkpoints.py": {"train_adapter"},
+    "training/cross_entropy.py": {"train_adapter"},
+    "training/gpu_memory.py": {"train_adapter"},
+    "training/pretraining.py": {"pretrain_base"},
+    "training/callbacks.py": {"pretrain_base", "train_adapter"},
+    # the ground
+    "ground/libraries.py": {"pretrain_base", *LOADING},
+    "ground/statistics.py": set(),
+}
+# An edit of a module of the tables, and the tables that it re-makes.
+TABLE_EDITS: dict[str, set[str]] = {
+    "tables/gradual_learning/graph.py": {"table_05", "claims"},
+    "tables/gradual_learning/claims.py": {"claims"},
+    "tables/gradual_learning/scoring_rules.py": {"scoring"},
+    "tables/gradual_learning/category_counts.py": {"table_10", "claims"},
+    "tables/markdown.py": set(TABLES),
+    "ground/statistics.py": set(TABLES),
+    "knowledge/entity_graph.py": {"table_05", "claims"},
+    "probe/prompts.py": set(),
+    "training/lora.py": set(),
+}
+
+
+@pytest.fixture(scope="module")
+def scripts(tmp_path_factory):
+    return shutil.copytree(ROOT / "scripts", tmp_path_factory.mktemp("project") / "scripts")
+
+
+def changed(scripts, module, jobs, **choices):
+    """Which of the jobs (by name, a script and what it chooses) an edit of a module changes."""
+    file = scripts / "gradual" / module
+    chosen = chosen_by(load_study("default", ROOT) | choices)
+
+    def prints():
+        return {
+            name: code_fingerprint(scripts / f"{script}.py", scripts / "gradual", chosen | more)
+            for name, (script, more) in jobs.items()
+        }
+
+    before, text = prints(), file.read_text(encoding="utf-8")
+    file.write_text(f"{text}\nEDITED = 1\n", encoding="utf-8")
+    os.utime(file, ns=(file.stat().st_mtime_ns + 10**9,) * 2)  # an edit within the clock's resolution
+    after = prints()
+    file.write_text(text, encoding="utf-8")
+    os.utime(file, ns=(file.stat().st_mtime_ns + 2 * 10**9,) * 2)
+    return {name for name in jobs if before[name] != after[name]}
+
+
+WITHOUT_TABLES = {rule: (rule, {}) for rule in RULES - {"write_table"}}
+BY_TABLE = {name: ("write_table", {"table": [name]}) for name in TABLES}
+
+
+@pytest.mark.parametrize("module", EDITS)
+def test_an_edit_re_runs_what_it_concerns(scripts, module):
+    assert changed(scripts, module, WITHOUT_TABLES) == EDITS[module]
+
+
+@pytest.mark.parametrize("module", TABLE_EDITS)
+def test_an_edit_re_makes_the_tables_that_it_concerns(scripts, module):
+    assert changed(scripts, module, BY_TABLE) == TABLE_EDITS[module]
+
+
+def test_what_a_study_chooses_counts_for_it(scripts):
+    settled = {"probe": {"engine": "vllm", "counts": "settled"}}
+    jsonl = {"dataset": {"reader": "jsonl"}}
+    assert changed(scripts, "probe/engines/vllm.py", WITHOUT_TABLES, **settled) == ANSWERING
+    assert changed(scripts, "probe/engines/wave.py", WITHOUT_TABLES, **settled) == set()
+    assert changed(scripts, "knowledge/settling.py", WITHOUT_TABLES, **settled) == {"probe_facts"}
+    assert changed(scripts, "data/readers/jsonl.py", WITHOUT_TABLES, **jsonl) == {"build_facts"}
+    assert changed(scripts, "data/generated_world.py", WITHOUT_TABLES, **jsonl) == set()
+
+
+def test_every_script_of_a_rule_is_looked_at():
+    rules = "".join(file.read_text(encoding="utf-8") for file in (ROOT / "rules").glob("*.smk"))
+    assert {rule for rule in RULES if f"scripts/{rule}.py" in rules} == RULES
+
+
+@pytest.mark.parametrize("module", sorted({*EDITS, *TABLE_EDITS}))
+def test_what_is_edited_is_there(module):
+    assert (ROOT / "scripts" / "gradual" / module).is_file()
