@@ -42,7 +42,7 @@ def test_the_default_study_probes_trains_and_evaluates_each_model(planned):
 
 
 def test_a_study_that_checks_no_facts_has_no_job_for_it(planned, project):
-    (project / "unchecked.yaml").write_text("study: unchecked\nprobe: {checked: 0}\n")
+    (project / "unchecked.yaml").write_text("study: unchecked\nextends: gradual_learning\nprobe: {checked: 0}\n")
     assert "check_probe" not in planned("--configfile", "unchecked.yaml")
 
 
@@ -75,8 +75,8 @@ def test_the_authors_study_has_the_papers_stages_and_merges_what_lies_beneath(pr
     for setting in ('"format": "chat"', '"max_new_tokens": 512', '"repetition_penalty": 1.05', '"stop": []'):
         assert all(setting in words for words in asked)
     trained = [words for script, words in commands if script == "train_adapter"]
-    assert not any("--parent" in words for words in trained)
-    merged = Counter(re.search(r"--merge ?(.*?) +--facts", words)[1].count("/adapter") for words in trained)
+    assert all(re.search(r"--parent +--settings", words) for words in trained)
+    merged = Counter(re.search(r"--merge ?(.*?) +--parent", words)[1].count("/adapter/chosen.json") for words in trained)
     assert merged == {0: 5, 1: 6, 2: 1}
 
 

@@ -38,6 +38,11 @@ def wildcard(jobs: list[tuple[str, str]], name: str) -> set[str]:
     return {value for rule, text in jobs if rule not in TOLD for value in re.findall(rf"\b{name}=(\w+)", text)}
 
 
+def tables(jobs: list[tuple[str, str]]) -> set[str]:
+    """The tables that are made."""
+    return {value for rule, text in jobs if rule == "write_table" for value in re.findall(r"table=(\w+)", text)}
+
+
 @contextmanager
 def edited(file: Path, text: str) -> Iterator[None]:
     before = file.read_text()
@@ -99,10 +104,40 @@ def test_grading_logic_runs_grading_and_what_follows_and_no_probe_of_the_origin(
     }
 
 
-def test_the_logic_of_a_table_runs_tables_and_nothing_before_them(finished):
+def test_the_logic_of_a_table_runs_the_tables_that_use_it_and_nothing_before_them(finished):
     module = finished / "scripts/gradual/knowledge/entity_graph.py"
     with edited(module, module.read_text().replace("(1 + len(known))", "(1.0 + len(known))")):
-        assert rules(planned(finished)) == TOLD
+        jobs = planned(finished)
+    assert rules(jobs) == TOLD
+    assert tables(jobs) == {"table_05", "claims"}
+
+
+@pytest.mark.parametrize("module", ["probe/engines/vllm.py", "workflow/gpus.py", "study/steps.py", "planning/report.py"])
+def test_what_the_study_does_not_use_or_no_result_depends_on_runs_nothing(finished, module):
+    file = finished / "scripts/gradual" / module
+    with edited(file, file.read_text() + "\nEDITED = 1\n"):
+        assert rules(planned(finished)) <= {"write_provenance"}  # which holds what works_of tells
+
+
+@pytest.mark.parametrize(
+    ("module", "of_itself", "not_"),
+    [
+        ("models/adapters.py", {"probe_facts", "evaluate_epochs", "train_adapter"}, {"pretrain_base", "build_corpus"}),
+        ("probe/prompts.py", {"probe_facts", "evaluate_epochs", "train_adapter"}, {"pretrain_base", "build_facts"}),
+        ("training/cross_entropy.py", {"train_adapter"}, {"pretrain_base", "check_probe"}),
+    ],
+)
+def test_an_edit_of_a_module_runs_what_reaches_it(finished, module, of_itself, not_):
+    file = finished / "scripts/gradual" / module
+    with edited(file, file.read_text() + "\nEDITED = 1\n"):
+        jobs = planned(finished)
+    assert of_itself <= rules(jobs) and not rules(jobs) & not_
+
+
+def test_what_an_error_says_runs_nothing(finished):
+    file = finished / "scripts/gradual/knowledge/selection.py"
+    with edited(file, file.read_text().replace("no fact is selected by", "not one fact is selected by")):
+        assert planned(finished) == []
 
 
 def test_the_learning_rate_of_stage_2_runs_what_is_below_it(finished):
@@ -112,7 +147,7 @@ def test_the_learning_rate_of_stage_2_runs_what_is_below_it(finished):
     )
     jobs = planned(finished, config=second)
     assert {"train_adapter", "evaluate_epochs", "probe_facts"} <= rules(jobs)
-    assert wildcard(jobs, "run") | wildcard(jobs, "state") == {"strategy5", "round3"}
+    assert wildcard(jobs, "state") == {"strategy5", "round3"}
 
 
 def test_a_new_strategy_runs_its_own_jobs_and_the_tables_that_tell_of_it(finished):
@@ -121,9 +156,8 @@ def test_a_new_strategy_runs_its_own_jobs_and_the_tables_that_tell_of_it(finishe
         "tables: {strategies: [train_on, strategy5, mine]}"
     )
     jobs = planned(finished, config=new)
-    assert wildcard(jobs, "run") | wildcard(jobs, "state") == {"mine"}
-    tables = {value for rule, text in jobs if rule == "write_table" for value in re.findall(r"table=(\w+)", text)}
-    assert tables == {"table_08", "table_09", "claims"}
+    assert wildcard(jobs, "state") == {"mine"}
+    assert tables(jobs) == {"table_08", "table_09", "claims"}
 
 
 def test_a_run_that_no_table_tells_of_runs_nothing_but_is_written_down(finished):
@@ -195,4 +229,4 @@ def test_with_the_records_copied_too_a_clone_notices_a_change(finished, tmp_path
     for part in ("results", ".snakemake/metadata"):
         shutil.copytree(finished / part, folder / part, copy_function=shutil.copy)  # times are lost
     assert planned(folder) == []
-    assert wildcard(planned(folder, config="training: {micro_batch: 16}"), "run") >= {"stage1", "strategy5", "random"}
+    assert wildcard(planned(folder, config="training: {micro_batch: 16}"), "state") >= {"stage1", "strategy5", "random"}

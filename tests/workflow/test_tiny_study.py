@@ -6,6 +6,7 @@ import json
 import pandas as pd
 import pytest
 
+from gradual.ground.files import digest
 from gradual.knowledge.categories import FULL, GREEDY_ONLY
 from project_copy import snakemake_in
 
@@ -62,6 +63,18 @@ def test_training_uses_the_selected_train_facts_only_and_replays_the_others(fini
     assert set(facts.loc[[*one["fact_id"], *two.index], "split"]) == {"train"}
 
 
+def test_the_examples_are_the_selected_facts_and_their_texts_can_be_read(finished, facts):
+    selection = pd.read_parquet(finished / MODEL / "strategy5/selection.parquet").set_index("fact_id")["role"]
+    examples = pd.read_parquet(finished / MODEL / "strategy5/examples.parquet")
+    assert dict(zip(examples["fact_id"], examples["role"], strict=True)) == selection.to_dict()
+    assert (examples["role"] == "train").is_monotonic_decreasing and set(examples["source"]) == {"dataset"}
+    texts = pd.read_json(finished / MODEL / "strategy5/texts.jsonl", lines=True, dtype={"fact_id": str})
+    assert texts["fact_id"].tolist() == examples["fact_id"].tolist()
+    first = facts.loc[examples["fact_id"][0]]
+    assert texts["prompt"][0] == f"Q: {first['question']}\nA:"
+    assert texts["completion"][0] == f" {first['answers'][0]}\n"
+
+
 def test_an_epoch_replays_a_fifth_of_the_pool(finished):
     role = pd.read_parquet(finished / MODEL / "strategy5/selection.parquet")["role"].value_counts()
     expected = role["train"] + round(0.2 * role["replay"])
@@ -111,7 +124,9 @@ def test_test_accuracy_is_that_of_the_chosen_epoch(finished):
         accuracy = pd.read_csv(finished / MODEL / state / "evaluation/accuracy.csv")
         chosen = json.loads((finished / MODEL / state / "adapter/chosen.json").read_text())
         dev, test = (accuracy[accuracy["split"] == split].set_index("epoch")["accuracy"] for split in ("dev", "test"))
-        assert chosen == {"epoch": int(dev.idxmax()), "chosen_on": "dev"}
+        assert (chosen["epoch"], chosen["chosen_on"]) == (int(dev.idxmax()), "dev")
+        weights = finished / MODEL / state / "adapter/adapter_model.safetensors"
+        assert chosen["sha256"][weights.name] == digest(weights)
         assert table.loc[stage, "percent"] == pytest.approx(100 * test[chosen["epoch"]])
 
 
