@@ -1,16 +1,27 @@
-# make tables   the default study: its tables are printed at the end
-# make changed  what would run now, and why, in words
-# make plan     what a study would ask, train and take, before it runs; after it, what it took beside (GPU=H100)
-# make preflight  what is missing before it runs where a profile says (PROFILE=profiles/slurm)
-# make benchmark  how fast probe and training are, beside others' ways and the machine's limit; of a study's model (MODEL=qwen2)
-# make test     the tests
-# make setup-probe  the environment of probe.engine: vllm, for GPUs; PROBE_LOCK=envs/probe-cpu.lock for its CPU twin
-# make test-vllm    the tests of that engine, without a GPU: the engines' contract, and the tiny study end to end
-# make test-slurm, test-slurm-faults   the study on a real SLURM on this machine (root, SLURM installed), and through faults
-# make test-gpu those that run on a GPU; without one they skip and say so
-# All set up .venv first, once. Other studies: make tables STUDY=entity_questions_small
-# make setup-controller   an environment without torch, for where jobs are only submitted, as .venv-controller
-# make envs     the conda files in envs/, after a change of a lock
+# Commands for users:
+#   make tables     run the default study, and print its tables
+#   make changed    list the jobs that would run now, and the reasons
+#   make plan       estimate what a study asks, trains and takes (GPU=H100); after a run, show what it took as well
+#   make preflight  list what is missing before a study can run with a profile (PROFILE=profiles/slurm)
+#   make benchmark  measure the probe and the training, beside other ways and the machine's limit (MODEL=qwen2)
+#   make clean      remove a study's results
+# These commands take STUDY=name, the name of a file in studies/. Example: make tables STUDY=entity_questions_small
+#
+# Commands for tests:
+#   make test              the linters and the tests; the tests that need a GPU skip
+#   make test-vllm         the tests of probe.engine: vllm, without a GPU
+#   make test-slurm        the tiny study on a real SLURM on this machine; it needs root and an installed SLURM
+#   make test-slurm-faults the same with faults, such as cancelled jobs and lost nodes
+#   make test-slurm-paper  the paper's study with stand-ins, on SLURM, with vLLM and four ranks
+#   make test-gpu          the tests that need a GPU; without a GPU they skip and say so
+#   make lint              the linters and formatters, as checks
+#
+# Commands for environments and releases:
+#   make setup             the environment .venv; most commands run this first, and only once
+#   make setup-controller  the environment .venv-controller without torch, for a host that only submits jobs
+#   make setup-probe       the environment .venv-probe of probe.engine: vllm; without a GPU: PROBE_LOCK=envs/probe-cpu.lock
+#   make envs              the conda files in envs/; run it after a change of a lock
+#   make publish           copy a finished study's tables to results/reference/ and into the README
 
 PYTHON ?= python3
 STUDY ?= default

@@ -14,11 +14,25 @@ ROOT = Path(__file__).resolve().parents[1]
 HEAD = """\
 # Configuration
 
-Every key of `config.yaml` and of a study's file. A study names only the keys that differ from `config.yaml`; its
-`dataset` and `models` replace the default ones whole; its `runs` merge with them by name, and null takes one away.
-Unknown keys are refused.
+This table lists every key of `config.yaml` and of a study's file. Other keys are refused.
 
-Made from `schemas/config.schema.json` by `python scripts/describe_config.py`.
+A study names only the keys that differ. The keys come from up to three places, and a later place overrides an earlier
+one:
+
+1. `config.yaml` has the defaults. It has no runs and no tables.
+2. `extends` names a file of `studies/`. The study takes over the keys of that file, except `study`. That file may
+   extend another file, and then overrides the keys of the other file. `extends: gradual_learning` gives the runs and
+   tables of Li et al. 2024 ("Gradual Learning", GL). A study without `extends` skips this step. The default study is
+   `config.yaml` as it stands. Only the default study takes the value of `extends` from `config.yaml`.
+3. The study's own file has the last word.
+
+Sections merge in three ways:
+
+- `dataset` and `models` of a later place replace those of the earlier places as a whole.
+- `runs` merge by name. A run replaces an earlier run of the same name as a whole, and null removes it.
+- All other sections merge key by key. A list replaces the earlier list.
+
+This file is generated from `schemas/config.schema.json` with `python scripts/describe_config.py`.
 """
 
 

@@ -59,13 +59,13 @@ def test_add_a_model(user):
 def test_add_a_run(user):
     done = snakemake_in(user)("-n", "--configfile", "studies/run.yaml")
     assert done.returncode == 0, done.stdout[-3000:]
-    assert "run=round4" in done.stdout
+    assert "state=round4" in done.stdout
 
 
 def test_the_run_that_is_added_trains_as_the_round_before_it():
     config = load_config(yaml.safe_load(EXAMPLES["run"]), ROOT / "config.yaml", ROOT / "schemas/config.schema.json")
     table = runs(config)
-    assert table["round4"].settings == table["round3"].settings
+    assert table["round4"].training == table["round3"].training
 
 
 def test_the_rule_graph_is_that_of_the_default_study(user):
