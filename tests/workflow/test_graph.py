@@ -76,7 +76,9 @@ def test_the_authors_study_has_the_papers_stages_and_merges_what_lies_beneath(pr
         assert all(setting in words for words in asked)
     trained = [words for script, words in commands if script == "train_adapter"]
     assert all(re.search(r"--parent +--settings", words) for words in trained)
-    merged = Counter(re.search(r"--merge ?(.*?) +--parent", words)[1].count("/adapter/chosen.json") for words in trained)
+    merged = Counter(
+        re.search(r"--merge ?(.*?) +--parent", words)[1].count("/adapter/chosen.json") for words in trained
+    )
     assert merged == {0: 5, 1: 6, 2: 1}
 
 

@@ -112,7 +112,9 @@ def test_the_logic_of_a_table_runs_the_tables_that_use_it_and_nothing_before_the
     assert tables(jobs) == {"table_05", "claims"}
 
 
-@pytest.mark.parametrize("module", ["probe/engines/vllm.py", "workflow/gpus.py", "study/steps.py", "planning/report.py"])
+@pytest.mark.parametrize(
+    "module", ["probe/engines/vllm.py", "workflow/gpus.py", "study/steps.py", "planning/report.py"]
+)
 def test_what_the_study_does_not_use_or_no_result_depends_on_runs_nothing(finished, module):
     file = finished / "scripts/gradual" / module
     with edited(file, file.read_text() + "\nEDITED = 1\n"):
