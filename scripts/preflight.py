@@ -1,10 +1,10 @@
-"""Say what a study lacks before it runs where a profile says: `make preflight`. Exit status 1 where anything is missing."""
+"""Print what is missing before a study can run: `make preflight`. The exit status is 1 where anything is missing."""
 
 import argparse
 import sys
 from pathlib import Path
 
-from gradual.planning.preflight import MISSING, preflight
+from gradual.planning.preflight import MISSING, findings
 from gradual.workflow.profiles import read_profile
 
 
@@ -15,7 +15,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--root", type=Path, default=Path(__file__).resolve().parents[1], help="the project's folder")
     args = parser.parse_args(argv)
     missing = 0
-    for finding in preflight(args.study, read_profile(args.profile, args.root), args.root):
+    for finding in findings(args.study, read_profile(args.profile, args.root), args.root):
         print(finding.line(), flush=True)
         missing += finding.level == MISSING
     if missing:

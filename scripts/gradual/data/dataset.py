@@ -56,12 +56,7 @@ def build_dataset(
         table = reader(source, type_from=dataset["type_from"])
         communities = pd.DataFrame({"subject": [], "community": []}, dtype=str)
     read = f.count(f.validate(table, file))
-    if dataset["relations"]:
-        table = subsets.keep_relations(table, dataset["relations"], file)
-    table = subsets.single_answer(table, dataset["single_answer"])
-    table = subsets.carve(table, dataset["carve"], seed, file)
-    table = subsets.drop_overlap(table, dataset["drop_overlap"])
-    table = subsets.sample(table, dataset["max_facts"], seed)
+    table = subsets.keep(table, dataset, seed, file)
     for split in ("train", "dev", "test"):
         if split not in set(table["split"]):
             raise InputError(file, f"no facts in split {split!r}", "train, dev and test facts", key="dataset.carve")

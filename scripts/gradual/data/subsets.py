@@ -1,13 +1,27 @@
 """The facts that a study keeps of a dataset, and the splits that it carves off train."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import pandas as pd
 
 from gradual.data.facts import sort
 from gradual.ground.errors import InputError
 from gradual.ground.seeding import digest_of
+
+
+def keep(facts: pd.DataFrame, dataset: Mapping[str, Any], seed: int, file: object) -> pd.DataFrame:
+    """The facts that a study keeps of a whole dataset; `dataset` is the config's section, `file` is what errors name.
+
+    Raises InputError for a relation that the data does not have, and for shares that cannot be carved.
+    """
+    if dataset["relations"]:
+        facts = keep_relations(facts, dataset["relations"], file)
+    facts = single_answer(facts, dataset["single_answer"])
+    facts = carve(facts, dataset["carve"], seed, file)
+    facts = drop_overlap(facts, dataset["drop_overlap"])
+    return sample(facts, dataset["max_facts"], seed)
 
 
 def single_answer(facts: pd.DataFrame, splits: Iterable[str]) -> pd.DataFrame:

@@ -1,252 +1,144 @@
-"""The rows of a plan: for each kind of work on each state, jobs, prompts, tokens, hours and disk."""
+"""The rows of a plan: for each work of a study its jobs, prompts, tokens, hours and disk."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
-from gradual.ground.errors import InputError
-from gradual.knowledge.selection import replay_size
-from gradual.planning.models import ADAPTER_BYTES, BYTES, CHECKPOINT_COPIES, Base, base_of, handle_of, tokenizer_of
-from gradual.planning.settled import greedy_prompts, sampled_prompts
-from gradual.planning.shares import Knowledge, knowledge_of
-from gradual.planning.throughputs import Device
-from gradual.planning.token_counts import (
-    RATES,
-    Build,
-    Facts,
-    answer_tokens,
-    facts_of,
-    measure,
-    prompt_tokens,
-    training_tokens,
-)
-from gradual.study.load_study import works_of
-from gradual.study.runs import ORIGIN, Config, Run, adapter_chain, probe_mode, runs
-from gradual.workflow.costs import AGAIN, PROBE
+from gradual.data.dataset import WORLD
+from gradual.models.shape import BYTES, Shape
+from gradual.planning.facts import RATES, Texts, count_facts
+from gradual.planning.hours import Device
+from gradual.planning.models import base_of
+from gradual.planning.shares import Knowledge
+from gradual.study.result_files import BASE, EPOCHS, EVALUATION, GENERATIONS
+from gradual.study.runs import ORIGIN, Config, Runs, adapter_chain, probe_mode, runs
+from gradual.tables.gradual_learning.paper import COMPLETE
+from gradual.training.replay import replay_size
 from gradual.workflow.profiles import Profile
+from gradual.workflow.works import Work, works_of
 
-NUMBERS = (
-    "jobs prompts prompt_tokens greedy_tokens sampled_tokens answer_tokens training_tokens hours wall disk checkpoints"
-    " scratch"
-).split()
-# Bytes of a generations file, measured with made-up answers to 20,000 facts of EntityQuestions: of a greedy answer, and of
-# a sampled one where a prompt has four distinct ones.
+ADAPTER_BYTES = 4  # per parameter: peft keeps adapters in float32
+CHECKPOINT_COPIES = 3  # a checkpoint holds what is trained and AdamW's two states of it
+# Bytes of an answer in a generations file: of a greedy one, and of a sampled one where each prompt has four distinct ones.
+# Measured with made-up answers to 20,000 facts of EntityQuestions.
 GREEDY_BYTES, SAMPLED_BYTES = 3.0, 0.5
-RULES = {"pretraining": "pretrain_base", "training": "train_adapter", "evaluation": "evaluate_epochs"}
 DOWNLOAD = "download"
+NUMBERS = "jobs gpus prompts prompt_tokens answer_tokens training_tokens disk checkpoints scratch hours wall".split()
+Numbers = dict[str, float]  # of a work, with `seconds`: those of all its jobs on one GPU, without their starts
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A model under a seed, with what a plan knows of it: `lengths` has the mean tokens of texts (`texts.measure`)."""
+    """A model of the study with what a plan knows of it; `disk` is the bytes of its weights."""
 
-    name: str
-    label: str
-    dtype: str
-    base: Base
-    facts: Facts
-    lengths: pd.DataFrame
+    config: Config
+    runs: Runs
+    device: Device
+    shape: Shape
+    disk: int
+    texts: Texts
     knowledge: Knowledge
 
-    def disk(self) -> int:
-        """Bytes of the base model."""
-        return self.base.shape.parameters() * BYTES[self.dtype]
-
-    def adapter_disk(self, run: Run) -> int:
-        """Bytes of an adapter of a run."""
-        return ADAPTER_BYTES * self.base.shape.adapter_parameters(run.settings["rank"], run.settings["targets"])
+    def seconds(self, step: str, amount: float) -> float:
+        """Seconds of a step of throughputs.csv."""
+        return self.device.seconds(step, amount, self.shape.parameters)
 
 
-@dataclass(frozen=True)
-class Planned:
-    """The rows of each seed, with what they rest on: columns model, label, seed, state, work and NUMBERS.
+def plan_rows(config: Config, root: Path, profile: Profile, device: Device) -> tuple[pd.DataFrame, list[str]]:
+    """The rows of a plan, one for each work of a seed and for each download, and sentences that say what they rest on.
 
-    `hours` are of GPUs, or of jobs where the device is the machine itself; `wall` is a job's own time, with all jobs of the
-    work side by side; `disk` stays; `checkpoints` are there beside it while a job
-    trains, and `scratch` is what a job puts into the system's temporary folder.
+    Columns: model, label, state, work, result (None of a download), jobs, gpus (of a job), prompts, tokens (answer_tokens
+    count each sample), disk (bytes that stay), checkpoints and scratch (bytes in results/ and in the temporary folder while
+    a job runs), hours (of all GPUs; of jobs without GPUs) and wall (seconds, where all jobs of a work run side by side).
+    Raises InputError where the number of facts is not known.
     """
-
-    rows: pd.DataFrame
-    subjects: list[Subject]
-    device: Device
-    sources: list[str]
-
-
-def rule_of(work: str) -> str:
-    """The rule that does a kind of work."""
-    return "probe_facts" if work.startswith(PROBE) else RULES[work]
-
-
-def gpus_of(profile: Profile, work: str) -> int:
-    """GPUs of a job that does a kind of work; InputError where the profile names no number."""
-    given = profile.resource(rule_of(work), "gpu", 1)
-    if not isinstance(given, int):
-        raise InputError(profile.file, f"{given!r} GPUs for {rule_of(work)}", "a number", key="set-resources")
-    return given
-
-
-def plan_rows(config: Config, root: Path, profile: Profile, device: Device, build: Build) -> Planned:
-    """The plan of a study, a row per work and seed, and a row per model that is downloaded.
-
-    Raises InputError where the facts cannot be counted.
-    """
-    results, table = root / "results" / config["study"], runs(config)
-    seeds = config["seeds"]
-    varies = config["dataset"]["reader"] == "world"
-    facts = {seeds[0]: facts_of(config, root, seeds[0], build)}
-    facts |= {seed: facts_of(config, root, seed, build) if varies else facts[seeds[0]] for seed in seeds[1:]}
-    subjects: dict[tuple[str, int], Subject] = {}
+    facts, counted = count_facts(config, root)
+    counts = ", ".join(f"{number:,} {split}" for split, number in facts.groupby("split")["facts"].sum().items())
+    rows, sources = [], [f"Facts ({counts}): counted in {counted}."]
+    works = [work for work in works_of(config) if work.seed == config["seeds"][0]]
     for name, model in config["models"].items():
-        base = base_of(model, config["pretraining"], handle_of(results, seeds[0], name))
-        tokens = tokenizer_of(base)
-        for seed in seeds:
-            lengths = measure(facts[seed], tokens, _rates(config, model, base))
-            folder = results / f"seed{seed}" / name
-            known = knowledge_of(folder, facts[seed].count("train"), table, model["paper"])
-            subjects[name, seed] = Subject(name, model["label"], model["dtype"], base, facts[seed], lengths, known)
-    sources, rows = _sources(config, list(subjects.values())), []
-    for work in works_of(config):
-        subject = subjects[work["model"], work["seed"]]
-        named = {key: work[key] for key in ("model", "seed", "state", "work")} | {"label": subject.label}
-        jobs = len(work["benchmarks"])
-        numbers = _row(config, table, subject, device, work, jobs, gpus_of(profile, work["work"]))
-        rows.append(named | dict.fromkeys(NUMBERS, 0.0) | {"jobs": jobs} | numbers)
-    for name, model in config["models"].items():
-        if model["source"] == "hub" and any(row["model"] == name for row in rows):
-            subject = subjects[name, seeds[0]]
-            named = {"model": name, "seed": seeds[0], "state": "base", "work": DOWNLOAD, "label": subject.label}
-            place = next(i for i, row in enumerate(rows) if row["model"] == name)
-            rows.insert(place, named | dict.fromkeys(NUMBERS, 0.0) | {"disk": subject.disk()})
-    return Planned(pd.DataFrame(rows), list(subjects.values()), device, sources)
+        subject, source = _subject(config, root, name, facts, device)
+        sources.append(source)
+        named = {"model": name, "label": model["label"]}
+        if model["source"] == "hub":
+            rows.append(named | {"state": "base", "work": DOWNLOAD, "result": None, "disk": subject.disk})
+        for work in (work for work in works if work.model == name):
+            numbers, gpus = PLANNED[work.result.kind](subject, work), max(1, profile.gpus(work.rule, 1))
+            wall = subject.seconds("start", 1) + numbers["seconds"] / (work.jobs * gpus)
+            times = {"jobs": work.jobs, "gpus": gpus, "hours": wall * work.jobs * gpus / 3600, "wall": wall}
+            rows.append(named | {"state": work.state, "work": work.name, "result": work.result} | numbers | times)
+    frame = pd.DataFrame(rows, columns=["model", "label", "state", "work", "result", *NUMBERS])
+    return frame.fillna(dict.fromkeys(NUMBERS, 0.0)), sources
 
 
-def _row(
-    config: Config,
-    table: Mapping[str, Run],
-    subject: Subject,
-    device: Device,
-    work: dict[str, Any],
-    jobs: int,
-    gpus: int,
-) -> dict[str, float]:
-    """The numbers of one work."""
-    gpus = max(gpus, 1)
-    if work["work"] == "pretraining":
-        return _pretraining(config, subject, device)
-    if work["work"] == "training":
-        return _training(config, table[work["state"]], subject, device, gpus)
-    return _answering(config, table, subject, device, work["state"], work["work"], jobs, gpus)
-
-
-def _answering(
-    config: Config,
-    table: Mapping[str, Run],
-    subject: Subject,
-    device: Device,
-    state: str,
-    kind: str,
-    jobs: int,
-    gpus: int,
-) -> dict[str, float]:
-    """Of a probe or an evaluation, in so many jobs of so many GPUs."""
-    settings, samples = config["probe"], 0.0
-    merged = len(adapter_chain(table, state))
-    if kind == "evaluation":
-        settings = settings | {"exemplar_split": config["evaluation"]["exemplar_split"]}
-        splits, epochs = config["evaluation"]["splits"], 1 if state == ORIGIN else table[state].settings["epochs"]
-        prompts, switched = epochs * subject.facts.count(*splits), epochs + merged - 1 if merged else 0
-    else:
-        splits = [kind.removeprefix(PROBE).removesuffix(AGAIN)]
-        facts, switched = subject.facts.count(*splits), merged * jobs
-        greedy, sampled = _asked(config, subject.knowledge, state, splits[0])
-        prompts = greedy * facts
-        if probe_mode(config, state, int(kind.endswith(AGAIN))) == "full":
-            samples = sampled * facts * settings["samples"]
-    begin = subject.base.shape.begin_tokens if settings["format"] == "plain" else 0
-    answer = answer_tokens(subject.lengths, splits, settings)
-    prompt = prompts * prompt_tokens(subject.lengths, splits, settings, begin)
-    parameters = subject.base.shape.parameters()
-    seconds = (
-        device.seconds("prefill", prompt, parameters)
-        + device.seconds("decode", (prompts + samples) * answer, parameters)
-        + device.seconds("switch", switched, parameters)
-        + device.seconds("start", jobs * gpus, parameters)
-    )
-    return {
-        "prompts": prompts,
-        "prompt_tokens": prompt,
-        "greedy_tokens": prompts * answer,
-        "sampled_tokens": samples * answer,
-        "answer_tokens": (prompts + samples) * answer,
-        "hours": seconds / 3600,
-        "wall": seconds / jobs / gpus,
-        "disk": GREEDY_BYTES * prompts + SAMPLED_BYTES * samples,
-        "scratch": subject.disk() if merged and settings["engine"] == "vllm" else 0.0,
-    }
-
-
-def _asked(config: Config, knowledge: Knowledge, state: str, split: str) -> tuple[float, float]:
-    """Prompts that get a greedy answer, and those that get samples in a full probe of a state, per fact of a split."""
-    settings = config["probe"]
-    prompts = settings["prompts"]
-    if settings["counts"] == "settled":
-        shares = knowledge.categories(state, split)
-        return greedy_prompts(prompts, shares), sampled_prompts(prompts, shares)
-    return prompts, prompts * (1.0 if settings["sampled_for"] == "all" else knowledge.unsolved(split)[0])
-
-
-def _pretraining(config: Config, subject: Subject, device: Device) -> dict[str, float]:
-    parameters = subject.base.shape.parameters()
-    rates = pd.read_csv(RATES).set_index("tokenizer")
-    line = _rates(config, config["models"][subject.name], subject.base)
-    tokens = config["corpus"]["words"] * rates.loc[line, "words"]
-    seconds = device.seconds("pretraining", tokens, parameters) + device.seconds("start", 1, parameters)
-    weights = 4 * parameters  # in float32
-    found = {"training_tokens": tokens, "disk": weights, "checkpoints": CHECKPOINT_COPIES * weights}
-    return found | {"hours": seconds / 3600, "wall": seconds}
-
-
-def _training(config: Config, run: Run, subject: Subject, device: Device, gpus: int) -> dict[str, float]:
-    settings, parameters = run.settings, subject.base.shape.parameters()
-    selected = subject.knowledge.selected(run)
-    rows = selected.trained + replay_size(selected.pool, run.replay["ratio"] if run.replay else 0.0)
-    begin = subject.base.shape.begin_tokens if config["probe"]["format"] == "plain" else 0
-    epochs = settings["epochs"]
-    tokens = epochs * rows * training_tokens(subject.lengths, config["probe"], begin)
-    seconds = device.training_seconds(epochs * rows / settings["micro_batch"], tokens, parameters)
-    start = device.seconds("start", 1, parameters)
-    adapter = subject.adapter_disk(run)
-    return {
-        "training_tokens": tokens,
-        "hours": (seconds + start * gpus) / 3600,
-        "wall": seconds / gpus + start,
-        "disk": (epochs + 1) * adapter,  # each epoch's, and a copy of the chosen one
-        "checkpoints": epochs * CHECKPOINT_COPIES * adapter,
-    }
-
-
-def _rates(config: Config, model: dict[str, Any], base: Base) -> str:
-    """Which rates of `characters.csv` are nearest to a model's tokenizer."""
+def _subject(config: Config, root: Path, name: str, facts: pd.DataFrame, device: Device) -> tuple[Subject, str]:
+    """A model, and a sentence that says what its numbers rest on."""
+    model, table = config["models"][name], runs(config)
+    base = base_of(model, config["pretraining"]["vocabulary"])
     if model["source"] == "pretrain":
-        return "world" if config["dataset"]["reader"] == "world" else "corpus"
-    return "llama" if base.shape.architecture == "llama" else "qwen2"
+        line = "world" if config["dataset"]["reader"] == WORLD else "corpus"
+    else:
+        line = "llama" if base.shape.architecture == "llama" else "qwen2"
+    rates = pd.read_csv(RATES, index_col="tokenizer").loc[line]
+    texts = Texts(facts, config["probe"], rates, base.begin_tokens)
+    results = root / "results" / config["study"]
+    knowledge = Knowledge(results, config["seeds"][0], name, texts.count("train"), table, model["paper"])
+    disk = base.shape.parameters * BYTES.get(model["dtype"], BYTES["bfloat16"])  # auto: most repositories have bfloat16
+    size = f"{base.shape.parameters:,} parameters ({base.source})"
+    like = f"measured categories, else those of the paper's {model['paper'] or COMPLETE}"
+    source = f"{model['label']}: {size}; tokens by {RATES.name}, line {line}; {like}."
+    return Subject(config, table, device, base.shape, disk, texts, knowledge), source
 
 
-def _sources(config: Config, subjects: list[Subject]) -> list[str]:
-    """What the plan rests on, a sentence each."""
-    facts = subjects[0].facts
-    counted = ", ".join(f"{facts.count(split):,} {split}" for split in ("train", "dev", "test"))
-    found = [f"Facts ({counted}): {facts.source}."]
-    for subject in {subject.name: subject for subject in reversed(subjects)}.values():
-        own = subject.base.folder is not None and facts.texts is not None and tokenizer_of(subject.base) is not None
-        line = _rates(config, config["models"][subject.name], subject.base)
-        measured = ", ".join(subject.knowledge.measured)
-        found.append(
-            f"{subject.label}: {subject.base.shape.parameters() / 1e9:.3g} billion parameters ({subject.base.source});"
-            f" tokens by {'its own tokenizer' if own else f'characters per token ({RATES.name}, line {line})'};"
-            f" categories: {f'measured of {measured}, else ' if measured else ''}{subject.knowledge.source}."
-        )
-    return found
+def _pretraining(subject: Subject, work: Work) -> Numbers:
+    tokens = subject.config["corpus"]["words"] * subject.texts.rates["words"]
+    weights, seconds = BYTES["float32"] * subject.shape.parameters, subject.seconds("pretraining", tokens)
+    sizes = {"disk": weights, "checkpoints": CHECKPOINT_COPIES * weights}
+    return {"training_tokens": tokens, "seconds": seconds} | sizes
+
+
+def _training(subject: Subject, work: Work) -> Numbers:
+    run = subject.runs[work.state]
+    settings, ratio = run.training, run.replay.ratio if run.replay else 0.0
+    trained, pool = subject.knowledge.selected(run)
+    rows = settings.epochs * (trained + replay_size(pool, ratio))
+    tokens = rows * subject.texts.example()
+    least = subject.seconds("micro_batch", rows / settings.micro_batch)  # however few the tokens are
+    adapter = ADAPTER_BYTES * subject.shape.adapter_parameters(settings.rank, settings.targets)
+    disk = (settings.epochs + 1) * adapter  # each epoch's, and a copy of the chosen one
+    sizes = {"disk": disk, "checkpoints": settings.epochs * CHECKPOINT_COPIES * adapter}
+    return {"training_tokens": tokens, "seconds": max(subject.seconds("training", tokens), least)} | sizes
+
+
+def _evaluation(subject: Subject, work: Work) -> Numbers:
+    evaluation, adapters = subject.config["evaluation"], len(adapter_chain(subject.runs, work.state))
+    epochs = 1 if work.state == ORIGIN else subject.runs[work.state].training.epochs
+    prompts = epochs * subject.texts.count(*evaluation["splits"])
+    loads = epochs + adapters - 1 if adapters else 0
+    return _answers(subject, evaluation["splits"], evaluation["exemplar_split"], prompts, 0.0, loads)
+
+
+def _probe(subject: Subject, work: Work) -> Numbers:
+    probe, (_, state, again, questions) = subject.config["probe"], work.result
+    asked, sampled = (subject.texts.count(questions) * n for n in subject.knowledge.prompts(probe, state, questions))
+    samples = probe["samples"] * sampled if probe_mode(subject.config, state, again) == "full" else 0.0
+    loads = work.jobs * len(adapter_chain(subject.runs, state))
+    return _answers(subject, [questions], probe["exemplar_split"], asked, samples, loads)
+
+
+def _answers(
+    subject: Subject, splits: Sequence[str], exemplar_split: str, prompts: float, samples: float, loads: int
+) -> Numbers:
+    """Greedy answers to prompts about facts of the splits, samples, and loads of an adapter."""
+    tokens = {"prompt_tokens": prompts * subject.texts.prompt(splits, exemplar_split)}
+    tokens["answer_tokens"] = (prompts + samples) * subject.texts.answer(splits)
+    steps = {"prefill": tokens["prompt_tokens"], "decode": tokens["answer_tokens"], "switch": loads}
+    seconds = sum(subject.seconds(step, amount) for step, amount in steps.items())
+    merged = subject.disk if loads and subject.config["probe"]["engine"] == "vllm" else 0.0
+    sizes = {"disk": GREEDY_BYTES * prompts + SAMPLED_BYTES * samples, "scratch": merged}
+    return {"prompts": prompts, "seconds": seconds} | tokens | sizes
+
+
+PLANNED = {BASE: _pretraining, EPOCHS: _training, EVALUATION: _evaluation, GENERATIONS: _probe}

@@ -27,6 +27,13 @@ class Profile:
         """What the profile gives a rule, else what it gives every rule, else the rule's own."""
         return self.set_resources.get(rule, {}).get(name, self.default_resources.get(name, default))
 
+    def gpus(self, rule: str, default: int) -> int:
+        """How many GPUs a job of a rule has; InputError where the profile does not give a number."""
+        given = self.resource(rule, "gpu", default)
+        if not isinstance(given, int):
+            raise InputError(self.file, f"{given!r} GPUs for {rule}", "a number", key="set-resources")
+        return given
+
 
 def read_profile(name: str, root: Path) -> Profile:
     """A profile from its folder or file, or from the folder of its name in profiles/.

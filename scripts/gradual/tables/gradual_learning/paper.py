@@ -12,6 +12,7 @@ from gradual.ground.errors import InputError
 
 RESOURCES = ("paper.csv",)  # read by the code fingerprint
 FILE = Path(__file__).with_name(RESOURCES[0])
+COMPLETE = "Qwen2-7B"  # the model that the paper has all tables of
 
 
 @cache
@@ -37,6 +38,25 @@ def models(number: int) -> tuple[str, ...]:
     """The models that a table reports."""
     frame = _read()
     return tuple(frame.loc[frame["table"] == number, "model"].unique())
+
+
+def joint_shares(model: str | None) -> pd.DataFrame:
+    """The shares of a model's train facts by their categories at the origin, after stage 1 and after stage 2.
+
+    Columns: 0, 1 and 2 (a category after so many stages) and share; the shares sum to 1. Table 3 counts the moves of stage
+    1, and Table 12 those of stage 2. A second move depends only on the category after stage 1, as the paper has no joint
+    counts. Qwen2-7B stands in for None, and in Table 12 for LLaMA3-8B, which it lacks. Raises InputError as `values` does.
+    """
+    first = values(3, model or COMPLETE)
+    second = values(12, model) or values(12, COMPLETE)
+    leaving = {category: sum(n for (left, _), n in second.items() if left == category) for category, _ in second}
+    moves = [
+        (origin, one, two, n / sum(first.values()) * m / leaving[one])
+        for (origin, one), n in first.items()
+        for (left, two), m in second.items()
+        if left == one
+    ]
+    return pd.DataFrame(moves, columns=[0, 1, 2, "share"])
 
 
 def name_of(run: str) -> str:
