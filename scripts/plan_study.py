@@ -16,7 +16,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--study", default="default", help="default, the name of a file in studies/, or a path")
     parser.add_argument("--profile", default="profiles/default", help="a profile's folder or file: GPUs of each job")
     parser.add_argument(
-        "--gpu", default="", help="a line of throughputs.csv; default: A100, or CPU for pretrained models"
+        "--gpu", default="", help="a line of throughputs.csv; default: A100, or CPU if all models are pretrained here"
     )
     parser.add_argument("--root", type=Path, default=Path(__file__).resolve().parents[1], help="the project's folder")
     args = parser.parse_args(argv)

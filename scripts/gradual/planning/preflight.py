@@ -33,8 +33,8 @@ from gradual.workflow.profiles import Profile
 from gradual.workflow.works import wanted_results, works_of
 
 OK, WARNING, MISSING = "ok", "warning", "missing"
-SECONDS = 120  # that a command may take to answer
-SHOWN = 5  # packages that a finding names
+SECONDS = 120  # a command may take to answer
+SHOWN = 5  # packages at most that a finding names
 COMMANDS = ("sbatch", "squeue", "scontrol")  # with which Snakemake uses SLURM
 GRES = re.compile(r"gpu:(?:[^:,()\s]+:)?(\d+)")  # GPUs of a node, as sinfo tells them
 TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
@@ -166,7 +166,7 @@ def check_dataset(config: Config, root: Path) -> Finding:
     if source is None or not (root / source).exists():
         if not dataset["url"]:
             return Finding(MISSING, about, f"{source} is not here", "copy the data there (dataset.path)")
-        return Finding(WARNING, about, "the data are not here and will be downloaded", "copy them to dataset.path")
+        return Finding(WARNING, about, "the data are not here and will be downloaded", "or copy them to dataset.path")
     try:
         if dataset["manifest"]:
             verify(root / source, root / dataset["manifest"])
@@ -190,7 +190,9 @@ def check_model(about: str, model: Mapping[str, Any]) -> Iterator[Finding]:
             check_model_folder(folder, sorted({*parts, *(f.name for glob in MODEL_FILES for f in folder.glob(glob))}))
             yield Finding(OK, about, f"{folder} has all its files")
         except InputError as error:
-            yield Finding(MISSING, about, str(error), "restore the file; in the hub's cache, remove the revision")
+            yield Finding(
+                MISSING, about, str(error), "restore the file; if it is in the hub's cache, delete the revision there"
+            )
 
 
 def check_download(about: str, model: Mapping[str, Any]) -> Iterator[Finding]:
@@ -202,7 +204,7 @@ def check_download(about: str, model: Mapping[str, Any]) -> Iterator[Finding]:
         yield Finding(WARNING, about, f"{told} and will be downloaded")
     if base_of(model, 0).gated:
         here = any(os.environ.get(name) for name in TOKENS) or Path(constants.HF_TOKEN_PATH).is_file()
-        told = f"{model['repo']} is gated, and a token of the hub is {'' if here else 'not '}here"
+        told = f"{model['repo']} is gated, and there is {'a' if here else 'no'} token of the hub"
         yield judged(here, about, told, "accept the licence on the hub, and set HF_TOKEN or run hf auth login")
 
 

@@ -1,9 +1,9 @@
-"""The plan of a study: counts as they really come, tokens and shares from what is known, hours and disk from these."""
+"""The plan of a study: facts and prompts as they come, tokens and shares as they are known, hours and disk from these."""
 
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -11,455 +11,457 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
-from gradual.plan import shares, texts
 
 import plan_study
-from build_facts import build
+from gradual.data.dataset import build_dataset
 from gradual.ground.errors import InputError
-from gradual.ground.files import write_json, write_parquet
-from gradual.planning.actuals import COMPARED, KEYS, taken_of
-from gradual.planning.critical_path import critical_path
-from gradual.planning.models import Base, base_of, known
-from gradual.planning.report import hours, render, size, with_sums
-from gradual.planning.rows import PROBE, plan_rows
-from gradual.planning.settled import greedy_prompts, sampled_prompts
-from gradual.planning.throughputs import device
+from gradual.ground.files import write_csv, write_parquet
+from gradual.planning.facts import DATASETS, Texts, count_facts
+from gradual.planning.hours import critical_path, device
+from gradual.planning.models import FILE, base_of
+from gradual.planning.report import render, size, with_sums
+from gradual.planning.rows import plan_rows
+from gradual.planning.shares import SETTLED, Knowledge
 from gradual.probe.answers import ROUND
-from gradual.probe.prompts import ExemplarPool, PromptSettings, plain
-from gradual.probe.questions import fact_prompts, shard
-from gradual.study import result_paths
 from gradual.study.config import load_config
-from gradual.study.load_study import load_study, works_of
-from gradual.study.runs import ORIGIN, runs
+from gradual.study.load_study import load_study
+from gradual.study.result_files import (
+    CATEGORIES,
+    COSTS_CSV,
+    EPOCHS,
+    EVALUATION,
+    FACTS,
+    GENERATIONS,
+    SELECTION,
+    Result,
+    path,
+)
+from gradual.study.runs import ORIGIN, Runs, runs
 from gradual.tables.gradual_learning import paper
-from gradual.workflow.profiles import read_profile
+from gradual.workflow.profiles import Profile, read_profile
 
 ROOT = Path(__file__).resolve().parents[3]
 TINY = yaml.safe_load((ROOT / "tests" / "workflow" / "tiny.yaml").read_text())
+TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 
-def config(**overrides: Any) -> dict[str, Any]:
+def tiny(**overrides: Any) -> dict[str, Any]:
     """The tiny study, with overrides."""
     return load_config(TINY | overrides, ROOT / "config.yaml", ROOT / "schemas" / "config.schema.json")
 
 
-@pytest.fixture
-def profile():
-    return read_profile("profiles/default", ROOT)
+def profile(**gpus: int) -> Profile:
+    """A profile that gives rules so many GPUs."""
+    rules = {rule: {"gpu": count} for rule, count in gpus.items()}
+    return Profile(Path("profiles/made_up/profile.yaml"), "local", False, rules, {})
 
 
-def planned(study: dict[str, Any], root: Path, profile: Any, line: str = "CPU") -> pd.DataFrame:
-    """The rows of a plan by model, seed, state and work."""
-    return plan_rows(study, root, profile, device(line), build).rows.set_index(["model", "seed", "state", "work"])
+def planned(study: dict[str, Any], line: str = "CPU", root: Path = ROOT, **gpus: int) -> pd.DataFrame:
+    """The rows of a plan by model, state and work."""
+    rows, _ = plan_rows(study, root, profile(**gpus), device(line))
+    return rows.set_index(["model", "state", "work"])
 
 
-# A finished study, made up: its facts, a tokenizer, and the usage of the prompts that the jobs would really ask.
+# Facts and texts
 
 
-def asked(study: dict[str, Any], facts: pd.DataFrame, work: dict[str, Any]) -> Iterator[list[list[Any]]]:
-    """The prompts of each job of a work, by fact, as probe_facts and evaluate_epochs make them."""
-    if work["work"] == "evaluation":
-        settings, of = study["evaluation"], facts[facts["split"].isin(study["evaluation"]["splits"])]
-        epochs = 1 if work["state"] == ORIGIN else runs(study)[work["state"]].settings["epochs"]
-        jobs, prompts = [pd.concat([of] * epochs)], 1
-    else:
-        settings, split = study["probe"], work["work"].removeprefix(PROBE).removesuffix(" again")
-        count, of = study["probe"]["shards"], facts[facts["split"] == split]
-        jobs, prompts = [shard(of, index, count) for index in range(count)], settings["prompts"]
-    pool = ExemplarPool(facts, settings["exemplar_split"], "facts")
-    for job in jobs:
-        yield list(fact_prompts(job, pool, PromptSettings(7, study["probe"]["shots"], "per_fact"), prompts, plain))
-
-
-def tokenizer_file(folder: Path, documents: list[str]) -> Any:
-    """A byte-level BPE tokenizer of the documents, saved as a model's."""
-    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
-
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.train_from_iterator(documents, trainers.BpeTrainer(vocab_size=600, show_progress=False))
-    folder.mkdir(parents=True, exist_ok=True)
-    tokenizer.save(str(folder / "tokenizer.json"))
-    write_json({"path": ".", "sha256": {}}, folder / "base.json")
-    return tokenizer
-
-
-@pytest.fixture
-def finished(tmp_path) -> tuple[dict[str, Any], Path, pd.DataFrame, dict[tuple[str, str], int]]:
-    """A finished tiny study: its config, root, facts, and the prompt tokens of each of its works."""
-    study = config()
-    facts, _, _ = build(study["dataset"], study["world"], None, {}, 0)
-    results = tmp_path / "results" / "tiny"
-    (results / "seed0").mkdir(parents=True)
-    write_parquet(facts, results / result_paths.facts(0))
-    lines = [f"Q: {q}\nA: {a[0]}\n" for q, a in zip(facts["question"], facts["answers"], strict=True)]
-    tokenizer = tokenizer_file(results / "seed0" / "small" / "base", lines)
-    tokens = {}
-    for work in works_of(study):
-        total = 0
-        for path, groups in zip(work["usage"], asked(study, facts, work) if work["usage"] else (), strict=True):
-            prompts = [prompt.text for group in groups for prompt in group]
-            found = sum(len(e) for e in tokenizer.encode_batch_fast(prompts))
-            usage = {"prompts": len(prompts), "prompt_tokens": found, "answer_tokens": 3 * len(prompts)}
-            (results / path).parent.mkdir(parents=True, exist_ok=True)
-            write_json(usage | {"computed_tokens": found}, results / path)
-            total += found
-        for path in work["benchmarks"]:
-            (results / path).parent.mkdir(parents=True, exist_ok=True)
-            (results / path).write_text("s\th:m:s\n36.0\t0:00:36\n")
-        tokens[work["state"], work["work"]] = total
-    return study, tmp_path, facts, tokens
-
-
-def test_planned_prompts_equal_those_that_the_jobs_ask(finished, profile):
-    study, root, _, _ = finished
-    plan = plan_rows(study, root, profile, device("CPU"), build)
-    taken, source = taken_of(study, root, profile)
-    frame = with_sums(plan, taken)
-    of_work = frame[frame["work"].isin(taken["work"])]
-    assert len(of_work) == len(works_of(study)) and source == "results/tiny"
-    assert (of_work["prompts"] == of_work["taken_prompts"]).all() and of_work["prompts"].sum() > 10_000
-    last = frame.iloc[-1]
-    assert (last["label"], last["prompts"]) == ("all models", last["taken_prompts"]) and last["prompts"] > 0
-
-
-def test_planned_tokens_are_those_of_the_models_own_tokenizer_within_a_hundredth(finished, profile):
-    study, root, _, tokens = finished
-    plan = plan_rows(study, root, profile, device("CPU"), build)
-    assert any("its own tokenizer" in sentence for sentence in plan.sources)
-    asking = plan.rows[plan.rows["prompts"] > 0]
-    for _, row in asking.iterrows():
-        assert row["prompt_tokens"] == pytest.approx(tokens[row["state"], row["work"]], rel=0.01)
-
-
-def test_what_was_taken_stands_beside_the_plan_with_its_ratio(finished, profile):
-    study, root, _, _ = finished
-    plan = plan_rows(study, root, profile, device("CPU"), build)
-    taken, source = taken_of(study, root, profile)
-    text = render(study, profile, plan, taken, source)
-    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("|")]
-    header, body = rows[0], rows[2:]
-    assert [name for name in header if name in ("taken", "ratio")] == ["taken", "ratio"] * 5
-    probe = next(row for row in body if row[1:3] == ["stage1", "probe of train"])
-    place = header.index("Prompts")
-    assert probe[place] == probe[place + 1] and probe[place + 2] == "1.00"
-    assert probe[header.index("Job hours") + 1] == "0.020"  # two shards of 36 s
-    assert "nan" not in text
-
-
-def test_work_that_is_not_done_yet_leaves_its_cells_open(finished, profile):
-    study, root, _, _ = finished
-    probe = root / "results" / "tiny" / result_paths.probe_usage(0, "small", "stage1", "train", 0, 1)
-    probe.unlink()
-    taken, _ = taken_of(study, root, profile)
-    frame = with_sums(plan_rows(study, root, profile, device("CPU"), build), taken).set_index(["state", "work"])
-    assert pd.isna(frame.loc[("stage1", "probe of train"), "taken_prompts"])
-    assert pd.isna(frame.loc[("all", ""), "taken_prompts"]).all()  # a sum without a part would be too low
-
-
-def test_hours_that_were_taken_count_the_gpus_of_a_job(finished, tmp_path):
-    study, root, _, _ = finished
-    (tmp_path / "profiles" / "four").mkdir(parents=True)
-    (tmp_path / "profiles" / "four" / "profile.yaml").write_text("set-resources: {train_adapter: {gpu: 4}}\n")
-    taken, _ = taken_of(study, root, read_profile("four", tmp_path))
-    by_work = taken.set_index(["state", "work"])["hours"]
-    assert by_work["stage1", "training"] == pytest.approx(4 * 36 / 3600)
-    assert by_work["stage1", "evaluation"] == pytest.approx(36 / 3600)
-
-
-# The studies that the repository has results of
-
-
-@pytest.mark.parametrize(("study", "answers"), [("default", 0.25), ("controls", 0.1), ("entity_questions_small", 0.06)])
-def test_plans_agree_with_the_costs_of_the_published_studies(study, answers, profile):
-    loaded = load_study(study, ROOT)
+@pytest.mark.parametrize(
+    ("study", "answers"),
+    [("default", 0.25), ("replicated", 0.1), ("controls", 0.1), ("entity_questions_small", 0.06)],
+)
+def test_plans_agree_with_the_costs_of_the_published_studies(study, answers):
     if (ROOT / "results" / study).exists():
-        pytest.skip(f"there are results of {study} here, which the plan would measure")
-    plan = plan_rows(loaded, ROOT, profile, device("CPU"), build)
-    costs = pd.read_csv(ROOT / "results" / "reference" / study / "costs.csv").fillna({"work": ""})
+        pytest.skip(f"there are results of {study} here, whose categories the plan would take")
+    costs = pd.read_csv(ROOT / "results" / "reference" / study / "costs.csv")
     costs = costs[costs["state"] != "all"].set_index(["model", "state", "work"])
-    rows = plan.rows.set_index(["model", "state", "work"])
-    assert list(rows.index) == list(costs.index)
+    rows = planned(load_study(study, ROOT))
+    assert set(rows.index) == set(costs.index) and len(rows) == len(costs)
+    rows = rows.loc[costs.index]
     assert (rows["prompts"] == costs["prompts"]).all() and (rows["jobs"] == costs["jobs"]).all()
     asking = costs["prompts"] > 0
+    assert asking.any() and not rows.loc[~asking, "prompt_tokens"].any()
     assert (rows["prompt_tokens"] / costs["prompt_tokens"])[asking].between(0.99, 1.01).all()
     assert (rows["answer_tokens"] / costs["answer_tokens"])[asking].between(1 - answers, 1 + answers).all()
 
 
-def test_the_papers_study_has_the_papers_facts(profile):
-    plan = plan_rows(load_study("paper", ROOT), ROOT, profile, device("A100"), build)
-    rows = plan.rows.set_index(["model", "state", "work"])
-    probe = rows.loc[("qwen2_7b", ORIGIN, "probe of train")]
-    assert (probe["jobs"], probe["prompts"]) == (32, 169_164 * 10)
-    assert probe["sampled_tokens"] / probe["greedy_tokens"] == pytest.approx(16 * (25_986 + 71_855) / 169_164)
+def test_the_papers_study_has_the_papers_facts():
+    rows = planned(load_study("paper", ROOT), "A100")
+    probe = rows.loc["qwen2_7b", ORIGIN, "probe of train"]
+    again = rows.loc["qwen2_7b", ORIGIN, "probe of train again"]
+    assert (probe["jobs"], probe["prompts"], again["prompts"]) == (32, 169_164 * 10, 169_164 * 10)
+    sampled = 16 * (25_986 + 71_855) / 169_164  # answers to a prompt beside the greedy one
+    assert probe["answer_tokens"] / again["answer_tokens"] == pytest.approx(1 + sampled)
     assert rows.loc[("qwen2_7b", "base", "download"), "disk"] == 2 * 7_615_616_512
-    longer, whole = rows.loc[("qwen2_7b", "stage1_25", "training")], rows.loc[("qwen2_7b", "stage1", "training")]
-    assert longer["training_tokens"] == pytest.approx(2.5 * whole["training_tokens"])
-    assert whole["disk"] == 11 * 4 * 161_480_704  # ten epochs and the chosen one
+    longer, stage1 = rows.loc["qwen2_7b", "stage1_25", "training"], rows.loc["qwen2_7b", "stage1", "training"]
+    assert longer["training_tokens"] == pytest.approx(2.5 * stage1["training_tokens"])
+    assert stage1["disk"] == 11 * 4 * 161_480_704  # ten epochs and the chosen one
+    assert stage1["checkpoints"] == 10 * 3 * 4 * 161_480_704
 
 
-def test_a_dataset_that_is_counted_here_is_the_one_of_the_manifest(real_data):
+def test_a_dataset_that_is_listed_is_the_one_of_the_manifest(real_data):
     source = real_data("entity_questions") / "dataset"
-    counted = pd.read_csv(texts.FILE).set_index(["split", "relation"])
+    listed = pd.read_csv(DATASETS).set_index(["split", "relation"])
     for split, relation in (("train", "P19"), ("test", "P800"), ("dev", "P36")):
         facts = json.loads((source / split / f"{relation}.{split}.json").read_text())
-        row = counted.loc[(split, relation)]
+        row = listed.loc[split, relation]
         assert (row["facts"], row["single_answer"]) == (len(facts), sum(len(f["answers"]) == 1 for f in facts))
         assert row["question"] == pytest.approx(sum(len(f["question"].strip()) for f in facts) / len(facts), abs=0.01)
-    assert counted.groupby("split")["single_answer"].sum().to_dict() == {"train": 169164, "dev": 21174, "test": 21206}
 
 
-def test_counts_are_kept_carved_and_drawn_as_the_study_says():
+def test_listed_facts_are_kept_carved_and_drawn_as_the_study_says():
+    listed = pd.read_csv(DATASETS).groupby("split")[["facts", "single_answer"]].sum()
+    assert listed["single_answer"].to_dict() == {"train": 169_164, "dev": 21_174, "test": 21_206}
     study = load_study("entity_questions_small", ROOT)
-    facts = texts.facts_of(study, ROOT, 0, build)
-    assert facts.texts is None and set(facts.table["relation"]) == set(study["dataset"]["relations"])
-    assert {split: facts.count(split) for split in study["dataset"]["max_facts"]} == study["dataset"]["max_facts"]
+    facts, source = count_facts(study, ROOT)
+    assert source == DATASETS.name and set(facts["relation"]) == set(study["dataset"]["relations"])
+    assert facts.groupby("split")["facts"].sum().to_dict() == study["dataset"]["max_facts"]
+    study["dataset"] = study["dataset"] | {"max_facts": {}, "relations": None, "carve": {"support": 0.5}}
+    counts = count_facts(study, ROOT)[0].groupby("split")["facts"].sum()
+    assert counts["support"] == pytest.approx(169_164 / 2, abs=12) and counts["dev"] == listed.loc["dev", "facts"]
+
+
+def test_the_facts_of_the_results_are_counted_before_any_others(tmp_path):
+    study = tiny()
+    facts = build_dataset(study["dataset"], study["world"], None, {}, 0).facts
+    made, source = count_facts(study, ROOT)
+    assert source == "the generated world" and made["facts"].sum() == len(facts)
+    train = facts[facts["split"] == "train"]
+    assert made.loc[made["split"] == "train", "question"].mean() == pytest.approx(
+        train.assign(n=train["question"].str.len()).groupby("relation")["n"].mean().mean()
+    )
+    write_parquet(facts.head(50), tmp_path / "results" / "tiny" / path(FACTS, seed=0))
+    counted, source = count_facts(study, tmp_path)
+    assert source == "results/tiny" and counted["facts"].sum() == 50
 
 
 def test_facts_that_are_nowhere_are_an_error(tmp_path):
-    study = load_study("elements", ROOT)
     with pytest.raises(InputError, match="dataset.*key 'path'.*local copy"):
-        texts.facts_of(study, tmp_path, 0, build)
+        count_facts(load_study("elements", ROOT), tmp_path)
+
+
+def texts(begin_tokens: int = 0, **probe: Any) -> Texts:
+    """Two relations: questions of 40 and 20 characters, answers of 10, which are four characters a token."""
+    rows = [("train", "a", 3, 40, 10), ("train", "b", 1, 20, 10), ("dev", "a", 2, 40, 10), ("dev", "b", 2, 20, 10)]
+    facts = pd.DataFrame(rows, columns=["split", "relation", "facts", "question", "answer"])
+    settings = {"shots": 2, "format": "plain", "stop": ["\n"], "max_new_tokens": 16} | probe
+    return Texts(facts, settings, pd.Series({"frame": 4, "question": 4.0, "answer": 4.0}), begin_tokens)
+
+
+def test_prompts_show_exemplars_of_the_relation_that_is_asked():
+    # 14 and 9 tokens of a question, 3.5 of an answer and its line break
+    assert texts().prompt(["dev"], "train") == (14 + 2 * 17.5 + 9 + 2 * 12.5) / 2
+    assert texts().prompt(["train"], "train") == (3 * (14 + 2 * 17.5) + 9 + 2 * 12.5) / 4
+    assert texts(1).prompt(["dev"], "train") == texts().prompt(["dev"], "train") + 1
+    assert texts(shots=0).prompt(["dev"], "support") == (14 + 9) / 2
+    assert texts().example() == (3 * 17.5 + 12.5) / 4
+
+
+def test_messages_take_tokens_of_their_own():
+    assert texts(1, format="chat").prompt(["dev"], "train") == texts().prompt(["dev"], "train") + 11 + 3 * 6
+    assert texts(1, format="chat").example() == texts().example() + 11 + 6
+
+
+def test_answers_are_as_long_as_the_gold_ones_and_never_longer_than_the_limit():
+    assert texts().answer(["dev"]) == 3.5
+    assert texts(max_new_tokens=2).answer(["dev"]) == 2
+    assert texts(stop=[]).answer(["dev"]) == 16  # nothing ends them
 
 
 # Shares
 
 
 @pytest.fixture
-def knowledge(tmp_path):
+def knowledge(tmp_path) -> tuple[Callable[..., Knowledge], Runs]:
     table = runs(load_study("paper", ROOT))
-    return lambda model="Qwen2-7B", folder=tmp_path: shares.knowledge_of(folder, 169_164, table, model), table
+    return lambda like="Qwen2-7B": Knowledge(tmp_path, 0, "m", 169_164, table, like), table
+
+
+def result(root: Path, kind: str, state: str, questions: str = "train") -> Path:
+    return root / path(kind, seed=0, model="m", state=state, questions=questions, probe=0)
+
+
+def categories(*names: str) -> pd.DataFrame:
+    return pd.DataFrame({"fact_id": [f"{i:02}" for i in range(len(names))], "category": names})
+
+
+def test_the_papers_joint_shares_have_the_margins_of_its_tables():
+    joint = paper.joint_shares("Qwen2-7B")
+    assert joint["share"].sum() == pytest.approx(1)
+    origin = joint.groupby(0)["share"].sum() * 169_164
+    assert all(origin[name] == pytest.approx(count) for (name, _), count in paper.values(2, "Qwen2-7B").items())
+    after = joint.groupby([0, 1])["share"].sum() * 169_164
+    assert all(after[move] == pytest.approx(count) for move, count in paper.values(3, "Qwen2-7B").items())
+    leaving = joint.groupby([1, 2])["share"].sum() / joint.groupby(1)["share"].sum()
+    assert leaving["MaybeKnown", "HighlyKnown"] == pytest.approx(6_131 / (6_131 + 13_161 + 1_373))
+    assert paper.joint_shares(None).equals(joint)
+    llama = paper.joint_shares("LLaMA3-8B").groupby(0)["share"].sum()
+    assert llama["MaybeKnown"] * 169_164 == pytest.approx(42_400)
 
 
 def test_runs_train_on_as_many_facts_as_the_papers_tables_say(knowledge):
     know, table = knowledge
-    counts = {name: round(know().selected(table[name]).trained) for name in table}
+    counts = {name: round(know().selected(table[name])[0]) for name in table}
     assert counts["stage1"] == counts["stage1_25"] == counts["random"] == counts["train_on"] == 36_897
     assert counts["strategy4"] == counts["strategy5"] == 9_892 + 3_952 + 4_889 + 1_932  # Table 3's column MaybeKnown
     assert counts["strategy1"] == 9_892 + 3_952 + 4_889 and counts["strategy2"] == 9_892 + 3_952
     assert counts["strategy3"] == 9_892 + 4_889
     assert counts["weakly_known"] == 25_986 and counts["unknown"] == 36_897 and counts["everything"] == 169_164
     assert counts["round3"] == pytest.approx(paper.values(10, "Qwen2-7B")["MaybeKnown", "Two-Stage"], rel=0.001)
+    assert round(know("LLaMA3-8B").selected(table["stage1"])[0]) == 42_400
 
 
 def test_replay_draws_from_the_category_in_the_parent(knowledge):
     know, table = knowledge
-    assert round(know().selected(table["strategy5"]).pool) == 49_959  # HighlyKnown after stage 1
-    assert know().selected(table["strategy4"]).pool == 0
+    assert round(know().selected(table["strategy5"])[1]) == 49_959  # HighlyKnown after stage 1
+    assert know().selected(table["strategy4"])[1] == 0
 
 
-def test_a_model_without_a_table_of_its_own_has_the_other_models_and_says_so(knowledge):
-    know, table = knowledge
-    assert "after stage 2 its Qwen2-7B" in know("LLaMA3-8B").source
-    assert "names none" in know(None).source
-    assert round(know("LLaMA3-8B").selected(table["stage1"]).trained) == 42_400
+def test_a_state_that_is_probed_in_full_is_planned_with_the_class_that_the_paper_has(knowledge):
+    know, _ = knowledge
+    study = load_study("paper", ROOT)
+    study["runs"]["strategy4"]["select"] = {"stage1": ["WeaklyKnown"]}
+    assert round(know().selected(runs(study)["strategy4"])[0]) == 7_946 + 3_192 + 18_006 + 69_396
 
 
 def test_what_is_measured_goes_before_the_paper(knowledge, tmp_path):
     know, table = knowledge
-    categories = ["HighlyKnown"] * 5 + ["MaybeKnown"] * 3 + ["WeaklyKnown"] + ["Unknown"]
-    frame = pd.DataFrame({"fact_id": list("abcdefghij"), "category": categories, "sampled_n": [0] * 7 + [160] * 3})
-    file = tmp_path / result_paths.probe_folder(ORIGIN) / "categories.parquet"
-    write_parquet(frame, file)
-    found = know(folder=tmp_path)
-    assert found.selected(table["stage1"]) == shares.Selected(3, 0, "measured")
-    assert found.selected(table["random"]).trained == 3  # of the size of stage 1
-    assert found.unsolved("train") == (pytest.approx(0.3), "measured")  # one more than is Weakly or Unknown
-    maybe = 0.5 * 3_952 / 34_426 + 0.3 * 9_892 / 36_897 + 0.1 * 4_889 / 25_986 + 0.1 * 1_932 / 71_855
-    assert found.selected(table["strategy4"]).trained == pytest.approx(169_164 * maybe)
-    write_parquet(
-        pd.DataFrame({"fact_id": ["a", "b"], "role": ["train", "replay"]}), tmp_path / "strategy4/selection.parquet"
-    )
-    assert found.selected(table["strategy4"]) == shares.Selected(1, 1, "measured")
+    origin = ["HighlyKnown"] * 5 + ["MaybeKnown"] * 3 + ["WeaklyKnown"] + ["Unknown"]
+    write_parquet(categories(*origin), result(tmp_path, CATEGORIES, ORIGIN))
+    assert know().selected(table["stage1"]) == (3, 0)
+    assert know().selected(table["random"]) == (3, 0)  # of the size of stage 1
+    assert round(know().selected(table["strategy1"])[0]) == 9_892 + 3_952 + 4_889  # stage1 is not measured
+    stage1 = ["HighlyKnown"] * 4 + ["MaybeKnown"] * 5 + ["WeaklyKnown & Unknown"]
+    write_parquet(categories(*stage1), result(tmp_path, CATEGORIES, "stage1"))
+    assert know().selected(table["strategy5"]) == (5, 4)
+    assert know().selected(table["strategy2"]) == (4, 0)
+    selection = pd.DataFrame({"fact_id": ["a", "b", "c"], "role": ["train", "replay", "replay"]})
+    write_parquet(selection, result(tmp_path, SELECTION, "strategy5"))
+    assert know().selected(table["strategy5"]) == (1, 2)
 
 
-# Probes that ask until a category is settled
+def test_facts_that_are_selected_are_not_replayed(knowledge, tmp_path):
+    know, _ = knowledge
+    study = load_study("paper", ROOT)
+    study["runs"]["strategy5"] |= {"select": {"stage1": ["HighlyKnown", "MaybeKnown"]}}
+    assert know().selected(runs(study)["strategy5"])[1] == pytest.approx(0)
+    study["runs"]["strategy5"] |= {"size_of": "strategy4"}
+    highly, maybe = 49_959, 20_665
+    trained, pool = know().selected(runs(study)["strategy5"])
+    assert trained == pytest.approx(maybe) and pool == pytest.approx(highly * (1 - maybe / (highly + maybe)))
 
 
-def enumerated(prompts: int, right: int, settles: Callable[[list[bool]], bool]) -> float:
-    """The mean of the prompts asked, over all orders of so many answers of which `right` are right."""
+def test_samples_are_for_the_facts_without_a_right_greedy_answer_or_for_all(knowledge, tmp_path):
+    know, _ = knowledge
+    probe = {"prompts": 10, "counts": "exact", "sampled_for": "unsolved"}
+    unsolved = (25_986 + 71_855) / 169_164
+    assert know().prompts(probe, ORIGIN, "train") == (10, pytest.approx(10 * unsolved))
+    assert know().prompts(probe | {"sampled_for": "all"}, ORIGIN, "train") == (10, 10)
+    write_parquet(categories("MaybeKnown", "Unknown"), result(tmp_path, CATEGORIES, ORIGIN, "test"))
+    assert know().prompts(probe, ORIGIN, "test") == (10, 5)
+    assert know().prompts(probe, ORIGIN, "train") == (10, pytest.approx(10 * unsolved))
+
+
+def enumerated(right: int, settles: Callable[[list[bool]], bool]) -> float:
+    """The mean of the prompts asked, over all orders of ten answers of which `right` are right."""
     asked = []
-    for places in combinations(range(prompts), right):
-        marks = [place in places for place in range(prompts)]
-        asked.append(next((m for m in range(ROUND, prompts, ROUND) if settles(marks[:m])), prompts))
+    for places in combinations(range(10), right):
+        marks = [place in places for place in range(10)]
+        asked.append(next((m for m in range(ROUND, 10, ROUND) if settles(marks[:m])), 10))
     return sum(asked) / len(asked)
 
 
-@pytest.mark.parametrize("prompts", [2, 3, 7, 10])
-def test_prompts_until_settled_are_the_means_under_a_uniform_probability_of_right_answers(prompts):
-    """Where it is uniform, every number of right answers is equally likely."""
-    mixed = [enumerated(prompts, right, lambda marks: len(set(marks)) == 2) for right in range(1, prompts)]
-    assert greedy_prompts(prompts, {"MaybeKnown": 1.0}) == pytest.approx(sum(mixed) / len(mixed))
-    some = [enumerated(prompts, right, any) for right in range(1, prompts + 1)]
-    assert sampled_prompts(prompts, {"WeaklyKnown": 1.0}) == pytest.approx(sum(some) / len(some))
+def test_settled_probes_are_planned_with_the_mean_over_all_numbers_of_right_answers():
+    mixed = [enumerated(right, lambda marks: len(set(marks)) == 2) for right in range(1, 10)]
+    some = [enumerated(right, any) for right in range(1, 11)]
+    assert {"MaybeKnown": round(sum(mixed) / 9, 1), "WeaklyKnown": round(sum(some) / 10, 1)} == SETTLED
 
 
-def test_the_papers_study_settled_asks_as_its_categories_say(profile):
-    study = load_study("paper", ROOT)
-    exact = planned(study, ROOT, profile, "A100").sort_index().loc["qwen2_7b", 0]
-    study["probe"]["counts"] = "settled"
-    study["tables"]["show"] = [table for table in study["tables"]["show"] if table not in ("scoring", "chance")]
-    rows = planned(study, ROOT, profile, "A100").sort_index().loc["qwen2_7b", 0]
-    saved = 10 - 2 * (1 + 16 / 27 + 12 / 45 + 8 / 63 + 4 / 81)  # prompts of a MaybeKnown fact
-    for state, maybe in ((ORIGIN, 36_897), ("stage1", 9_892 + 3_952 + 4_889 + 1_932)):
-        probe = rows.loc[(state, "probe of train")]
-        assert probe["prompts"] == pytest.approx(169_164 * 10 - saved * maybe)
-        assert probe["prompts"] / probe["prompt_tokens"] == pytest.approx(
-            exact.loc[(state, "probe of train"), "prompts"] / exact.loc[(state, "probe of train"), "prompt_tokens"]
-        )
-    probe = rows.loc[(ORIGIN, "probe of train")]
-    weakly = 2 * (1 + 8 / 30 + 6 / 50 + 4 / 70 + 2 / 90)
-    sampled = 16 * (25_986 * weakly + 71_855 * 10)
-    assert probe["sampled_tokens"] / probe["greedy_tokens"] == pytest.approx(sampled / probe["prompts"])
-    again = rows.loc[(ORIGIN, "probe of train again")]
-    assert (again["prompts"], again["sampled_tokens"]) == (probe["prompts"], 0)
-    assert rows.loc[("stage1", "evaluation")].equals(exact.loc[("stage1", "evaluation")])
-
-
-def test_shares_of_categories_are_the_measured_ones_where_there_are_any(knowledge, tmp_path):
+def test_settled_probes_ask_as_their_categories_say(knowledge, tmp_path):
     know, _ = knowledge
-    assert know().categories("stage1", "train")["MaybeKnown"] == pytest.approx(20_665 / 169_164)
-    assert sum(know().categories("strategy5", "train").values()) == pytest.approx(1)
-    frame = pd.DataFrame({"fact_id": list("abcd"), "category": ["MaybeKnown"] * 3 + ["WeaklyKnown & Unknown"]})
-    write_parquet(frame, tmp_path / result_paths.probe_folder("stage1") / "categories.parquet")
-    found = know(folder=tmp_path)
-    assert found.categories("stage1", "train") == {"MaybeKnown": 0.75, "WeaklyKnown & Unknown": 0.25}
-    assert found.categories(ORIGIN, "test")["MaybeKnown"] == pytest.approx(36_897 / 169_164)
+    probe = {"prompts": 10, "counts": "settled", "sampled_for": "all"}
+    names = ("HighlyKnown", "MaybeKnown", "WeaklyKnown", "Unknown")
+    write_parquet(categories(*names), result(tmp_path, CATEGORIES, ORIGIN))
+    assert know().prompts(probe, ORIGIN, "train") == pytest.approx(((3 * 10 + 4.1) / 4, (2.9 + 10) / 4))
+    assert know().prompts(probe | {"prompts": 2}, ORIGIN, "train") == pytest.approx((2, (2 + 2) / 4))
 
 
-# Models, rates, hours
+# Models, hours, disk
 
 
 @pytest.mark.parametrize(
-    ("repo", "parameters", "adapter"),
-    [("Qwen/Qwen2-7B", 7_615_616_512, 161_480_704), ("meta-llama/Meta-Llama-3-8B", 8_030_261_248, 167_772_160)],
+    ("repo", "parameters", "adapter", "begin"),
+    [("Qwen/Qwen2-7B", 7_615_616_512, 161_480_704, 0), ("meta-llama/Meta-Llama-3-8B", 8_030_261_248, 167_772_160, 1)],
 )
-def test_parameters_are_those_of_the_models(repo, parameters, adapter, tmp_path):
-    model = {"source": "hub", "repo": repo, "revision": "0" * 40}
-    base = base_of(model, {}, tmp_path / "none")
-    assert base.shape.parameters() == parameters and base.gated == repo.startswith("meta-llama")
-    targets = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
-    assert base.shape.adapter_parameters(64, targets) == adapter
+def test_the_shapes_of_the_papers_models_are_listed(repo, parameters, adapter, begin):
+    base = base_of({"source": "hub", "repo": repo, "revision": "0" * 40}, 0)
+    assert base.shape.parameters == parameters and base.gated == repo.startswith("meta-llama")
+    assert base.shape.adapter_parameters(64, TARGETS) == adapter and base.begin_tokens == begin
+    assert repo in {model["repo"] for model in load_study("paper", ROOT)["models"].values()}
 
 
-def test_a_model_that_no_one_has_counted_is_taken_for_another_and_said_so(tmp_path):
-    base = base_of({"source": "hub", "repo": "some/model", "revision": "0" * 40}, {}, tmp_path / "none")
-    assert base.shape.parameters() == 7_615_616_512 and "taken for Qwen/Qwen2-7B" in base.source
+def test_a_model_that_is_not_listed_is_planned_as_another_one_and_the_plan_says_so():
+    base = base_of({"source": "hub", "repo": "some/model", "revision": "0" * 40}, 0)
+    assert base.shape.parameters == 7_615_616_512 and "planned as Qwen/Qwen2-7B" in base.source
+    assert base_of({"source": "hub", "repo": "Qwen/Qwen2-7B", "revision": "0" * 40}, 0).source.endswith(FILE.name)
 
 
 def test_a_model_that_is_here_has_the_shape_of_its_config(tmp_path):
     told = {"model_type": "llama", "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2}
     told |= {"num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 300, "tie_word_embeddings": True}
     (tmp_path / "config.json").write_text(json.dumps(told))
-    base: Base = base_of({"source": "folder", "path": str(tmp_path)}, {}, tmp_path / "none")
+    base = base_of({"source": "folder", "path": str(tmp_path)}, 0)
     layer = 64 * 64 * 2 + 2 * 64 * 32 + 3 * 64 * 96 + 2 * 64
-    assert base.shape.parameters() == 2 * layer + 64 + 300 * 64 and base.shape.begin_tokens == 1
+    assert base.shape.parameters == 2 * layer + 64 + 300 * 64 and base.begin_tokens == 1
 
 
-def test_the_known_models_of_the_studies_are_listed():
-    repos = {model["repo"] for model in load_study("paper", ROOT)["models"].values()}
-    assert repos <= set(known().index)
+def test_a_model_that_is_pretrained_has_the_shape_of_the_study():
+    base = base_of(tiny()["models"]["small"], 1024)
+    layer = 4 * 64 * 64 + 3 * 64 + 3 * 64 * 192 + 2 * 64
+    assert base.shape.parameters == 2 * layer + 64 + 1024 * 64
 
 
-def test_rates_scale_with_parameters_and_steps_have_a_least_time():
+def test_rates_scale_with_the_parameters_down_to_a_least_number():
     gpu = device("A100")
     assert gpu.seconds("prefill", 5967, int(14.8e9)) == pytest.approx(1)
     assert gpu.seconds("prefill", 5967, int(7.4e9)) == pytest.approx(0.5)
     assert gpu.seconds("prefill", 5967, 1000) == gpu.seconds("prefill", 5967, int(1e9))
     assert gpu.seconds("start", 2, 1) == 180
-    assert gpu.training_seconds(100, 25_600, int(7.7e9)) == pytest.approx(15)  # 256 tokens each: as published
-    assert gpu.training_seconds(100, 204_800, int(7.7e9)) == pytest.approx(65, rel=0.01)
 
 
 def test_every_throughput_says_where_it_is_from():
     for line in ("A100", "H100", "CPU"):
         table = device(line).table
-        assert (
-            set(table["basis"]) <= {"published", "derived", "measured", "assumption"}
-            and table["source"].str.len().min() > 5
-        )
-        assert set(table.index) == set(device("A100").table.index)
-
-
-def test_an_unknown_line_of_throughputs_names_the_known_ones():
+        assert set(table["basis"]) <= {"published", "derived", "measured", "assumption"}
+        assert table["source"].str.len().min() > 5 and set(table.index) == set(device("A100").table.index)
     with pytest.raises(InputError, match="no line 'T4'.*A100"):
         device("T4")
 
 
-def test_more_gpus_shorten_a_training_but_not_its_gpu_hours(tmp_path):
-    (tmp_path / "profile.yaml").write_text("set-resources: {train_adapter: {gpu: 4}}\n")
-    study = load_study("paper", ROOT)
-    one = planned(study, ROOT, read_profile("profiles/default", ROOT), "A100").loc["qwen2_7b", 0, "stage1", "training"]
-    four = planned(study, ROOT, read_profile(str(tmp_path), ROOT), "A100").loc["qwen2_7b", 0, "stage1", "training"]
-    start = 90
+def large(engine: str = "vllm") -> dict[str, Any]:
+    """The tiny study of a model from the hub."""
+    model = {"label": "Q", "paper": "Qwen2-7B", "source": "hub", "repo": "Qwen/Qwen2-7B", "revision": "0" * 40}
+    return tiny(models={"q": model | {"dtype": "bfloat16"}}, probe=TINY["probe"] | {"engine": engine})
+
+
+def test_more_gpus_shorten_a_training_but_not_its_gpu_hours():
+    study, training, start = large(), ("q", "stage1", "training"), 90
+    one, four = planned(study, "A100").loc[training], planned(study, "A100", train_adapter=4).loc[training]
     assert four["wall"] - start == pytest.approx((one["wall"] - start) / 4)
     assert (four["hours"] - one["hours"]) * 3600 == pytest.approx(3 * start)  # each GPU waits for the start
+    assert one["wall"] - start == pytest.approx(one["training_tokens"] / 3150 * 7.6156 / 7.7, rel=1e-4)
+    study["training"] |= {"micro_batch": 1}
+    few = planned(study, "A100").loc[training]
+    know, facts = Knowledge(ROOT / "none", 0, "q", 1, runs(study), None), count_facts(study, ROOT)[0]
+    rows = 2 * know.selected(runs(study)["stage1"])[0] * facts.loc[facts["split"] == "train", "facts"].sum()
+    assert few["wall"] - start == pytest.approx(0.15 * rows)  # what a micro batch takes, however few its tokens are
 
 
-def test_a_merged_model_needs_room_where_vllm_probes_a_trained_state(profile):
-    study = load_study("paper", ROOT)
-    study["probe"] = study["probe"] | {"engine": "vllm"}
-    rows = planned(study, ROOT, profile, "A100")
-    assert rows.loc[("qwen2_7b", 0, "stage1", "evaluation"), "scratch"] == 2 * 7_615_616_512
-    assert rows.loc[("qwen2_7b", 0, ORIGIN, "probe of train"), "scratch"] == 0
+def test_a_merged_model_needs_room_where_vllm_loads_a_trained_state():
+    rows = planned(large(), "A100")
+    assert rows.loc[("q", "stage1", "evaluation"), "scratch"] == 2 * 7_615_616_512
+    assert rows.loc[("q", ORIGIN, "probe of train"), "scratch"] == 0
+    assert not planned(large("transformers"), "A100")["scratch"].any()
 
 
-def test_without_a_stop_string_answers_run_to_their_limit(profile):
-    rows = planned(config(probe=TINY["probe"] | {"stop": [], "max_new_tokens": 50}), ROOT, profile)
-    probe = rows.loc[("small", 0, "stage1", "probe of train")]
-    assert probe["greedy_tokens"] == 50 * probe["prompts"]
+def chain(*steps: tuple[str, str, Result, float]) -> tuple[float, str, list[str]]:
+    """The critical path of rows of a model M, given by state, work, result and hours."""
+    rows = [{"model": "m", "label": "M", "state": s, "work": w, "result": r, "wall": 3600 * h} for s, w, r, h in steps]
+    rows.append({"model": "n", "label": "N", "state": "base", "work": "download", "result": None, "wall": 9e9})
+    return critical_path(pd.DataFrame(rows), runs(tiny()))
 
 
 def test_the_critical_path_is_the_longest_chain_of_works_that_wait_for_each_other():
-    table = runs(config())
-    wall = {
-        ("base", "pretraining"): 3600,
-        (ORIGIN, "probe of train"): 3600,
-        ("stage1", "training"): 3600,
-        ("stage1", "evaluation"): 3600,
-        ("stage1", "probe of train"): 7200,
-        ("strategy5", "training"): 3600,
-        ("train_on", "training"): 10000,  # does not wait for the probe of stage 1
-        (ORIGIN, "probe of train again"): 10800,
-    }
-    rows = pd.DataFrame([{"label": "M", "state": s, "work": w, "wall": t} for (s, w), t in wall.items()])
-    steps, label, length = critical_path(rows, table)
-    assert label == "M" and length == pytest.approx(7)
-    assert steps == [step for step in wall if step[0] not in ("train_on",) and step[1] != "probe of train again"]
-
-
-def test_a_run_of_another_runs_size_waits_for_the_probes_of_that_selection():
-    table = runs(config())
-    rows = pd.DataFrame(
-        [
-            {"label": "M", "state": ORIGIN, "work": "probe of train", "wall": 3600},
-            {"label": "M", "state": "random", "work": "training", "wall": 3600},
-        ]
+    path_of_two = [
+        (ORIGIN, "probe of train", Result(GENERATIONS), 1.0),
+        ("stage1", "training", Result(EPOCHS, "stage1"), 1.0),
+        ("stage1", "evaluation", Result(EVALUATION, "stage1"), 1.0),
+        ("stage1", "probe of train", Result(GENERATIONS, "stage1"), 2.0),
+        ("strategy5", "training", Result(EPOCHS, "strategy5"), 1.0),
+    ]
+    aside = [
+        ("train_on", "training", Result(EPOCHS, "train_on"), 2.5),  # does not wait for the probe of stage 1
+        (ORIGIN, "probe of train again", Result(GENERATIONS, probe=1), 3.0),
+    ]
+    assert chain(*aside, *path_of_two) == (
+        pytest.approx(6),
+        "M",
+        [f"{state} {work}" for state, work, _, _ in path_of_two],
     )
-    assert critical_path(rows, table)[2] == pytest.approx(2)
+    assert chain(*path_of_two[:3], aside[0])[0] == pytest.approx(5.5)
 
 
-def test_a_run_waits_for_the_choice_of_its_parents_epoch():
-    works = (("stage1", "training"), ("stage1", "evaluation"), ("train_on", "training"))  # which selects by the origin
-    rows = pd.DataFrame([{"label": "M", "state": state, "work": work, "wall": 3600} for state, work in works])
-    assert critical_path(rows, runs(config())) == (list(works), "M", pytest.approx(3))
+def test_a_run_of_another_runs_size_waits_for_the_probe_of_that_selection():
+    steps = (ORIGIN, "probe of train", Result(GENERATIONS), 1.0), ("random", "training", Result(EPOCHS, "random"), 1.0)
+    assert chain(*steps)[0] == pytest.approx(2)
 
 
-def test_numbers_are_told_in_units_that_they_fill():
-    assert [size(v) for v in (12, 5.1e6, 646e6, 1.2e12)] == ["12 B", "5.1 MB", "646.0 MB", "1.2 TB"]
-    assert [hours(v) for v in (0.0123, 1.234, 123.4, float("nan"))] == ["0.012", "1.23", "123.4", "–"]
+# The report
 
 
-def test_means_are_over_seeds_and_the_last_row_is_of_all(profile):
-    study = config(seeds=[0, 1])
-    plan = plan_rows(study, ROOT, profile, device("CPU"), build)
-    frame = with_sums(plan, taken_of(study | {"study": "not_there"}, ROOT, profile)[0])
-    model, last = frame[frame["state"] == "all"].iloc[0], frame.iloc[-1]
-    assert last["label"] == "all models, 2 seeds" and last["prompts"] == 2 * model["prompts"]
-    assert last["hours"] == pytest.approx(plan.rows["hours"].sum())
-    works = plan.rows.loc[plan.rows["seed"] == 0, KEYS]
-    beside = with_sums(plan, works.assign(**dict.fromkeys(COMPARED, 1.0)))
-    assert beside["taken_prompts"].iloc[-1] == 2 * len(works)
+@pytest.fixture
+def finished(tmp_path) -> tuple[dict[str, Any], pd.DataFrame, pd.DataFrame]:
+    """A tiny study with the costs of two seeds: half of the planned prompts, two minutes a job."""
+    study = tiny(seeds=[0, 1])
+    rows, _ = plan_rows(study, tmp_path, profile(train_adapter=4), device("CPU"))
+    costs = rows[["model", "label", "state", "work", "jobs"]].assign(
+        prompts=rows["prompts"] / 2, prompt_tokens=rows["prompt_tokens"], answer_tokens=1.0, seconds=120 * rows["jobs"]
+    )
+    return study, rows, costs
+
+
+def cells(text: str) -> list[list[str]]:
+    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("|")]
+
+
+def test_what_was_taken_stands_beside_the_plan_with_its_ratio(finished, tmp_path):
+    study, rows, costs = finished
+    write_csv(costs, tmp_path / "results" / "tiny" / path(COSTS_CSV))
+    text = render(study, rows, ["a source"], device("CPU"), tmp_path)
+    header, _, *body = cells(text)
+    assert [name for name in header if name in ("taken", "ratio")] == ["taken", "ratio"] * 4
+    probe = next(row for row in body if row[1:3] == ["stage1", "probe of train"])
+    training = next(row for row in body if row[1:3] == ["stage1", "training"])
+    assert probe[header.index("Prompts") + 2] == "0.50" and probe[header.index("Prompt tokens") + 2] == "1.00"
+    assert probe[header.index("Job hours") + 1] == "0.067"  # two shards of two minutes
+    assert training[header.index("Job hours") + 1] == "0.133"  # four GPUs
+    assert "results/tiny/costs.csv" in text and "results/tiny takes" in text and "- a source" in text
+    assert "2 seeds and takes 2 times as much" in text and "nan" not in text
+    assert body[-1][:2] == ["all models", "all"] and body[-1][header.index("Prompts") + 2] == "0.50"
+
+
+def test_before_a_study_ran_there_is_only_the_plan(finished, tmp_path):
+    study, rows, _ = finished
+    text = render(study, rows, [], device("CPU"), tmp_path)
+    assert "taken" not in cells(text)[0] and "results/tiny" not in text
+    total = with_sums(rows, None).iloc[-1]
+    assert total["prompts"] == rows["prompts"].sum() and total["hours"] == pytest.approx(rows["hours"].sum())
+
+
+def test_a_sum_over_work_that_the_costs_lack_is_open(finished):
+    _, rows, costs = finished
+    frame = with_sums(rows, costs[costs["state"] != "stage1"]).set_index(["state", "work"])
+    assert pd.isna(frame.loc[("stage1", "training"), "taken hours"])
+    assert frame.loc["all", "taken hours"].isna().all() and frame.loc["all", "hours"].notna().all()
+    assert frame.loc[("strategy5", "training"), "taken hours"] == pytest.approx(4 * 120 / 3600)
+
+
+def test_a_download_takes_no_job(tmp_path):
+    rows, _ = plan_rows(large(), tmp_path, profile(), device("A100"))
+    costs = rows[rows["jobs"] > 0][["model", "state", "work", "prompts", "prompt_tokens", "answer_tokens"]]
+    frame = with_sums(rows, costs.assign(seconds=3600.0))
+    assert frame.iloc[-1]["taken hours"] == len(costs) == len(rows) - 1
+
+
+def test_the_report_says_what_bounds_its_numbers(tmp_path):
+    study = tiny(probe=TINY["probe"] | {"stop": []})
+    rows, sources = plan_rows(study, tmp_path, profile(), device("A100"))
+    text = render(study, rows, sources, device("A100"), tmp_path)
+    assert "GPU hours are of the GPU A100" in text and "the engine transformers is slower" in text
+    assert "an upper bound" in text and "Critical path" in text
+
+
+def test_bytes_are_told_in_units_that_they_fill():
+    assert [size(v) for v in (0, 12, 5.1e6, 646e6, 1.2e12)] == ["0 B", "12 B", "5.1 MB", "646.0 MB", "1.2 TB"]
 
 
 def test_the_script_prints_markdown_and_loads_no_torch():
@@ -470,9 +472,15 @@ def test_the_script_prints_markdown_and_loads_no_torch():
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, cwd=ROOT / "scripts", capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("The plan of the study paper.\n\n| Model") and "line H100" in done.stdout
+    assert done.stdout.startswith("Plan of the study paper.\n\n| Model") and "GPU H100" in done.stdout
 
 
 def test_an_unknown_study_names_the_known_ones():
     with pytest.raises(InputError, match="nowhere.yaml.*STUDY=default.*paper"):
         plan_study.main(["--study", "nowhere"])
+
+
+def test_the_profile_gives_the_gpus():
+    with pytest.raises(InputError, match="attempt.*train_adapter"):
+        Profile(Path("p"), "slurm", False, {"train_adapter": {"gpu": "4 * attempt"}}, {}).gpus("train_adapter", 1)
+    assert read_profile("profiles/slurm", ROOT).gpus("train_adapter", 1) == 4
