@@ -87,7 +87,7 @@ def count_facts(config: Config, root: Path) -> tuple[pd.DataFrame, str]:
     source = raw_source(dataset, root)
     if made.is_file():
         facts, counted = read_parquet(made, "a facts table"), f"results/{study}"
-    elif len(listed) and not dataset["drop_overlap"]:  # which compares texts
+    elif len(listed) and not dataset["drop_overlap"]:  # drop_overlap compares texts, which the list does not have
         facts, counted = keep(_stand_ins(listed), dataset, seed, DATASETS.name), DATASETS.name
     elif dataset["reader"] == WORLD or (source and (root / source).exists()):
         unchecked = dataset | {"manifest": None}  # the study itself checks the digests

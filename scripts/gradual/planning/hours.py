@@ -18,8 +18,9 @@ CPU = "CPU"  # the line of a machine without a GPU
 class Device:
     """The throughputs of one GPU, or of a machine without one.
 
-    `table` has by step: value, unit, parameters, basis (published, derived, measured or assumption) and source. A value
-    holds for a model of so many parameters. It is scaled by the parameters of another model, which are at least `least`.
+    `table` has by step: value, unit, parameters, basis (published, derived, measured or assumption) and source. A value is
+    that of a model with so many parameters. For another model it is scaled by the parameters. A model with fewer parameters
+    than the step `least` says is planned as if it had so many.
     """
 
     name: str
@@ -43,10 +44,13 @@ def device(name: str) -> Device:
 
 
 def critical_path(rows: pd.DataFrame, runs: Runs) -> tuple[float, str, list[str]]:
-    """The longest chain of works in a plan's rows that wait for each other: its hours, its model's label, its works."""
+    """The longest chain of works in a plan's rows that wait for each other: its hours, its model's label, its works.
+
+    All jobs of a work run side by side.
+    """
     found = []
     for _, group in rows[rows["result"].notna()].groupby("model"):
-        wall = dict(zip(group["result"], group["wall"], strict=True))
+        wall = dict(zip(group["result"], group["hours"] / group["jobs"] / group["gpus"], strict=True))
         named = dict(zip(group["result"], group["state"] + " " + group["work"], strict=True))
         results = standing_on(wall, runs)
         left = longest_chains(results, runs, lambda result, wall=wall: wall.get(result, 0.0))
@@ -54,7 +58,5 @@ def critical_path(rows: pd.DataFrame, runs: Runs) -> tuple[float, str, list[str]
         while waiting:
             chain.append(max(waiting, key=lambda result, left=left: left[result]))
             waiting = [other for other in results if any(chain[-1] in each for each in inputs(other, runs).values())]
-        found.append(
-            (left[chain[0]] / 3600, group["label"].iloc[0], [named[result] for result in chain if result in named])
-        )
+        found.append((left[chain[0]], group["label"].iloc[0], [named[result] for result in chain if result in named]))
     return max(found)

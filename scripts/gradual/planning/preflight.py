@@ -88,16 +88,16 @@ def findings(study: str, profile: Profile, root: Path) -> Iterator[Finding]:
     yield from check_disks(config, profile, root)
 
 
-def model_rules(config: Config) -> dict[str, str]:
-    """The rules of a study that load a model, each with the environment of its jobs."""
+def model_rules(config: Config, profile: Profile) -> dict[str, tuple[str, str]]:
+    """The rules of a study that load a model, each with the environment and the interpreter of its jobs.
+
+    The interpreter is the profile's, else the one that rules/common.smk gives the environment.
+    """
     used = {KINDS[result.kind].rule for results in wanted_results(config).values() for result in results}
     used |= {work.rule for work in works_of(config)}
-    return {rule: environment(rule, config["probe"]["engine"]) for rule in MODEL_RULES if rule in used}
-
-
-def interpreter_of(rule: str, needed: str, profile: Profile) -> str:
-    """The interpreter of a rule: the profile's, else the one that rules/common.smk gives its environment."""
-    return str(profile.resource(rule, "python", ".venv-probe/bin/python" if needed == "probe" else "python"))
+    needed = {rule: environment(rule, config["probe"]["engine"]) for rule in MODEL_RULES if rule in used}
+    own = {"train": "python", "probe": ".venv-probe/bin/python"}
+    return {rule: (name, str(profile.resource(rule, "python", own[name]))) for rule, name in needed.items()}
 
 
 def check_interpreters(config: Config, profile: Profile, root: Path) -> Iterator[Finding]:
@@ -109,9 +109,9 @@ def check_interpreters(config: Config, profile: Profile, root: Path) -> Iterator
         yield judged(here, "interpreters", told, "install conda, or use a profile without it")
         return
     users: dict[tuple[str, str], list[str]] = {}
-    for rule, needed in model_rules(config).items():
-        users.setdefault((interpreter_of(rule, needed, profile), needed), []).append(rule)
-    for (python, needed), rules in users.items():
+    for rule, found in model_rules(config, profile).items():
+        users.setdefault(found, []).append(rule)
+    for (needed, python), rules in users.items():
         yield check_interpreter(python, needed, ", ".join(rules), root)
 
 
@@ -135,7 +135,7 @@ def check_interpreter(python: str, needed: str, users: str, root: Path) -> Findi
 
 def check_gpus(config: Config, profile: Profile, root: Path) -> Iterator[Finding]:
     """Whether there are as many GPUs as a job asks for, and whether torch can use them."""
-    most, rules, slurm = len(gpus.here()), model_rules(config), profile.executor == "slurm"
+    most, rules, slurm = len(gpus.here()), model_rules(config, profile), profile.executor == "slurm"
     asked = {rule: profile.gpus(rule, min(1, most)) for rule in rules}
     rule, where = max(asked, key=lambda name: asked[name]), "this machine"
     if not asked[rule]:
@@ -151,7 +151,7 @@ def check_gpus(config: Config, profile: Profile, root: Path) -> Iterator[Finding
     told = f"{rule} asks for {asked[rule]}, {where} has {most}"
     yield judged(asked[rule] <= most, "GPUs", told, "change gpu or slurm_partition in the profile")
     if not profile.conda:
-        python = interpreter_of(rule, rules[rule], profile)
+        python = rules[rule][1]
         built, count = _answer(python, CUDA, root) or (None, 0)
         told = f"torch for CUDA {built}, which finds {count} GPUs" if built else "no torch for CUDA"
         usable = built is not None and (slurm or count > 0)  # the host that submits jobs needs no GPU

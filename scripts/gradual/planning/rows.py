@@ -25,13 +25,13 @@ CHECKPOINT_COPIES = 3  # a checkpoint holds what is trained and AdamW's two stat
 # Measured with made-up answers to 20,000 facts of EntityQuestions.
 GREEDY_BYTES, SAMPLED_BYTES = 3.0, 0.5
 DOWNLOAD = "download"
-NUMBERS = "jobs gpus prompts prompt_tokens answer_tokens training_tokens disk checkpoints scratch hours wall".split()
-Numbers = dict[str, float]  # of a work, with `seconds`: those of all its jobs on one GPU, without their starts
+NUMBERS = "jobs gpus prompts prompt_tokens answer_tokens training_tokens disk checkpoints scratch hours".split()
+Numbers = dict[str, float]  # of a work; `seconds` are those of all its jobs on one GPU, without their starts
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A model of the study with what a plan knows of it; `disk` is the bytes of its weights."""
+    """A model of the study, and what a plan knows of it. Its weights take `disk` bytes."""
 
     config: Config
     runs: Runs
@@ -47,12 +47,12 @@ class Subject:
 
 
 def plan_rows(config: Config, root: Path, profile: Profile, device: Device) -> tuple[pd.DataFrame, list[str]]:
-    """The rows of a plan, one for each work of a seed and for each download, and sentences that say what they rest on.
+    """The rows of a plan, and sentences that say what they rest on. Each work of one seed has a row, and each download.
 
-    Columns: model, label, state, work, result (None of a download), jobs, gpus (of a job), prompts, tokens (answer_tokens
-    count each sample), disk (bytes that stay), checkpoints and scratch (bytes in results/ and in the temporary folder while
-    a job runs), hours (of all GPUs; of jobs without GPUs) and wall (seconds, where all jobs of a work run side by side).
-    Raises InputError where the number of facts is not known.
+    Columns: model, label, state, work, result (None of a download), jobs, gpus (of a job, at least 1), prompts, tokens
+    (answer_tokens count each sample), disk (bytes that stay), checkpoints and scratch (bytes in results/ and in the
+    temporary folder while a job runs), and hours (of all GPUs, or of all jobs where there are no GPUs). Raises InputError
+    where the number of facts is not known.
     """
     facts, counted = count_facts(config, root)
     counts = ", ".join(f"{number:,} {split}" for split, number in facts.groupby("split")["facts"].sum().items())
@@ -66,9 +66,9 @@ def plan_rows(config: Config, root: Path, profile: Profile, device: Device) -> t
             rows.append(named | {"state": "base", "work": DOWNLOAD, "result": None, "disk": subject.disk})
         for work in (work for work in works if work.model == name):
             numbers, gpus = PLANNED[work.result.kind](subject, work), max(1, profile.gpus(work.rule, 1))
-            wall = subject.seconds("start", 1) + numbers["seconds"] / (work.jobs * gpus)
-            times = {"jobs": work.jobs, "gpus": gpus, "hours": wall * work.jobs * gpus / 3600, "wall": wall}
-            rows.append(named | {"state": work.state, "work": work.name, "result": work.result} | numbers | times)
+            hours = (subject.seconds("start", work.jobs * gpus) + numbers["seconds"]) / 3600
+            place = {"state": work.state, "work": work.name, "result": work.result}
+            rows.append(named | place | numbers | {"jobs": work.jobs, "gpus": gpus, "hours": hours})
     frame = pd.DataFrame(rows, columns=["model", "label", "state", "work", "result", *NUMBERS])
     return frame.fillna(dict.fromkeys(NUMBERS, 0.0)), sources
 
@@ -131,7 +131,7 @@ def _probe(subject: Subject, work: Work) -> Numbers:
 def _answers(
     subject: Subject, splits: Sequence[str], exemplar_split: str, prompts: float, samples: float, loads: int
 ) -> Numbers:
-    """Greedy answers to prompts about facts of the splits, samples, and loads of an adapter."""
+    """Greedy and sampled answers about facts of the splits, by jobs that load an adapter so many times."""
     tokens = {"prompt_tokens": prompts * subject.texts.prompt(splits, exemplar_split)}
     tokens["answer_tokens"] = (prompts + samples) * subject.texts.answer(splits)
     steps = {"prefill": tokens["prompt_tokens"], "decode": tokens["answer_tokens"], "switch": loads}

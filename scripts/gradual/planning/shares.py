@@ -15,8 +15,9 @@ from gradual.study.runs import ORIGIN, Run, Runs, selected_states
 from gradual.tables.gradual_learning import paper
 
 UNSOLVED = (WEAKLY, UNKNOWN, WEAKLY_OR_UNKNOWN)
-# Mean prompts that settle a fact's category: one right and one wrong greedy answer, or one right sample. Of ten prompts, if
-# every number of right ones that the category allows is equally likely; this mean grows little with the prompts.
+# Prompts that settle a fact's category. A right and a wrong greedy answer settle MaybeKnown, and a right sample settles
+# WeaklyKnown. The numbers are means for ten prompts, if every number of right prompts that the category allows is equally
+# likely. With more prompts they grow little.
 SETTLED = {MAYBE: 4.1, WEAKLY: 2.9}
 
 
@@ -24,8 +25,8 @@ SETTLED = {MAYBE: 4.1, WEAKLY: 2.9}
 class Knowledge:
     """What is known of the categories of a model's train facts under a seed.
 
-    `results` is results/<study>, `facts` is the number of train facts, and `like` is the paper's model whose shares stand
-    in for categories that are not measured; None takes the model that has all tables.
+    `results` is results/<study>, and `facts` is the number of train facts. The shares of the paper's model `like` stand in
+    for categories that are not measured. None is the model that the paper has all tables of.
     """
 
     results: Path
@@ -36,7 +37,7 @@ class Knowledge:
     like: str | None
 
     def selected(self, run: Run) -> tuple[float, float]:
-        """How many facts a run trains on, and how many it may replay: the measured selection, else by categories."""
+        """How many facts a run trains on, and how many it may replay: as selected, else by categories."""
         made = self._file(SELECTION, run.name)
         if made.is_file():
             roles = read_parquet(made, "a selection of facts", ("role",))["role"]
@@ -55,10 +56,10 @@ class Knowledge:
         return trained, float(table.loc[there, "facts"].sum() - both)
 
     def prompts(self, probe: Mapping[str, Any], state: str, questions: str) -> tuple[float, float]:
-        """Prompts of a fact in a full probe: how many are asked, and how many get samples; means over the facts.
+        """Mean prompts of a fact in a full probe: how many are asked, and how many get samples.
 
-        `probe` is the config's section. Samples are planned for the facts that have no right greedy answer. With counts:
-        settled, an Unknown fact gets samples of all its prompts, and SETTLED says what settles the others.
+        `probe` is the config's section. Samples are planned for the facts that have no right greedy answer. With
+        `counts: settled`, MaybeKnown facts are asked fewer prompts and WeaklyKnown ones get fewer samples (SETTLED).
         """
         count, table = probe["prompts"], self._categories([state], questions)
         shares = (table.groupby(state)["facts"].sum() / table["facts"].sum()).to_dict()
@@ -88,12 +89,12 @@ class Knowledge:
         return pd.DataFrame(found).assign(facts=self.facts * joint["share"])
 
     def _stages(self, state: str) -> int:
-        """The paper's stages that lead to a state: one for a run from the origin, two for any later run."""
+        """How many of the paper's stages lead to a state: one to a run from the origin, two to a later run."""
         return 0 if state == ORIGIN else min(2, 1 + self._stages(self.runs[state].parent))
 
 
 def _among(categories: pd.Series, wanted: list[str]) -> pd.Series:
-    """Whether each category is wanted. The paper has one class for WeaklyKnown and Unknown after training: it counts as
-    either."""
+    """Whether each category is wanted. After training the paper has one class for WeaklyKnown and Unknown: it counts as
+    both."""
     either = [WEAKLY_OR_UNKNOWN] if {WEAKLY, UNKNOWN} & set(wanted) else []
     return categories.isin([*wanted, *either])

@@ -343,17 +343,24 @@ def large(engine: str = "vllm") -> dict[str, Any]:
     return tiny(models={"q": model | {"dtype": "bfloat16"}}, probe=TINY["probe"] | {"engine": engine})
 
 
-def test_more_gpus_shorten_a_training_but_not_its_gpu_hours():
+def test_a_training_takes_the_time_of_its_tokens_or_of_its_micro_batches():
     study, training, start = large(), ("q", "stage1", "training"), 90
     one, four = planned(study, "A100").loc[training], planned(study, "A100", train_adapter=4).loc[training]
-    assert four["wall"] - start == pytest.approx((one["wall"] - start) / 4)
-    assert (four["hours"] - one["hours"]) * 3600 == pytest.approx(3 * start)  # each GPU waits for the start
-    assert one["wall"] - start == pytest.approx(one["training_tokens"] / 3150 * 7.6156 / 7.7, rel=1e-4)
+    seconds = one["hours"] * 3600 - start
+    assert seconds == pytest.approx(one["training_tokens"] / 3150 * 7.6156 / 7.7, rel=1e-4)
+    assert four["hours"] * 3600 == pytest.approx(seconds + 4 * start)  # each GPU waits for the start
     study["training"] |= {"micro_batch": 1}
-    few = planned(study, "A100").loc[training]
     know, facts = Knowledge(ROOT / "none", 0, "q", 1, runs(study), None), count_facts(study, ROOT)[0]
     rows = 2 * know.selected(runs(study)["stage1"])[0] * facts.loc[facts["split"] == "train", "facts"].sum()
-    assert few["wall"] - start == pytest.approx(0.15 * rows)  # what a micro batch takes, however few its tokens are
+    few = planned(study, "A100").loc[training, "hours"] * 3600 - start
+    assert few == pytest.approx(0.15 * rows)  # what a micro batch takes, however few its tokens are
+
+
+def test_more_gpus_shorten_the_critical_path():
+    study = large()
+    one, four = (plan_rows(study, ROOT, profile(train_adapter=n), device("A100"))[0] for n in (1, 4))
+    steps = critical_path(one, runs(study))[2]
+    assert critical_path(four, runs(study))[0] < critical_path(one, runs(study))[0] and "stage1 training" in steps
 
 
 def test_a_merged_model_needs_room_where_vllm_loads_a_trained_state():
@@ -365,8 +372,13 @@ def test_a_merged_model_needs_room_where_vllm_loads_a_trained_state():
 
 def chain(*steps: tuple[str, str, Result, float]) -> tuple[float, str, list[str]]:
     """The critical path of rows of a model M, given by state, work, result and hours."""
-    rows = [{"model": "m", "label": "M", "state": s, "work": w, "result": r, "wall": 3600 * h} for s, w, r, h in steps]
-    rows.append({"model": "n", "label": "N", "state": "base", "work": "download", "result": None, "wall": 9e9})
+    rows = [
+        {"model": "m", "label": "M", "state": s, "work": w, "result": r, "jobs": 2, "gpus": 3, "hours": 6 * h}
+        for s, w, r, h in steps
+    ]
+    rows.append(
+        {"model": "n", "label": "N", "state": "base", "work": "download", "result": None, "jobs": 0, "hours": 0.0}
+    )
     return critical_path(pd.DataFrame(rows), runs(tiny()))
 
 

@@ -204,26 +204,21 @@ def test_vllm_and_its_twin_are_held_against_their_own_locks(root):
 
 
 def test_the_rules_are_those_of_the_study_with_the_environments_of_its_engine():
-    assert preflight.model_rules(study()) == dict.fromkeys(
-        ("pretrain_base", "probe_facts", "check_probe", "train_adapter", "evaluate_epochs"), "train"
-    )
-    found = preflight.model_rules(vllm())
-    assert found["probe_facts"] == found["evaluate_epochs"] == "probe" and found["check_probe"] == "train"
-    unchecked = study(models=hub(), probe={"checked": 0})
-    assert set(preflight.model_rules(unchecked)) == {"probe_facts", "train_adapter", "evaluate_epochs"}
-    assert set(preflight.model_rules(load_study("classify_twice", ROOT))) == {
-        "pretrain_base",
-        "probe_facts",
-        "check_probe",
-    }
+    rules = ("pretrain_base", "probe_facts", "check_probe", "train_adapter", "evaluate_epochs")
+    assert preflight.model_rules(study(), profile()) == dict.fromkeys(rules, ("train", "python"))
+    found, asked = preflight.model_rules(vllm(), profile()), ("probe", ".venv-probe/bin/python")
+    assert found == dict.fromkeys(rules, ("train", "python")) | {"probe_facts": asked, "evaluate_epochs": asked}
+    unchecked = preflight.model_rules(study(models=hub(), probe={"checked": 0}), profile())
+    assert set(unchecked) == {"probe_facts", "train_adapter", "evaluate_epochs"}
+    without_runs = preflight.model_rules(load_study("classify_twice", ROOT), profile())
+    assert set(without_runs) == {"pretrain_base", "probe_facts", "check_probe"}
 
 
-def test_each_rule_has_the_interpreter_of_the_profile_else_its_own():
-    assert preflight.interpreter_of("probe_facts", "probe", profile()) == ".venv-probe/bin/python"
-    assert preflight.interpreter_of("train_adapter", "train", profile()) == "python"
+def test_a_profile_names_the_interpreters_of_rules():
     named = profile(train_adapter={"python": "t/python"}, probe_facts={"python": "p/python"})
-    assert preflight.interpreter_of("probe_facts", "probe", named) == "p/python"
-    assert preflight.interpreter_of("train_adapter", "train", named) == "t/python"
+    found = preflight.model_rules(vllm(), named)
+    assert found["probe_facts"] == ("probe", "p/python") and found["train_adapter"] == ("train", "t/python")
+    assert found["check_probe"] == ("train", "python")
 
 
 def test_rules_that_share_an_interpreter_are_asked_once(root, on_path):

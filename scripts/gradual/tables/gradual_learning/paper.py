@@ -44,8 +44,9 @@ def joint_shares(model: str | None) -> pd.DataFrame:
     """The shares of a model's train facts by their categories at the origin, after stage 1 and after stage 2.
 
     Columns: 0, 1 and 2 (a category after so many stages) and share; the shares sum to 1. Table 3 counts the moves of stage
-    1, and Table 12 those of stage 2. A second move depends only on the category after stage 1, as the paper has no joint
-    counts. Qwen2-7B stands in for None, and in Table 12 for LLaMA3-8B, which it lacks. Raises InputError as `values` does.
+    1, and Table 12 those of stage 2. No table counts both moves of a fact, so the second one is taken to depend only on the
+    category after stage 1. Qwen2-7B stands in for None. Its Table 12 also stands in for LLaMA3-8B's, which the paper does
+    not have. Raises InputError as `values` does.
     """
     first = values(3, model or COMPLETE)
     second = values(12, model) or values(12, COMPLETE)
