@@ -363,6 +363,23 @@ def test_more_gpus_shorten_the_critical_path():
     assert critical_path(four, runs(study))[0] < critical_path(one, runs(study))[0] and "stage1 training" in steps
 
 
+def test_each_job_loads_the_adapters_of_its_state():
+    rows = planned(large(), "A100").loc["q"]["hours"] * 3600 / (60 * 7.6156 / 7.6)
+    found = {state: rows[state, "probe of train"] for state in ("stage1", "strategy5")}
+    again = rows[ORIGIN, "probe of train again"]  # as many greedy answers, and no adapter
+    assert found["stage1"] - again == pytest.approx(2, rel=1e-3)  # by each of two shards
+    assert found["strategy5"] - again == pytest.approx(4, rel=1e-3)  # which is merged upon stage 1
+    stage1, strategy5 = rows["stage1", "evaluation"], rows["strategy5", "evaluation"]
+    assert strategy5 - stage1 == pytest.approx(1, rel=1e-3)  # beneath the adapter of each of two epochs
+
+
+def test_a_pretraining_keeps_a_checkpoint_beside_the_weights():
+    base = planned(tiny()).loc["small", "base", "pretraining"]
+    weights = 4 * base_of(tiny()["models"]["small"], 1024).shape.parameters
+    assert (base["disk"], base["checkpoints"]) == (weights, 3 * weights)
+    assert base["training_tokens"] == pytest.approx(300_000 * 1.345)
+
+
 def test_a_merged_model_needs_room_where_vllm_loads_a_trained_state():
     rows = planned(large(), "A100")
     assert rows.loc[("q", "stage1", "evaluation"), "scratch"] == 2 * 7_615_616_512
