@@ -53,15 +53,16 @@ def main(argv: list[str] | None = None) -> None:
 
 def train(args: argparse.Namespace) -> None:
     """Train, as the only process or as one of the ranks."""
-    inputs = [args.base, args.examples, *args.merge, *args.parent]
-    key = (args.settings, args.replay_ratio, args.format, args.dtype, args.seed, args.code, [*map(digest, inputs)])
-    folder = args.epochs.parent / f"checkpoints-{sha256(repr(key).encode()).hexdigest()[:16]}"
     examples = read_examples(args.examples)
+    merged, parents = ([adapter_folder(handle) for handle in handles] for handles in (args.merge, args.parent))
     trained = int((examples["role"] == TRAIN).sum())
     log.info("%d examples, %d in the replay pool, ratio %s", trained, len(examples) - trained, args.replay_ratio)
     seed = seeded("train", args.seed, args.run) % 2**31
     tokenizer = load_tokenizer(args.base)
     written = texts(examples, tokenizer, args.format)  # refuses a tokenizer before the model is loaded
+    inputs = [args.base, args.examples, *args.merge, *args.parent]
+    key = (args.settings, args.replay_ratio, args.format, args.dtype, args.seed, args.code, [*map(digest, inputs)])
+    folder = args.epochs.parent / f"checkpoints-{sha256(repr(key).encode()).hexdigest()[:16]}"
     training = Training(
         rows=[tokenize(*text, tokenizer, args.format, args.settings.loss_on) for text in written],
         trained=trained,
@@ -77,9 +78,9 @@ def train(args: argparse.Namespace) -> None:
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))  # else every rank's model goes to the first GPU
     torch.manual_seed(seed)  # the new adapter's weights
-    model = load_model(args.base, [adapter_folder(handle) for handle in args.merge], args.dtype)
-    parent = next((adapter_folder(handle) for handle in args.parent), None)
-    checkpoints, losses = train_adapter(attach_adapter(model, parent, args.settings), training)
+    model = load_model(args.base, merged, args.dtype)
+    adapted = attach_adapter(model, next(iter(parents), None), args.settings)
+    checkpoints, losses = train_adapter(adapted, training)
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
     if rank() == 0:

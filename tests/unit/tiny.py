@@ -1,15 +1,18 @@
-"""Small facts and a small random model for unit tests."""
+"""Small facts, a small random model and small settings for unit tests."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from gradual.data.facts import make_table
+from gradual.models.adapters import write_chosen
 from gradual.models.handle import write_handle
 from gradual.models.loading import load_model, load_tokenizer
 from gradual.training.lora import attach_adapter
 from gradual.training.pretraining import new_model, train_tokenizer
+from gradual.training.settings import TrainingSettings
 
 # Messages as the instruction-tuned models of each architecture take them, and the tokens that they are made of.
 TURNS = {
@@ -28,6 +31,16 @@ TURNS = {
     ),
 }
 TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+TRAINING = TrainingSettings(
+    rank=4, alpha=8, dropout=0.0, targets=TARGETS, batch=4, micro_batch=2, learning_rate=1e-2, weight_decay=0.01,
+    adam_beta2=0.999, epochs=3, warmup_ratio=0.1, objective="cross_entropy", loss_on="answer",
+)  # fmt: skip
+# What the scripts that ask a state are told, but for its files and settings.
+PROBED = (
+    "--counts exact unsolved --engine transformers --prompts 2 --dtype float32 --seed 0 --state origin"
+    " --questions train --probe 0 --shard 0 --shards 1"
+).split()
+EVALUATED = "--engine transformers --questions dev test --prompt-seed 42 --dtype float32".split()
 SIZES = {"hidden_size": 64, "intermediate_size": 96, "layers": 2, "heads": 2}
 
 
@@ -75,16 +88,16 @@ def base_model(folder: Path, architecture: str = "qwen2", seed: int = 0, scale: 
 def write_adapter(
     handle: Path, folder: Path, seed: int = 0, targets: tuple[str, ...] = TARGETS, scale: float = 0.3
 ) -> Path:
-    """A folder with a random adapter of the model, which changes its answers unless `scale` is 0."""
+    """A folder with a random adapter of the model, which changes its answers unless `scale` is 0, and with its handle."""
     import torch
 
     torch.manual_seed(seed)
-    settings = {"rank": 4, "alpha": 8, "dropout": 0.0, "targets": list(targets)}
-    model = attach_adapter(load_model(handle, [], "float32"), None, settings)
+    model = attach_adapter(load_model(handle, [], "float32"), None, replace(TRAINING, targets=targets))
     for name, parameter in model.named_parameters():
         if "lora_B" in name:  # zero in a new adapter
             torch.nn.init.normal_(parameter.data, std=scale)
     model.save_pretrained(folder)
+    write_chosen(folder / "chosen.json", folder, {"epoch": 1, "chosen_on": "dev"})
     return folder
 
 

@@ -22,6 +22,9 @@ class Choice(Mapping[str, Any]):
         module, _, attribute = self.places[name].partition(":")
         return getattr(import_module(module), attribute)
 
+    def __contains__(self, name: object) -> bool:
+        return name in self.places  # without importing it
+
     def __iter__(self) -> Iterator[str]:
         return iter(self.places)
 

@@ -6,7 +6,7 @@ import json
 import pandas as pd
 import pytest
 
-from gradual.ground.errors import InputError, report
+from gradual.ground.errors import InputError
 from gradual.ground.files import write_atomically, write_csv, write_json, write_parquet, write_text
 
 
@@ -51,32 +51,3 @@ def test_error_names_file_row_and_key():
     error = InputError("a.json", "''", "a text", row=3, key="question")
     assert str(error) == "a.json, row 3, key 'question': ''; expected a text"
     assert isinstance(error, ValueError)
-
-
-def test_report_prints_one_line_and_exits_with_1(capsys):
-    def main():
-        raise InputError("a.json", "bad", "good")
-
-    with pytest.raises(SystemExit) as caught:
-        report(main)
-    assert caught.value.code == "error: a.json: bad; expected good"  # Python prints it to stderr and exits with 1
-
-
-def test_report_shows_where_another_error_came_from_and_ends_with_its_cause_and_remedy(capsys):
-    with pytest.raises(SystemExit) as caught:
-        report(lambda: {}["defect"])
-    cause, advice = caught.value.code.splitlines()  # Python prints it to stderr and exits with 1
-    assert cause == "error: KeyError: 'defect'"
-    assert advice.startswith("remedy: not foreseen")
-    trace = capsys.readouterr().err
-    assert trace.startswith("Traceback") and 'report(lambda: {}["defect"])' in trace
-
-
-@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
-def test_report_lets_an_interrupt_and_an_exit_through(error):
-    def main():
-        raise error
-
-    with pytest.raises(error) as caught:
-        report(main)
-    assert not caught.value.args

@@ -1,5 +1,5 @@
 """Each way in which a job may fail, through the scripts themselves: the message names the place, the problem and what was
-expected, an unforeseen error ends with its cause and a remedy, and nothing is left half-written."""
+expected, and nothing is left half-written."""
 
 import errno
 import importlib
@@ -14,16 +14,18 @@ import pytest
 import yaml
 
 from damage import contents, copy_of, cut, drop_column, edit_json, edit_weights, halve, replace_by_text, scratch
-from gradual.ground import errors, files
-from gradual.ground.errors import InputError, remedy, report
+from gradual.ground import files
+from gradual.ground.errors import InputError
 from gradual.knowledge.scoring import RULES
-from gradual.models.adapters import epoch_folder
+from gradual.models.adapters import ADAPTER_FILES, epoch_folder
 from gradual.probe.generations import GENERATION_COLUMNS
-from tiny import base_model, facts, write_adapter
+from gradual.training.examples import EXAMPLE_COLUMNS, build_examples
+from gradual.workflow.starting import report
+from tiny import EVALUATED, PROBED, base_model, facts, write_adapter
 
 ROOT = Path(__file__).resolve().parents[3]
 CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
-PROBE = CONFIG["probe"] | {"shots": 1, "prompts": 2, "max_new_tokens": 4}
+PROBE = CONFIG["probe"] | {"shots": 1, "max_new_tokens": 4}
 TRAINING = CONFIG["training"] | {"rank": 4, "batch": 4, "micro_batch": 4, "epochs": 1}
 MODEL = {
     "architecture": "qwen2", "hidden_size": 32, "intermediate_size": 48, "layers": 1, "heads": 1, "key_value_heads": 1,
@@ -41,6 +43,7 @@ def write_inputs(folder):
     grades = generations[["fact_id", "prompt_index", "kind"]].assign(n=1, **dict.fromkeys(RULES, 0))
     grades.loc[grades["fact_id"].isin(train[:8]) & (grades["prompt_index"] == 0), list(RULES)] = 1
     categories = {"fact_id": train, "category": ["MaybeKnown"] * 8 + ["WeaklyKnown & Unknown"] * (len(train) - 8)}
+    selection = pd.DataFrame({"fact_id": train[:8], "role": "train"})
     frames = {
         "facts": table,
         "generations": generations,
@@ -48,7 +51,8 @@ def write_inputs(folder):
         "parent": first.assign(epoch=1, text="none"),
         "grades": grades,
         "categories": pd.DataFrame(categories),
-        "selection": pd.DataFrame({"fact_id": train[:8], "role": "train"}),
+        "selection": selection,
+        "examples": build_examples(selection, table),
         "communities": pd.DataFrame({"subject": [], "community": []}, dtype=str),
         "corpus": pd.DataFrame({"kind": "statement", "text": [f"The home of thing {i} is here." for i in range(20)]}),
     }
@@ -65,6 +69,7 @@ COMMANDS = {
     " --categories @categories.parquet --counts @counts.csv",
     "select_facts": "--run stage1 --states origin --categories {categories} --replay null --seed 0 --size-of {selection}"
     ' --select {"origin":["MaybeKnown"]} --selection @selection.parquet',
+    "build_examples": "--selection {selection} --facts {facts} --examples @examples.parquet",
     "grade_epochs": "--generations {epochs} --parent {parent} --facts {facts} --scoring substring --state stage1"
     " --grades @grades.parquet --accuracy @accuracy.csv",
     "estimate_chance": "--generations {generations} --categories {categories} --facts {facts} --scoring substring"
@@ -81,6 +86,8 @@ READS = [
     ("categorize_facts", "grades", "grades of answers", ("fact_id", "kind", "n", *RULES)),
     ("select_facts", "categories", "categories of facts", ("fact_id", "category")),
     ("select_facts", "selection", "a selection", ("fact_id", "role")),
+    ("build_examples", "selection", "a selection of facts", ("fact_id", "role")),
+    ("build_examples", "facts", "a facts table", ()),
     ("grade_epochs", "epochs", "generations", ("epoch", "fact_id", "text")),
     ("grade_epochs", "parent", "generations", ("epoch", "fact_id", "text")),
     ("estimate_chance", "generations", "generations", ("fact_id", "kind")),
@@ -177,7 +184,8 @@ def fill_up(_, path, **__):
 
 
 @pytest.mark.parametrize(
-    "script", ["grade_generations", "categorize_facts", "select_facts", "grade_epochs", "build_corpus"]
+    "script",
+    ["grade_generations", "categorize_facts", "select_facts", "build_examples", "grade_epochs", "build_corpus"],
 )
 @pytest.mark.parametrize("there", [False, True], ids=["first time", "again"])
 def test_a_full_disk_leaves_the_old_output_as_it_was(script, there, inputs, out, monkeypatch):
@@ -233,20 +241,27 @@ def adapter(model, tmp_path):
 
 
 def probe(handle, inputs, out, *adapters, **settings):
+    """Ask the state of these adapters' handles."""
     importlib.import_module("probe_facts").main(
-        ["--base", str(handle), "--adapters", *map(str, adapters), "--facts", str(inputs / "facts.parquet")]
-        + ["--settings", json.dumps(PROBE | settings), "--dtype", "float32", "--seed", "0", "--state", "origin"]
-        + ["--split", "train", "--probe", "0", "--shard", "0"]
-        + ["--generations", str(out / "generations.parquet"), "--usage", str(out / "usage.json")]
+        ["--base", str(handle), "--adapters", *handles(adapters), "--facts", str(inputs / "facts.parquet"), *PROBED]
+        + ["--settings", json.dumps(PROBE | settings), *answers(out)]
     )
 
 
-def evaluate(handle, inputs, out, *adapters):
+def evaluate(handle, inputs, out, *adapters, merged=()):
+    """Ask a run whose epochs have these adapters, on top of those that are merged."""
     importlib.import_module("evaluate_epochs").main(
-        ["--base", str(handle), "--epochs", str(epochs(out, *adapters)), "--facts", str(inputs / "facts.parquet")]
-        + ["--probe", json.dumps(PROBE), "--settings", json.dumps(CONFIG["evaluation"]), "--dtype", "float32"]
-        + ["--generations", str(out / "generations.parquet"), "--usage", str(out / "usage.json")]
+        ["--base", str(handle), "--adapters", *handles(merged), "--epochs", str(epochs(out, *adapters)), *EVALUATED]
+        + ["--facts", str(inputs / "facts.parquet"), "--settings", json.dumps(PROBE), *answers(out)]
     )
+
+
+def handles(adapters):
+    return [str(folder / "chosen.json") for folder in adapters]
+
+
+def answers(out):
+    return ["--generations", str(out / "generations.parquet"), "--usage", str(out / "usage.json")]
 
 
 def epochs_handle(out):
@@ -264,32 +279,34 @@ def epochs(out, *adapters):
     return handle
 
 
-def train(handle, inputs, out, *parents, **settings):
+def train(handle, inputs, out, *parents, merged=(), **settings):
+    """Train an adapter of its own, or go on with the parent's, on top of those that are merged."""
     importlib.import_module("train_adapter").main(
-        ["--base", str(handle), *(["--parent", str(parents[0])] if parents else [])]
-        + ["--facts", str(inputs / "facts.parquet"), "--selection", str(inputs / "selection.parquet")]
+        ["--base", str(handle), "--merge", *handles(merged), "--parent", *handles(parents)]
+        + ["--examples", str(inputs / "examples.parquet")]
         + ["--settings", json.dumps(TRAINING | settings), "--replay-ratio", "0", "--format", "plain"]
-        + ["--dtype", "float32", "--run", "stage1", "--seed", "0", "--code", "x"]
-        + ["--loss", str(out / "loss.csv"), "--epochs", str(out / "epochs.json")]
+        + ["--dtype", "float32", "--run", "stage1", "--seed", "0", "--code", "x", "--loss", str(out / "loss.csv")]
+        + ["--texts", str(out / "texts.jsonl"), "--epochs", str(out / "epochs.json")]
     )
 
 
 def choose(adapter, inputs, out):
     importlib.import_module("choose_epoch").main(
         ["--accuracy", str(inputs / "accuracy.csv"), "--split", "dev", "--epochs", str(epochs(out, adapter))]
-        + ["--adapter", str(out / "adapter"), "--chosen", str(out / "chosen.json")]
+        + ["--adapter", str(out / "adapter" / "chosen.json")]
     )
 
 
 def test_models_and_adapters_that_are_whole_are_used(handle, adapter, inputs, out):
     """Else the tests below would say nothing."""
     probe(handle, inputs, out, adapter)
-    evaluate(handle, inputs, out / "evaluation", adapter)
+    evaluate(handle, inputs, out / "evaluation", adapter, merged=[adapter])
     train(handle, inputs, out, adapter)
     choose(out / "epoch-01", inputs, out)
-    assert {"generations.parquet", "usage.json", "loss.csv", "chosen.json", "adapter/adapter_model.safetensors"} <= set(
-        contents(out)
-    )
+    written = {"generations.parquet", "usage.json", "loss.csv", "texts.jsonl"}
+    assert written | {f"adapter/{name}" for name in ("chosen.json", *ADAPTER_FILES)} <= set(contents(out))
+    train(handle, inputs, out / "merged", merged=[adapter])
+    assert "epoch-01/adapter_model.safetensors" in contents(out / "merged")
 
 
 def loaded(job, adapter, out):
@@ -364,6 +381,56 @@ def test_an_adapter_of_another_model_is_named_and_nothing_is_written(job, handle
     assert contents(out) == {}
 
 
+# The adapters that a job is given by their handles.
+GIVEN = {
+    "probe": probe,
+    "evaluate": lambda handle, inputs, out, adapter: evaluate(handle, inputs, out, adapter, merged=[adapter]),
+    "train on": train,
+    "train": lambda handle, inputs, out, adapter: train(handle, inputs, out, merged=[adapter]),
+}
+BROKEN_HANDLES = {
+    "missing": (lambda f: (f / "chosen.json").unlink(), "chosen.json", "the handle of an adapter, in JSON"),
+    "truncated": (lambda f: halve(f / "chosen.json"), "chosen.json", "the handle of an adapter, in JSON"),
+    "without its weights": (
+        lambda f: (f / "adapter_model.safetensors").unlink(),
+        "adapter_model.safetensors",
+        "expected the adapter that {handle} names (restore it, or remove {handle} to make it again)",
+    ),
+}
+
+
+@pytest.mark.parametrize("job", GIVEN.values(), ids=GIVEN)
+@pytest.mark.parametrize(("damage", "file", "words"), BROKEN_HANDLES.values(), ids=BROKEN_HANDLES)
+def test_a_broken_handle_of_an_adapter_is_named_and_nothing_is_written(
+    job, damage, file, words, handle, adapter, inputs, out
+):
+    epochs(out, adapter)  # whole ones, for the job that asks epochs
+    damage(adapter)
+    with pytest.raises(InputError) as caught:
+        job(handle, inputs, out, adapter)
+    assert caught.value.file == str(adapter / file)
+    assert words.format(handle=adapter / "chosen.json") in str(caught.value)
+    assert contents(out) == {}
+
+
+@pytest.mark.parametrize("damage", BROKEN.values(), ids=BROKEN)
+def test_broken_examples_are_named_and_nothing_is_trained(damage, handle, inputs, out):
+    damage(inputs / "examples.parquet")
+    with pytest.raises(InputError, match="expected the examples of a run, as a whole Parquet file") as caught:
+        train(handle, inputs, out)
+    assert caught.value.file == str(inputs / "examples.parquet")
+    assert contents(out) == {}
+
+
+@pytest.mark.parametrize("column", EXAMPLE_COLUMNS)
+def test_examples_without_a_column_are_named_and_nothing_is_trained(column, handle, inputs, out):
+    drop_column(inputs / "examples.parquet", column)
+    with pytest.raises(InputError, match="expected the examples of a run with this column") as caught:
+        train(handle, inputs, out)
+    assert (caught.value.file, caught.value.key) == (str(inputs / "examples.parquet"), column)
+    assert contents(out) == {}
+
+
 def test_a_token_limit_that_a_prompt_exceeds_is_named_with_the_remedy(handle, inputs, out):
     edit_json(handle.parent / "config.json", max_position_embeddings=24)
     with pytest.raises(
@@ -421,12 +488,12 @@ def test_no_fact_to_replay_is_said(inputs, out):
     assert contents(out) == {}
 
 
-def test_a_fact_that_is_no_train_fact_is_not_trained_on(handle, inputs, out):
+def test_a_fact_that_is_no_train_fact_is_not_trained_on(inputs, out):
     table = pd.read_parquet(inputs / "facts.parquet")
     test = table[table["split"] == "test"]["fact_id"].iloc[0]
     files.write_parquet(pd.DataFrame({"fact_id": [test], "role": ["train"]}), inputs / "selection.parquet")
     with pytest.raises(InputError, match=f"^selection, key 'fact_id': fact {test} is not in the split train; expected"):
-        train(handle, inputs, out)
+        call("build_examples", inputs, out)
     assert contents(out) == {}
 
 
@@ -457,57 +524,13 @@ def test_a_split_that_was_not_evaluated_chooses_no_epoch(adapter, inputs, out):
     assert contents(out) == {}
 
 
-# --- what the log ends with ----------------------------------------------------------------------------------------
-
-REMEDIES = {
-    "memory": (MemoryError(), "lower training.micro_batch"),
-    "memory of a GPU": (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), "lower training.micro_batch"),
-    "full disk": (OSError(errno.ENOSPC, "No space left on device"), "free disk space"),
-    "full disk of safetensors": (RuntimeError("I/O error: No space left on device (os error 28)"), "free disk space"),
-    "full disk of torch": (
-        RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos"),
-        "free disk space",
-    ),
-    "full quota": (OSError(errno.EDQUOT, "Disk quota exceeded"), "free disk space"),
-    "permissions": (PermissionError(errno.EACCES, "Permission denied"), "make the file readable"),
-    "missing file": (FileNotFoundError(errno.ENOENT, "No such file", "a.parquet"), "restore the file"),
-    "missing package": (ModuleNotFoundError("No module named 'peft'"), "set up the job's environment again"),
-    "other error of the system": (OSError(errno.EIO, "Input/output error"), "not foreseen, so likely a defect"),
-    "defect": (KeyError("x"), "not foreseen, so likely a defect"),
-}
-
-
-@pytest.mark.parametrize(("error", "words"), REMEDIES.values(), ids=REMEDIES)
-def test_each_kind_of_error_has_its_own_remedy(error, words):
-    assert {other for _, other in REMEDIES.values() if other in remedy(error)} == {words}
-
-
-@pytest.mark.parametrize(("error", "words"), REMEDIES.values(), ids=REMEDIES)
-def test_a_report_ends_with_cause_and_remedy(error, words, capsys):
-    def main():
-        raise error
-
-    with pytest.raises(SystemExit) as caught:
-        report(main)
-    cause, advice = caught.value.code.splitlines()
-    assert cause == f"error: {type(error).__name__}: {error}"
-    assert advice == f"remedy: {remedy(error)}" and words in advice
-    assert capsys.readouterr().err.startswith("Traceback (most recent call last):")
-
-
-def test_a_cause_of_several_lines_is_reported_in_one(capsys):
-    def main():
-        raise RuntimeError("size mismatch:\n\tcopying a param\n")
-
-    with pytest.raises(SystemExit) as caught:
-        report(main)
-    assert caught.value.code.splitlines()[0] == "error: RuntimeError: size mismatch: copying a param"
+# --- what the log ends with ------------------------------------------------------------------------------------------
 
 
 def test_an_input_error_is_reported_in_one_line_without_traceback(inputs, out, capsys):
     halve(inputs / "generations.parquet")
     with pytest.raises(SystemExit) as caught:
-        errors.report(lambda: call("grade_generations", inputs, out))
+        report(lambda: call("grade_generations", inputs, out))
     assert caught.value.code.startswith(f"error: {inputs / 'generations.parquet'}: cannot be read (")
     assert "\n" not in caught.value.code
     assert "Traceback" not in capsys.readouterr().err

@@ -1,0 +1,81 @@
+"""What a script's log ends with: the cause of its error, and a remedy where none was foreseen."""
+
+import errno
+
+import pytest
+
+from gradual.ground.errors import InputError
+from gradual.workflow.starting import remedy, report
+
+REMEDIES = {
+    "memory": (MemoryError(), "lower training.micro_batch"),
+    "memory of a GPU": (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), "lower training.micro_batch"),
+    "full disk": (OSError(errno.ENOSPC, "No space left on device"), "free disk space"),
+    "full disk of safetensors": (RuntimeError("I/O error: No space left on device (os error 28)"), "free disk space"),
+    "full disk of torch": (
+        RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos"),
+        "free disk space",
+    ),
+    "full quota": (OSError(errno.EDQUOT, "Disk quota exceeded"), "free disk space"),
+    "permissions": (PermissionError(errno.EACCES, "Permission denied"), "make the file readable"),
+    "missing file": (FileNotFoundError(errno.ENOENT, "No such file", "a.parquet"), "restore the file"),
+    "missing package": (ModuleNotFoundError("No module named 'peft'"), "set up the job's environment again"),
+    "other error of the system": (OSError(errno.EIO, "Input/output error"), "not foreseen, so likely a defect"),
+    "defect": (KeyError("x"), "not foreseen, so likely a defect"),
+}
+
+
+@pytest.mark.parametrize(("error", "words"), REMEDIES.values(), ids=REMEDIES)
+def test_each_kind_of_error_has_its_own_remedy(error, words):
+    assert {other for _, other in REMEDIES.values() if other in remedy(error)} == {words}
+
+
+@pytest.mark.parametrize(("error", "words"), REMEDIES.values(), ids=REMEDIES)
+def test_a_report_ends_with_cause_and_remedy(error, words, capsys):
+    def main():
+        raise error
+
+    with pytest.raises(SystemExit) as caught:
+        report(main)
+    cause, advice = caught.value.code.splitlines()
+    assert cause == f"error: {type(error).__name__}: {error}"
+    assert advice == f"remedy: {remedy(error)}" and words in advice
+    assert capsys.readouterr().err.startswith("Traceback (most recent call last):")
+
+
+def test_a_cause_of_several_lines_is_reported_in_one(capsys):
+    def main():
+        raise RuntimeError("size mismatch:\n\tcopying a param\n")
+
+    with pytest.raises(SystemExit) as caught:
+        report(main)
+    assert caught.value.code.splitlines()[0] == "error: RuntimeError: size mismatch: copying a param"
+
+
+def test_report_prints_one_line_and_exits_with_1(capsys):
+    def main():
+        raise InputError("a.json", "bad", "good")
+
+    with pytest.raises(SystemExit) as caught:
+        report(main)
+    assert caught.value.code == "error: a.json: bad; expected good"  # Python prints it to stderr and exits with 1
+
+
+def test_report_shows_where_another_error_came_from_and_ends_with_its_cause_and_remedy(capsys):
+    with pytest.raises(SystemExit) as caught:
+        report(lambda: {}["defect"])
+    cause, advice = caught.value.code.splitlines()  # Python prints it to stderr and exits with 1
+    assert cause == "error: KeyError: 'defect'"
+    assert advice.startswith("remedy: not foreseen")
+    trace = capsys.readouterr().err
+    assert trace.startswith("Traceback") and 'report(lambda: {}["defect"])' in trace
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+def test_report_lets_an_interrupt_and_an_exit_through(error):
+    def main():
+        raise error
+
+    with pytest.raises(error) as caught:
+        report(main)
+    assert not caught.value.args
