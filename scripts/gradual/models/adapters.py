@@ -43,7 +43,9 @@ def write_chosen(handle: Path, adapter: Path, chosen: dict[str, object]) -> None
 
 def adapter_folder(handle: Path) -> Path:
     """The folder of a state's adapter; InputError where a file that belongs to it is missing."""
-    read_json(handle, "the handle of an adapter")
+    named = read_json(handle, "the handle of an adapter")
+    if not isinstance(named, dict) or not isinstance(named.get("sha256"), dict):
+        raise InputError(handle, "is broken", "a handle as choose_epoch writes it", key="sha256")
     _check_files(handle.parent, handle)
     return handle.parent
 
