@@ -38,6 +38,10 @@ def read_examples(path: Any) -> pd.DataFrame:
     unknown = next((row for row, role in enumerate(roles, 1) if role not in (TRAIN, REPLAY)), None)
     if unknown:
         raise InputError(path, repr(roles[unknown - 1]), f"{TRAIN} or {REPLAY}", row=unknown, key="role")
+    for key in ("question", "answer"):
+        for row, text in enumerate(examples[key], 1):
+            if not (isinstance(text, str) and text.strip()):
+                raise InputError(path, repr(text), "a text that is not empty", row=row, key=key)
     if roles != sorted(roles, key=(TRAIN, REPLAY).index):
         raise InputError(path, "rows to replay stand before rows to train on", "rows to train on first", key="role")
     if TRAIN not in roles:

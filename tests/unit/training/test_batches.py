@@ -1,23 +1,12 @@
 import random
-from types import SimpleNamespace
 
 import pytest
 
 from gradual.ground.errors import InputError
-from gradual.knowledge.selection import epoch_order
 from gradual.models.loading import load_model, load_tokenizer
-from gradual.training.batches import (
-    BLANK,
-    IGNORED,
-    EpochBatches,
-    Example,
-    collate,
-    join,
-    micro_rows,
-    operations,
-    pad,
-    tokenize,
-)
+from gradual.training.batches import BLANK, EpochBatches, micro_rows, pad
+from gradual.training.examples import IGNORED, tokenize
+from gradual.training.replay import epoch_order
 from tiny import base_model, facts
 
 
@@ -75,38 +64,6 @@ def test_padding_has_no_attention_and_no_loss():
     assert batch["labels"].tolist() == [[1, 2, 3], [4, IGNORED, IGNORED]]
 
 
-def test_joined_rows_begin_anew_and_do_not_predict_each_other():
-    batch = join([{"input_ids": [1, 2, 3], "labels": [1, 2, 3]}, {"input_ids": [4, 5], "labels": [4, 5]}])
-    assert batch["input_ids"].tolist() == [[1, 2, 3, 4, 5]]
-    assert batch["position_ids"].tolist() == [[0, 1, 2, 0, 1]]
-    assert batch["labels"].tolist() == [[IGNORED, 2, 3, IGNORED, 5]]
-
-
-def config(model_type="qwen2", attention="sdpa", hidden=512):
-    return SimpleNamespace(
-        model_type=model_type, _attn_implementation=attention, hidden_size=hidden, intermediate_size=4 * hidden,
-        num_hidden_layers=2, num_attention_heads=8, num_key_value_heads=2, vocab_size=1000,
-    )  # fmt: skip
-
-
-def test_rows_are_joined_where_that_costs_fewer_operations_and_the_model_keeps_them_apart():
-    rows = [{"input_ids": [1] * length, "labels": [1] * length} for length in (40, 8, 8, 8)]
-    assert collate(rows, 0, config())["input_ids"].shape == (1, 64)
-    assert collate(rows[1:], 0, config())["input_ids"].shape == (3, 8)  # no padding to save
-    assert collate(rows * 100, 0, config())["input_ids"].shape == (400, 40)  # attention over all would cost more
-    assert collate(rows, 0, config("gpt_neox"))["input_ids"].shape == (4, 40)
-    assert collate(rows, 0, config(attention="eager"))["input_ids"].shape == (4, 40)
-
-
-@pytest.mark.parametrize("architecture", ["qwen2", "llama"])
-def test_operations_are_the_multiplications_of_a_forward_pass(architecture, tmp_path):
-    model = load_model(base_model(tmp_path, architecture), [], "float32")
-    per_token, per_pair = operations(model.config)
-    maps = sum(p.numel() for name, p in model.named_parameters() if p.dim() == 2 and "embed" not in name)
-    assert per_token == maps + model.get_output_embeddings().weight.numel()  # the output map is the embedding's
-    assert per_pair == 2 * 2 * 64  # two layers, queries by keys and weights by values
-
-
 def loss_and_gradients(model, *batches):
     """The loss over the tokens of all batches together, and the gradient of each weight."""
     model.zero_grad()
@@ -123,17 +80,20 @@ def apart(one, other):
 
 @pytest.mark.parametrize("loss_on", ["answer", "text"])
 @pytest.mark.parametrize("architecture", ["qwen2", "llama"])
-def test_joined_padded_and_single_rows_have_one_loss_and_one_gradient(architecture, loss_on, tmp_path):
+def test_padded_and_single_rows_have_one_loss_and_one_gradient(architecture, loss_on, tmp_path):
     handle = base_model(tmp_path, architecture, scale=2.0)
     model, tokenizer = load_model(handle, [], "float32"), load_tokenizer(handle)
-    texts = [
-        Example(q, f"{a[0]} and more" * (i % 3)) for i, (q, a) in enumerate(facts()[["question", "answers"]].values)
+    table = facts()
+    asked = [
+        (f"Q: {question}\nA:", f" {answers[0]}{' and more' * (i % 3)}\n")
+        for i, (question, answers) in enumerate(zip(table["question"], table["answers"], strict=True))
     ]
-    rows = [tokenize(text, tokenizer, "plain", loss_on) for text in random.Random(0).sample(texts, 6)]
+    rows = [tokenize(*text, tokenizer, "plain", loss_on) for text in random.Random(0).sample(asked, 6)]
     assert len({len(row["input_ids"]) for row in rows}) > 2
-    joined = loss_and_gradients(model, join(rows))
-    assert apart(joined, loss_and_gradients(model, *(pad([row], 0) for row in rows))) < 1e-5
-    assert apart(joined, loss_and_gradients(model, pad(rows, 0))) < 1e-5
-    assert apart(joined, loss_and_gradients(model, join(rows[:2]), join(rows[2:]), pad([BLANK], 0))) < 1e-5
-    mixed = {**join(rows), "position_ids": None}  # as one text: the bound above can fail
-    assert apart(joined, loss_and_gradients(model, mixed)) > 1e-3
+    single = loss_and_gradients(model, *(pad([row], 0) for row in rows))
+    assert apart(single, loss_and_gradients(model, pad(rows, 0))) < 1e-5
+    assert apart(single, loss_and_gradients(model, pad(rows, 7))) < 1e-5  # whatever token is the padding
+    assert apart(single, loss_and_gradients(model, pad(rows[:2], 0), pad(rows[2:], 0), pad([BLANK], 0))) < 1e-5
+    seen = pad(rows, 7) | {"attention_mask": None}
+    seen["labels"] = seen["labels"].where(seen["labels"] != IGNORED, seen["input_ids"])
+    assert apart(single, loss_and_gradients(model, seen)) > 1e-3  # with a loss on padding: the bound above can fail

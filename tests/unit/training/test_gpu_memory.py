@@ -1,11 +1,14 @@
 """The memory estimate against what is measured: torch's profiler tells every allocation of a CPU training step."""
 
+from dataclasses import replace
+
 import pytest
 
-from gradual.training.gpu_memory import Estimate, adapter_parameters, estimate, needs_checkpointing, shape
+from gradual.models.shape import shape_of
+from gradual.training.gpu_memory import Estimate, estimate, needs_checkpointing
+from tiny import TARGETS, TRAINING
 
-ALL = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
-SETTINGS = {"rank": 8, "targets": ALL, "dropout": 0.0}
+SETTINGS, FEW = replace(TRAINING, rank=8), ("q_proj", "v_proj")
 ROWS, TOKENS = 8, 64
 GIB = 2**30
 QWEN2_7B = {
@@ -18,7 +21,7 @@ LLAMA3_8B = {
 }  # fmt: skip
 
 
-def small_model(architecture, dtype, checkpointing, targets=ALL):
+def small_model(architecture, dtype, checkpointing, targets=TARGETS):
     """A model with an adapter, and its config."""
     import torch
     from peft import LoraConfig, get_peft_model
@@ -34,7 +37,7 @@ def small_model(architecture, dtype, checkpointing, targets=ALL):
     model = model_class(config).to(getattr(torch, dtype))
     if checkpointing:
         model.activation_checkpointing_enable()
-    lora = LoraConfig(task_type="CAUSAL_LM", r=8, lora_alpha=8, lora_dropout=0.0, target_modules=targets)
+    lora = LoraConfig(task_type="CAUSAL_LM", r=8, lora_alpha=8, lora_dropout=0.0, target_modules=list(targets))
     return get_peft_model(model, lora).train(), config.to_dict()
 
 
@@ -68,12 +71,12 @@ def peak(model, dtype):
 
 @pytest.mark.parametrize("checkpointing", [False, True])
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-@pytest.mark.parametrize(("architecture", "targets"), [("qwen2", ALL), ("llama", ALL), ("qwen2", ["q_proj", "v_proj"])])
+@pytest.mark.parametrize(("architecture", "targets"), [("qwen2", TARGETS), ("llama", TARGETS), ("qwen2", FEW)])
 def test_the_estimate_is_within_five_percent_of_a_steps_peak(architecture, targets, dtype, checkpointing):
     model, config = small_model(architecture, dtype, checkpointing, targets)
-    settings = SETTINGS | {"targets": targets}
-    said = estimate(shape(config), settings, ROWS, TOKENS, dtype, 1, checkpointing)
-    gradients = 4 * adapter_parameters(shape(config), settings)
+    settings, shape = replace(SETTINGS, targets=targets), shape_of(config)
+    said = estimate(shape, settings, ROWS, TOKENS, dtype, 1, checkpointing)
+    gradients = 4 * shape.adapter_parameters(settings.rank, settings.targets)
     assert said.activations + said.logits + gradients == pytest.approx(peak(model, dtype), rel=0.05)
 
 
@@ -88,23 +91,23 @@ def test_weights_adapter_and_optimizer_are_counted_exactly(architecture):
     optimizer.step()
     states = [value for state in optimizer.state.values() for value in state.values() if value.dim()]
     held = sum(t.nbytes for t in (*trained, *(p.grad for p in trained), *states))
-    said = estimate(shape(config), SETTINGS, ROWS, TOKENS, "bfloat16", 1, False)
+    said = estimate(shape_of(config), SETTINGS, ROWS, TOKENS, "bfloat16", 1, False)
     assert said.adapter == held
     assert said.weights == sum(p.nbytes for p in model.parameters() if not p.requires_grad)
 
 
 def test_the_sizes_are_those_of_the_published_models():
-    assert shape(QWEN2_7B).parameters == 7_615_616_512
-    assert shape(LLAMA3_8B).parameters == 8_030_261_248
+    assert shape_of(QWEN2_7B).parameters == 7_615_616_512
+    assert shape_of(LLAMA3_8B).parameters == 8_030_261_248
 
 
 def test_several_ranks_hold_their_gradients_twice():
-    one, four = (estimate(shape(QWEN2_7B), SETTINGS, 1, 32, "bfloat16", ranks, False) for ranks in (1, 4))
-    assert four.total - one.total == 4 * adapter_parameters(shape(QWEN2_7B), SETTINGS)
+    one, four = (estimate(shape_of(QWEN2_7B), SETTINGS, 1, 32, "bfloat16", ranks, False) for ranks in (1, 4))
+    assert four.total - one.total == 4 * shape_of(QWEN2_7B).adapter_parameters(SETTINGS.rank, TARGETS)
 
 
 def test_checkpointing_is_for_what_does_not_fit_without():
-    settings = SETTINGS | {"rank": 64}
+    settings = replace(SETTINGS, rank=64)
     assert not needs_checkpointing(QWEN2_7B, settings, 8, 32, "bfloat16", 4, 80 * GIB)
     assert needs_checkpointing(QWEN2_7B, settings, 32, 512, "bfloat16", 4, 80 * GIB)
     assert needs_checkpointing(QWEN2_7B, settings, 8, 32, "bfloat16", 4, 24 * GIB)

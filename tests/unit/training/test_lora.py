@@ -1,21 +1,18 @@
 import shutil
+from dataclasses import replace
 
-import pandas as pd
 import pytest
 
 from gradual.ground.errors import EndedWithNotice, InputError
 from gradual.models.adapters import copy_adapter
 from gradual.models.loading import load_model, load_tokenizer
 from gradual.training import lora
-from gradual.training.batches import IGNORED, Example, join, tokenize
 from gradual.training.checkpoints import checkpoints, steps
-from gradual.training.lora import attach_adapter, examples, train_adapter
-from tiny import base_model, facts
+from gradual.training.examples import build_examples, texts, tokenize
+from gradual.training.lora import Training, attach_adapter, train_adapter
+from tiny import TRAINING, base_model, facts
 
-SETTINGS = {
-    "rank": 4, "alpha": 8, "dropout": 0.1, "targets": ["q_proj", "v_proj"], "batch": 4, "micro_batch": 2,
-    "learning_rate": 1e-2, "weight_decay": 0.01, "adam_beta2": 0.999, "epochs": 3, "warmup_ratio": 0.1, "loss_on": "answer",
-}  # fmt: skip
+SETTINGS = replace(TRAINING, dropout=0.1, targets=("q_proj", "v_proj"))
 
 
 @pytest.fixture(scope="module")
@@ -23,54 +20,22 @@ def handle(tmp_path_factory):
     return base_model(tmp_path_factory.mktemp("base"), scale=1.0)
 
 
-@pytest.mark.parametrize("architecture", ["qwen2", "llama"])
-def test_the_loss_is_on_the_answer_and_its_end_only(architecture, tmp_path):
-    tokenizer = load_tokenizer(base_model(tmp_path, architecture))
-    row = tokenize(Example("What is r0 of train subject 1?", "thing 1"), tokenizer, "plain", "answer")
-    learnt = [token for token, label in zip(row["input_ids"], row["labels"], strict=True) if label != IGNORED]
-    assert tokenizer.decode(learnt) == " thing 1\n"
-    assert tokenizer.decode(row["input_ids"], skip_special_tokens=True).startswith("Q: What is r0")
-    assert row["input_ids"].count(tokenizer.bos_token_id) == (1 if architecture == "llama" else 0)
-    whole = tokenize(Example("What?", "thing 1"), tokenizer, "plain", "text")
-    assert whole["labels"] == whole["input_ids"]
-
-
-CHAT = (
-    "{% for m in messages %}<{{ m.role }}>{{ m.content }}\n{% endfor %}"
-    "{% if add_generation_prompt %}<assistant>{% endif %}"
-)
-
-
-def test_in_chat_the_loss_is_on_the_assistants_turn(tmp_path):
-    tokenizer = load_tokenizer(base_model(tmp_path))
-    tokenizer.chat_template = CHAT
-    row = tokenize(Example("What is r0?", "thing 1"), tokenizer, "chat", "answer")
-    assert tokenizer.decode(row["input_ids"]) == "<user>What is r0?\n<assistant>thing 1\n"
-    learnt = [token for token, label in zip(row["input_ids"], row["labels"], strict=True) if label != IGNORED]
-    assert tokenizer.decode(learnt) == "thing 1\n"
-
-
-def test_a_test_fact_cannot_be_trained_on():
+def rows(handle):
+    """The tokens of 8 examples to train on, and of 4 to replay."""
     table = facts()
-    test = table[table["split"] == "test"]["fact_id"].iloc[0]
-    with pytest.raises(InputError, match="is not in the split train"):
-        examples(pd.DataFrame({"fact_id": [test], "role": ["train"]}), table)
-
-
-def texts():
-    table = facts()
-    train = table[table["split"] == "train"]["fact_id"].tolist()
-    selection = pd.DataFrame({"fact_id": train[:12], "role": ["train"] * 8 + ["replay"] * 4})
-    return examples(selection, table)
+    chosen = table[table["split"] == "train"][["fact_id"]].head(12).assign(role=["train"] * 8 + ["replay"] * 4)
+    tokenizer = load_tokenizer(handle)
+    written = texts(build_examples(chosen, table), tokenizer, "plain")
+    return [tokenize(*text, tokenizer, "plain", "answer") for text in written]
 
 
 def train(handle, folder, parent=None, **settings):
     import torch
 
     torch.manual_seed(0)
-    settings = SETTINGS | settings
+    settings = replace(SETTINGS, **settings)
     model = attach_adapter(load_model(handle, [], "float32"), parent, settings)
-    return train_adapter(model, load_tokenizer(handle), *texts(), 0.5, settings, "plain", 0, folder)
+    return train_adapter(model, Training(rows(handle), 8, 0.5, settings, padding=0, seed=0, folder=folder))
 
 
 def weights(folder):
@@ -134,15 +99,6 @@ def test_gradient_checkpointing_gives_the_same_adapter(handle, tmp_path, monkeyp
     monkeypatch.setattr(lora, "_trainer", lambda *arguments: made.append(make(*arguments)) or made[0])
     assert equal(straight[-1], train(handle, tmp_path / "checkpointing", dropout=0.0)[0][-1])
     assert sum(getattr(module, "gradient_checkpointing", False) for module in made[0].model.modules()) > 1
-
-
-def test_joined_rows_train_the_same_adapter_up_to_rounding(handle, tmp_path, monkeypatch):
-    padded, losses = train(handle, tmp_path / "padded", dropout=0.0)
-    monkeypatch.setattr("gradual.training.lora.collate", lambda rows, padding, config: join(rows))
-    joined, same_losses = train(handle, tmp_path / "joined", dropout=0.0)
-    assert [entry["loss"] for entry in same_losses] == pytest.approx([entry["loss"] for entry in losses], abs=1e-5)
-    one, other = weights(padded[-1]), weights(joined[-1])
-    assert max(abs(one[name] - other[name]).max() for name in one) < 1e-5
 
 
 def test_a_run_can_continue_its_parents_adapter(handle, tmp_path):

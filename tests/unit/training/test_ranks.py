@@ -17,8 +17,9 @@ import yaml
 from gradual.ground.files import write_parquet
 from gradual.knowledge.epoch_choice import choose_epoch
 from gradual.models.adapters import read_epochs
-from gradual.training.ranks import threads
-from tiny import base_model, facts
+from gradual.training.examples import build_examples
+from gradual.training.launching import threads
+from tiny import EVALUATED, base_model, facts
 
 ROOT = Path(__file__).resolve().parents[3]
 CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
@@ -31,7 +32,7 @@ LOSS, ADAPTER = 1.4e-6, 3.6e-5  # tolerances between ranks: what was found to ho
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory):
-    """A base model, facts that it can learn, and a selection of 30 to train and 8 to replay.
+    """A base model, facts that it can learn, and examples: 30 to train on and 8 to replay.
 
     The last of an epoch's five steps has 3 rows of 8, so that of four ranks two are left without.
     """
@@ -42,7 +43,7 @@ def inputs(tmp_path_factory):
     train = table[table["split"] == "train"]["fact_id"].tolist()
     write_parquet(table, folder / "facts.parquet")
     selection = pd.DataFrame({"fact_id": train, "role": ["train"] * 30 + ["replay"] * 8})
-    write_parquet(selection, folder / "selection.parquet")
+    write_parquet(build_examples(selection, table), folder / "examples.parquet")
     return folder
 
 
@@ -50,10 +51,11 @@ def start(inputs, out, ranks, **settings):
     """A training started as a process of its own, as on one machine whose scheduler gave it so many GPUs."""
     out.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "scripts/train_adapter.py", "--base", str(inputs / "base" / "base.json")]
-    command += ["--facts", str(inputs / "facts.parquet"), "--selection", str(inputs / "selection.parquet")]
+    command += ["--examples", str(inputs / "examples.parquet"), "--merge", "--parent"]
     command += ["--settings", json.dumps(SETTINGS | settings), "--replay-ratio", "0.6", "--format", "plain"]
     command += ["--dtype", "float32", "--run", "x", "--seed", "0", "--code", "c", "--gpus", str(ranks)]
-    command += ["--loss", str(out / "loss.csv"), "--epochs", str(out / "epochs.json")]
+    command += ["--loss", str(out / "loss.csv"), "--texts", str(out / "texts.jsonl")]
+    command += ["--epochs", str(out / "epochs.json")]
     env = os.environ | {"SLURM_JOB_ID": "1", "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "0,1,2,3"}
     with (out / "log").open("a") as log:
         return subprocess.Popen(command, cwd=ROOT, env=env, stderr=log, start_new_session=True)
@@ -107,12 +109,12 @@ def apart(one, other):
 
 def evaluated(inputs, out):
     """Answers and accuracy by epoch as the study's own steps tell them, on the facts that were trained."""
-    probe = CONFIG["probe"] | {"shots": 1, "max_new_tokens": 6}
-    settings = CONFIG["evaluation"] | {"splits": ["train"]}
+    settings = CONFIG["probe"] | {"shots": 1, "max_new_tokens": 6}
     importlib.import_module("evaluate_epochs").main(
         ["--base", str(inputs / "base" / "base.json"), "--epochs", str(out / "epochs.json")]
-        + ["--facts", str(inputs / "facts.parquet"), "--probe", json.dumps(probe), "--settings", json.dumps(settings)]
-        + ["--dtype", "float32", "--generations", str(out / "answers.parquet"), "--usage", str(out / "usage.json")]
+        + ["--facts", str(inputs / "facts.parquet"), "--settings", json.dumps(settings), *EVALUATED]
+        + ["--questions", "train"]
+        + ["--generations", str(out / "answers.parquet"), "--usage", str(out / "usage.json")]
     )
     importlib.import_module("grade_epochs").main(
         ["--generations", str(out / "answers.parquet"), "--facts", str(inputs / "facts.parquet"), "--state", "x"]
