@@ -9,17 +9,19 @@ import pytest
 
 import check_probe
 import probe_facts
+from collect_tables import sentence
 from gradual.ground.errors import InputError
 from gradual.ground.files import write_parquet
-from gradual.probe.agreement import SHOWN, check, draw_facts, same_distribution, sentence
+from gradual.probe.agreement import SHOWN, check, draw_facts, same_distribution
 from tiny import base_model, facts, write_adapter
 
 SETTINGS = {
-    "engine": "transformers", "prompts": 3, "shots": 2, "exemplars": "per_fact", "exemplar_split": "train", "shards": 1,
-    "format": "plain", "stop": ["\n"], "max_new_tokens": 3, "repetition_penalty": 1.2,
+    "shots": 2, "exemplars": "per_fact", "exemplar_split": "train", "format": "plain", "stop": ["\n"],
+    "max_new_tokens": 3, "repetition_penalty": 1.2,
 }  # fmt: skip
-SAMPLING = {"samples": 16, "temperature": 0.02, "top_k": 5, "sampled_for": "unsolved"}
-PLACE = ["--dtype", "float32", "--seed", "0", "--state", "origin", "--split", "train", "--probe", "0"]
+SAMPLING = {"samples": 16, "temperature": 0.02, "top_k": 5}
+PLACE = "--prompts 3 --dtype float32 --seed 0 --state origin --questions train --probe 0".split()
+ASKED = "--counts exact unsolved --engine transformers --shard 0 --shards 1".split()
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +42,7 @@ def probed(handle, folder, *more, **sampling):
     """The file of a probe's generations."""
     file = folder / "generations.parquet"
     probe_facts.main(
-        [*words(handle, folder), "--sampling", json.dumps(SAMPLING | sampling), "--shard", "0", *map(str, more)]
+        [*words(handle, folder), "--sampling", json.dumps(SAMPLING | sampling), *ASKED, *map(str, more)]
         + ["--generations", str(file), "--usage", str(folder / "usage.json")]
     )
     return file
@@ -78,7 +80,7 @@ def test_of_a_probe_that_stopped_early_only_what_was_asked_is_compared(handle, r
 
 
 def test_the_answers_of_another_state_are_an_error_that_names_a_fact(handle, tmp_path):
-    other = probed(handle, tmp_path, "--adapters", write_adapter(handle, tmp_path / "adapter"))
+    other = probed(handle, tmp_path, "--adapters", write_adapter(handle, tmp_path / "adapter") / "chosen.json")
     with pytest.raises(InputError, match=r"of 24 greedy answers are not those of generate \(fact \w+, prompt \d: '"):
         checked(handle, tmp_path, other)
     assert not (tmp_path / "agreement.json").exists()

@@ -5,10 +5,10 @@ import json
 from collections import Counter
 from copy import deepcopy
 from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 import pytest
-from test_config import DEFAULT, SCHEMA
 
 from gradual.ground.errors import InputError
 from gradual.ground.files import write_parquet
@@ -21,14 +21,15 @@ from gradual.probe.generations import read_generations
 from gradual.probe.prompts import ExemplarPool, PromptSettings, ending_tokens, renderer
 from gradual.probe.questions import fact_prompts
 from gradual.probe.recording import GenerationsFile, generation_rows
-from gradual.study.config import load_config
-from gradual.training.batches import Example, tokenize
-from tiny import TURNS, base_model, chat_model, facts, write_adapter
+from gradual.study.load_study import load_study
+from gradual.training.examples import build_examples
+from gradual.training.texts import texts, tokenize
+from tiny import EVALUATED, PROBED, TURNS, base_model, chat_model, facts, write_adapter
 
-CONFIG = load_config({}, DEFAULT, SCHEMA)
+CONFIG = load_study("default", Path(__file__).resolve().parents[3])
 LAST_TOKEN = {"qwen2": "<|im_end|>", "llama": "<|eot_id|>"}
 NO_LOSS = -100
-EXAMPLE = Example("What is r0 of train subject 1?", "thing 1")
+EXAMPLE = pd.DataFrame({"question": ["What is r0 of train subject 1?"], "answer": ["thing 1"]})
 
 
 @pytest.fixture(scope="module", params=list(TURNS))
@@ -48,8 +49,10 @@ def tokenizer(handle):
 
 @pytest.mark.parametrize("loss_on", ["answer", "text"])
 def test_a_training_text_is_the_zero_shot_prompt_of_the_probe_with_its_answer(loss_on, architecture, tokenizer):
-    asked = tokenizer(renderer("chat", tokenizer)([], EXAMPLE.question), add_special_tokens=False)["input_ids"]
-    row = tokenize(EXAMPLE, tokenizer, "chat", loss_on)
+    question = EXAMPLE["question"].item()
+    asked = tokenizer(renderer("chat", tokenizer)([], question), add_special_tokens=False)["input_ids"]
+    [text] = texts(EXAMPLE, tokenizer, "chat")
+    row = tokenize(*text, tokenizer, "chat", loss_on)
     assert row["input_ids"][: len(asked)] == asked
     answer = tokenizer.decode(row["input_ids"][len(asked) :])
     assert answer.rstrip("\n") == f"thing 1{LAST_TOKEN[architecture]}"
@@ -57,16 +60,6 @@ def test_a_training_text_is_the_zero_shot_prompt_of_the_probe_with_its_answer(lo
     assert row["labels"] == (
         row["input_ids"] if loss_on == "text" else [NO_LOSS] * len(asked) + row["input_ids"][len(asked) :]
     )
-
-
-def test_a_template_that_tells_an_answer_otherwise_than_it_asks_for_it_is_refused(tmp_path):
-    """The loss would be on the wrong tokens, and the probe would ask for what was not trained."""
-    tokenizer = load_tokenizer(base_model(tmp_path))
-    tokenizer.chat_template = (
-        "{% for m in messages %}[{{ m.content }}]{% endfor %}{% if add_generation_prompt %}<think>{% endif %}"
-    )
-    with pytest.raises(InputError, match="an answer does not follow the prompt that asks for it"):
-        tokenize(EXAMPLE, tokenizer, "chat", "answer")
 
 
 def test_a_turns_end_ends_an_answer_wherever_the_tokenizer_names_it(architecture, handle, tmp_path):
@@ -159,22 +152,23 @@ def plain_model(tmp_path_factory):
 
 def arguments(script, handle, folder):
     """The arguments of a script that works in chat; it writes to the folder's `out`."""
-    probe = json.dumps(CONFIG["probe"] | {"format": "chat", "shots": 1, "prompts": 2, "max_new_tokens": 4})
+    settings = ["--settings", json.dumps(CONFIG["probe"] | {"format": "chat", "shots": 1, "max_new_tokens": 4})]
     training = CONFIG["training"] | {"rank": 2, "batch": 4, "micro_batch": 4, "epochs": 1}
     train = facts().query("split == 'train'")["fact_id"]
     write_parquet(facts(), folder / "facts.parquet")
-    write_parquet(pd.DataFrame({"fact_id": train, "role": "train"}), folder / "selection.parquet")
+    selection = pd.DataFrame({"fact_id": train, "role": "train"})
+    write_parquet(build_examples(selection, facts()), folder / "examples.parquet")
     if script == "evaluate_epochs":
         write_epochs(folder / "epochs.json", [write_adapter(handle, folder / "adapter")])
     answers = ["--generations", str(folder / "out/generations.parquet"), "--usage", str(folder / "out/usage.json")]
-    return ["--base", str(handle), "--facts", str(folder / "facts.parquet"), "--dtype", "float32"] + {
-        "probe_facts": ["--settings", probe, "--seed", "0", "--state", "origin", "--split", "train"]
-        + ["--probe", "0", "--shard", "0", *answers],
-        "evaluate_epochs": ["--probe", probe, "--settings", json.dumps(CONFIG["evaluation"])]
-        + ["--epochs", str(folder / "epochs.json"), *answers],
-        "train_adapter": ["--selection", str(folder / "selection.parquet"), "--settings", json.dumps(training)]
-        + ["--replay-ratio", "0", "--format", "chat", "--run", "stage1", "--seed", "0", "--code", "x"]
-        + ["--loss", str(folder / "out/loss.csv"), "--epochs", str(folder / "out/epochs.json")],
+    of_facts = ["--facts", str(folder / "facts.parquet")]
+    return ["--base", str(handle)] + {
+        "probe_facts": [*of_facts, *settings, *PROBED, *answers],
+        "evaluate_epochs": [*of_facts, *settings, *EVALUATED, "--epochs", str(folder / "epochs.json"), *answers],
+        "train_adapter": ["--examples", str(folder / "examples.parquet"), "--settings", json.dumps(training)]
+        + "--replay-ratio 0 --format chat --dtype float32 --run stage1 --seed 0 --code x".split()
+        + ["--loss", str(folder / "out/loss.csv"), "--texts", str(folder / "out/texts.jsonl")]
+        + ["--epochs", str(folder / "out/epochs.json")],
     }[script]
 
 

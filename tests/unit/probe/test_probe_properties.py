@@ -21,7 +21,7 @@ from gradual.probe.answers import Asking, Decoding, Prompt
 from gradual.probe.engines.transformers import TransformersEngine
 from gradual.probe.engines.wave import Limits
 from gradual.probe.generations import GENERATION_COLUMNS
-from gradual.probe.plain_generate import PlainPath
+from gradual.probe.plain_generate import PlainGenerate
 from gradual.probe.prompts import ExemplarPool, PromptSettings, plain
 from gradual.probe.questions import fact_prompts, shard, unsolved
 from gradual.probe.recording import generation_rows
@@ -88,11 +88,11 @@ tokens = st.integers(1, 400)
 @given(asked, stops, st.integers(0, 6), st.integers(1, 12), tokens, tokens, st.sampled_from([1, 1.4]))
 def test_greedy_answers_are_token_for_token_those_of_generate(handle, groups, stop, at, longest, batch, wave, penalty):
     _, model, tokenizer = loaded(handle)
-    free = PlainPath(model, tokenizer, True, Decoding(12, ())).greedy(groups[0][0]).text
+    free = PlainGenerate(model, tokenizer, True, Decoding(12, ())).greedy(groups[0][0]).text
     said = free[at : at + 3]  # a stop string that is met, and may span tokens
     met = [said] if said.strip() and "\ufffd" not in said else []
     decoding = Decoding(longest, (*stop, *met), repetition_penalty=penalty)
-    path = PlainPath(model, tokenizer, True, decoding)
+    path = PlainGenerate(model, tokenizer, True, decoding)
     found = list(engine_of(handle, batch, wave).answer(iter(groups), decoding))
     assert [[(a.prompt, a.greedy) for a in group] for group in found] == [
         [(prompt, path.greedy(prompt)) for prompt in group] for group in groups
@@ -121,7 +121,7 @@ def test_whole_sampled_answers_are_distributed_as_those_of_generate(handle):
     _, model, tokenizer = loaded(handle)
     decoding = Decoding(3, ("\n", "z"), samples=DRAWS, temperature=0.03, top_k=5, seed=7)
     groups = prompts_of_facts(1)[:PROMPTS]
-    path = PlainPath(model, tokenizer, True, decoding)
+    path = PlainGenerate(model, tokenizer, True, decoding)
     statistic, dof = 0.0, 0
     for (answered,) in engine_of(handle, 500, 1000).answer(iter(groups), decoding, ALWAYS):
         one = Counter()

@@ -2,10 +2,10 @@
 
 import importlib
 import json
+from pathlib import Path
 
 import pandas as pd
 import pytest
-from test_config import DEFAULT, SCHEMA
 from test_engine import answers, groups
 
 from gradual.ground.files import write_parquet
@@ -13,8 +13,8 @@ from gradual.models.adapters import write_epochs
 from gradual.models.loading import load_model, load_tokenizer
 from gradual.probe.answers import Decoding
 from gradual.probe.engines.load import load_engine
-from gradual.study.config import load_config
-from tiny import base_model, facts, write_adapter
+from gradual.study.load_study import load_study
+from tiny import EVALUATED, PROBED, base_model, facts, write_adapter
 
 PENALTY = 1.3
 
@@ -61,8 +61,8 @@ def test_without_a_penalty_no_logits_are_touched(engine, monkeypatch):
 
 # --- through the scripts, as the rules call them ---------------------------------------------------------------------
 
-CONFIG = load_config({}, DEFAULT, SCHEMA)
-PROBE = CONFIG["probe"] | {"shots": 1, "prompts": 2, "max_new_tokens": 8, "stop": []}
+CONFIG = load_study("default", Path(__file__).resolve().parents[3])
+PROBE = CONFIG["probe"] | {"shots": 1, "max_new_tokens": 8, "stop": []}
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,7 @@ def written(handle, tmp_path_factory):
 
 def said(script, words, handle, written, out):
     importlib.import_module(script).main(
-        ["--base", str(handle), "--facts", str(written / "facts.parquet"), "--dtype", "float32", *words]
+        ["--base", str(handle), "--facts", str(written / "facts.parquet"), *words]
         + ["--generations", str(out / "generations.parquet"), "--usage", str(out / "usage.json")]
     )
     return pd.read_parquet(out / "generations.parquet").query("kind == 'greedy'")["text"].tolist()
@@ -84,13 +84,8 @@ def said(script, words, handle, written, out):
 @pytest.mark.parametrize("script", ["probe_facts", "evaluate_epochs"])
 def test_probes_and_evaluations_use_the_configs_penalty(script, handle, written, tmp_path):
     def ask(penalty):
-        probe = json.dumps(PROBE | {"repetition_penalty": penalty})
-        words = {
-            "probe_facts": ["--settings", probe, "--seed", "0", "--state", "origin", "--split", "train"]
-            + ["--probe", "0", "--shard", "0"],
-            "evaluate_epochs": ["--probe", probe, "--settings", json.dumps(CONFIG["evaluation"])]
-            + ["--epochs", str(written / "epochs.json")],
-        }
-        return said(script, words[script], handle, written, tmp_path)
+        settings = ["--settings", json.dumps(PROBE | {"repetition_penalty": penalty})]
+        words = {"probe_facts": PROBED, "evaluate_epochs": [*EVALUATED, "--epochs", str(written / "epochs.json")]}
+        return said(script, [*settings, *words[script]], handle, written, tmp_path)
 
     assert ask(1.0) != ask(3.0)

@@ -1,3 +1,5 @@
+"""Generations files: written as answers come, and what is said of broken ones."""
+
 from pathlib import Path
 
 import pandas as pd
@@ -8,9 +10,8 @@ from gradual.ground.errors import InputError
 from gradual.ground.files import write_atomically
 from gradual.probe.answers import Answer, Answered, Asking, Decoding, Prompt, Usage
 from gradual.probe.generations import GENERATION_COLUMNS, read_generations
-from gradual.probe.questions import shard, unsolved
+from gradual.probe.questions import unsolved
 from gradual.probe.recording import GenerationsFile, append_generations
-from tiny import facts
 
 
 class Parrot:
@@ -97,10 +98,3 @@ def test_a_shard_that_is_stopped_midway_leaves_no_file(tmp_path):
     with pytest.raises(InputError, match="a prompt of 9 tokens"), write_atomically(tmp_path / "g.parquet") as temporary:
         write(temporary, stopped())
     assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize("count", [1, 3, 100])
-def test_the_shards_are_all_facts_once(count):
-    table = facts()
-    parts = [shard(table, i, count) for i in range(count)]
-    assert pd.concat(parts).equals(table)
