@@ -201,16 +201,6 @@ def test_first_sampled_tokens_follow_the_model_distribution(load, handle):
     assert stats.chisquare(observed, wanted).pvalue > 1e-4
 
 
-def next_tokens(model, ids, decoding):
-    """The distribution of a draw's next token (vocabulary), zero beyond the top k."""
-    import torch
-
-    with torch.inference_mode():
-        logits = model(torch.tensor([ids])).logits[0, -1].double()
-    best = torch.topk(logits / decoding.temperature, decoding.top_k)
-    return torch.zeros_like(logits).scatter_(0, best.indices, torch.softmax(best.values, -1)).numpy()
-
-
 def test_an_answer_ends_at_a_stop_string_that_spans_tokens(load, handle):
     asked = groups(1)
     free = greedy(load(handle), asked, Decoding(12, ()))

@@ -26,13 +26,14 @@ from gradual.probe.engines.transformers import TransformersEngine
 from gradual.probe.engines.wave import Limits
 from gradual.probe.prompts import ExemplarPool, PromptSettings, plain
 from gradual.probe.questions import fact_prompts
+from gradual.training.examples import build_examples
 from project_copy import ROOT, copy_project, snakemake_in
 from tiny import base_model, facts
 
 pytestmark = pytest.mark.gpu
 
 CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
-PROBE = CONFIG["probe"] | {"shots": 2, "prompts": 4, "max_new_tokens": 8}
+PROBE = CONFIG["probe"] | {"shots": 2, "max_new_tokens": 8}
 TRAINING = CONFIG["training"] | {
     "rank": 8, "alpha": 16, "batch": 8, "micro_batch": 4, "learning_rate": 0.005, "epochs": 10, "warmup_ratio": 0.1,
 }  # fmt: skip
@@ -140,7 +141,7 @@ def test_an_engine_that_is_short_of_gpu_memory_goes_on_with_less(device, handle,
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory):
-    """A base model that knows half of the train facts, and a selection of the others: 10 to train and 8 to replay."""
+    """A base model that knows half of the train facts, and examples of the others: 10 to train on and 8 to replay."""
     folder = tmp_path_factory.mktemp("inputs")
     table = facts(per_split=18)
     train = table[table["split"] == "train"]
@@ -165,7 +166,7 @@ def inputs(tmp_path_factory):
     others = train[~train["fact_id"].isin(pd.concat(known)["fact_id"])]["fact_id"]
     write_parquet(table, folder / "facts.parquet")
     selection = pd.DataFrame({"fact_id": others, "role": ["train"] * 10 + ["replay"] * 8})
-    write_parquet(selection, folder / "selection.parquet")
+    write_parquet(build_examples(selection, table), folder / "examples.parquet")
     return folder
 
 
@@ -173,10 +174,11 @@ def train(inputs, out, gpus, dtype="float32"):
     """Train as a job of so many GPUs does, as a process of its own; the folder of its epochs."""
     out.mkdir(parents=True)
     command = [sys.executable, "scripts/train_adapter.py", "--base", str(inputs / "base/base.json")]
-    command += ["--facts", str(inputs / "facts.parquet"), "--selection", str(inputs / "selection.parquet")]
+    command += ["--examples", str(inputs / "examples.parquet"), "--merge", "--parent"]
     command += ["--settings", json.dumps(TRAINING), "--replay-ratio", "0.5", "--format", "plain", "--dtype", dtype]
     command += ["--run", "x", "--seed", "0", "--code", "c", "--gpus", str(gpus)]
-    command += ["--loss", str(out / "loss.csv"), "--epochs", str(out / "epochs.json")]
+    command += ["--loss", str(out / "loss.csv"), "--texts", str(out / "texts.jsonl")]
+    command += ["--epochs", str(out / "epochs.json")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-3000:]
     return out
@@ -237,12 +239,10 @@ def categories(inputs, out, dtype):
     table = inputs / "facts.parquet"
     steps = {
         "probe_facts": ["--base", inputs / "base/base.json", "--settings", json.dumps(PROBE)]
-        + [
-            "--sampling",
-            json.dumps({key: PROBE[key] for key in ("sampled", "samples", "temperature", "top_k", "sampled_for")}),
-        ]
-        + ["--dtype", dtype, "--seed", 0, "--state", "origin", "--split", "train", "--probe", 0, "--shard", 0]
-        + ["--gpus", 1, "--generations", out / "generations.parquet", "--usage", out / "usage.json"],
+        + ["--sampling", json.dumps(PROBE), "--counts", "exact", "unsolved", "--engine", "transformers"]
+        + ["--prompts", 4, "--dtype", dtype, "--seed", 0, "--state", "origin", "--questions", "train", "--probe", 0]
+        + ["--shard", 0, "--shards", 1, "--gpus", 1]
+        + ["--generations", out / "generations.parquet", "--usage", out / "usage.json"],
         "grade_generations": ["--generations", out / "generations.parquet", "--grades", out / "grades.parquet"],
         "categorize_facts": ["--grades", out / "grades.parquet", "--scoring", "substring", "--mode", "full"]
         + ["--categories", out / "categories.parquet", "--counts", out / "counts.csv"],
