@@ -68,7 +68,7 @@ test-slurm-faults: setup
 # The paper's study with stand-ins for its models and fewer facts, with vLLM and four ranks.
 test-slurm-paper: setup
 	$(MAKE) setup-probe PROBE_LOCK=envs/probe-cpu.lock
-	python -m pytest tests/slurm/test_paper.py
+	python -m pytest tests/slurm/test_paper_standin.py
 
 test-gpu: setup
 	python -m pytest -m gpu

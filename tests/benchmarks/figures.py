@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from gradual.knowledge.categories import UNKNOWN, WEAKLY, WEAKLY_OR_UNKNOWN
-from gradual.training.batches import operations
+from gradual.models.shape import shape_of
 from machine import PRODUCTS
 
 PROBING, TRAINING, PRETRAINING, EVALUATING = "probe_facts", "train_adapter", "pretrain_base", "evaluate_epochs"
@@ -190,11 +190,14 @@ class Weights:
     @classmethod
     def of(cls, config: Any) -> "Weights":
         """Of a model with this transformers config."""
-        per_token, per_pair = operations(config)
-        layers, hidden = config.num_hidden_layers, config.hidden_size
-        logits, pair = hidden * config.vocab_size, per_pair // layers
-        values = pair // 2 * config.num_key_value_heads // config.num_attention_heads
-        return cls(layers, (per_token - logits) // layers, 2 * hidden * values, pair, logits)
+        shape = shape_of(config.to_dict())
+        return cls(
+            layers=shape.layers,
+            layer=sum(inputs * outputs for inputs, outputs in shape.projections.values()),
+            keys_and_values=2 * shape.hidden_size * shape.keys,
+            pair=2 * shape.queries,  # with keys, and of weights with values
+            logits=shape.hidden_size * shape.vocabulary,
+        )
 
 
 def study_table(jobs: pd.DataFrame, ended: float, startup: pd.DataFrame) -> pd.DataFrame:

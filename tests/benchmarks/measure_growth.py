@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from gradual.ground.errors import report
 from gradual.ground.files import read_json, write_csv, write_parquet
+from gradual.workflow.starting import report
 from repetitions import timed_process
 from subject import Subject, add_subject, subject
 
@@ -27,16 +27,20 @@ def sample(facts: pd.DataFrame, share: float, least: int) -> pd.DataFrame:
 
 def probe(measured: Subject, facts: Path, shards: int, folder: Path) -> dict[str, float]:
     """A whole probe of these facts, a shard after the other: seconds in all, peak memory of a job, what it asked."""
-    settings = json.dumps(measured.config["probe"] | {"engine": "transformers", "shards": shards})
-    settled = ["--settled-by", measured.config["scoring"]] if measured.config["probe"]["counts"] == "settled" else []
+    asked = measured.config["probe"]
+    settings = json.dumps(asked)
+    counts = (
+        f"settled {measured.config['scoring']}" if asked["counts"] == "settled" else f"exact {asked['sampled_for']}"
+    )
     jobs, usage = [], []
     for shard in range(shards):
         command = (
             f"{sys.executable} {SCRIPT} --base {measured.base} --facts {facts} --dtype {measured.dtype}"
-            f" --seed {measured.seed} --state origin --split train --probe 0 --shard {shard}"
+            f" --counts {counts} --engine transformers --prompts {asked['prompts']} --seed {measured.seed} --state origin"
+            f" --questions train --probe 0 --shard {shard} --shards {shards}"
             f" --generations {folder}/generations.parquet --usage {folder}/usage.json"
         ).split()
-        jobs.append(timed_process([*command, "--settings", settings, "--sampling", settings, *settled]))
+        jobs.append(timed_process([*command, "--settings", settings, "--sampling", settings]))
         usage.append(read_json(folder / "usage.json", "what an engine did"))
     return {
         "seconds": sum(seconds for seconds, _ in jobs),

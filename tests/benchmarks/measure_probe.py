@@ -12,7 +12,6 @@ from typing import Any
 import pandas as pd
 
 import peers
-from gradual.ground.errors import report
 from gradual.ground.files import read_json, write_csv, write_parquet
 from gradual.knowledge.categories import categorize
 from gradual.knowledge.scoring import count_right, grade
@@ -21,8 +20,9 @@ from gradual.models.handle import model_folder
 from gradual.models.loading import load_model, load_tokenizer
 from gradual.probe.answers import Asking, Deployment, Engine, Prompt
 from gradual.probe.engines.load import load_engine
-from gradual.probe.questions import unsolved
+from gradual.probe.questions import exactly
 from gradual.probe.recording import generation_rows
+from gradual.workflow.starting import report
 from machine import PRODUCTS, count_rows, product_rates
 from repetitions import fitting, in_turns
 from subject import Questions, Subject, add_subject, subject
@@ -51,9 +51,7 @@ class Way:
 
 def asking(asked: str, answers: pd.Series, scoring: str) -> Asking:
     """What a way asks of a fact: `all` answers, samples of what is `unsolved`, or no more than until it is `settled`."""
-    if asked == "settled":
-        return until_settled(answers, scoring)
-    return Asking((lambda _: True) if asked == "all" else unsolved(answers))
+    return until_settled(answers, scoring) if asked == "settled" else exactly(answers, asked)
 
 
 def our_ways(

@@ -5,14 +5,16 @@ import json
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
-from gradual.ground.errors import report
 from gradual.ground.files import write_csv, write_parquet
 from gradual.study.runs import runs
+from gradual.training.examples import build_examples
+from gradual.workflow.starting import report
 from repetitions import in_turns, timed_process
 from subject import Subject, add_subject, subject
 
@@ -21,24 +23,21 @@ SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 
 def jobs(measured: Subject, run: str, folder: Path) -> dict[str, Callable[[], tuple[float, float]]]:
     """A job of each kind of script, with as little work as there can be."""
-    facts = measured.train_facts()
-    write_parquet(facts[["fact_id"]].head(1).assign(role="train"), folder / "selection.parquet")
-    model = f"--base {measured.base} --dtype {measured.dtype} --facts {measured.facts_file} --seed {measured.seed}"
-    probe = measured.config["probe"] | {
-        "engine": "transformers",
-        "prompts": 1,
-        "shards": len(facts),
-    }  # one fact a shard
-    training = runs(measured.config)[run].settings | {"epochs": 1}
+    facts, config = measured.train_facts(), measured.config
+    examples = build_examples(facts[["fact_id"]].head(1).assign(role="train"), facts)
+    write_parquet(examples, folder / "examples.parquet")
+    model = f"--base {measured.base} --dtype {measured.dtype} --seed {measured.seed}"
     scripts = {
-        "probe_facts": f"{model} --state origin --split train --probe 0 --shard 0 --usage {folder}/usage.json"
-        f" --generations {folder}/generations.parquet --settings".split(),
-        "train_adapter": f"{model} --selection {folder}/selection.parquet --replay-ratio 0 --run {run} --code none"
-        f" --format {probe['format']} --loss {folder}/loss.csv --epochs {folder}/epochs/epochs.json --settings".split(),
+        "probe_facts": f"{model} --facts {measured.facts_file} --counts exact unsolved --engine transformers --prompts 1"
+        f" --state origin --questions train --probe 0 --shard 0 --shards {len(facts)} --usage {folder}/usage.json"
+        f" --generations {folder}/generations.parquet --settings".split(),  # one fact a shard
+        "train_adapter": f"{model} --examples {folder}/examples.parquet --replay-ratio 0 --run {run} --code none"
+        f" --format {config['probe']['format']} --loss {folder}/loss.csv --texts {folder}/texts.jsonl"
+        f" --epochs {folder}/epochs/epochs.json --settings".split(),
         "grade_generations": ["--help"],
     }
-    scripts["probe_facts"].append(json.dumps(probe))
-    scripts["train_adapter"].append(json.dumps(training))
+    scripts["probe_facts"].append(json.dumps(config["probe"]))
+    scripts["train_adapter"].append(json.dumps(asdict(runs(config)[run].training) | {"epochs": 1}))
     return {
         name: partial(timed_process, [sys.executable, str(SCRIPTS / f"{name}.py"), *options])
         for name, options in scripts.items()

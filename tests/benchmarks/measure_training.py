@@ -7,20 +7,22 @@ one loss; they differ in the batches.
 import argparse
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from gradual.data.facts import read_facts
-from gradual.ground.errors import report
-from gradual.ground.files import read_parquet, write_csv
+from gradual.ground.files import write_csv
+from gradual.knowledge.selection import TRAIN
 from gradual.models.loading import load_model, load_tokenizer
-from gradual.study import result_paths
+from gradual.study.result_files import EXAMPLES, path
 from gradual.study.runs import runs
-from gradual.training.batches import EpochBatches, tokenize
-from gradual.training.lora import attach_adapter, examples, train_adapter
+from gradual.training import lora
+from gradual.training.batches import EpochBatches
+from gradual.training.examples import read_examples, texts, tokenize
+from gradual.workflow.starting import report
 from machine import PRODUCTS, product_rates
 from repetitions import in_turns, timed
 from subject import Subject, add_subject, subject
@@ -32,36 +34,33 @@ class Training:
     """What is trained: a run's facts as rows of tokens, and its settings, in micro batches of the whole batch."""
 
     def __init__(self, measured: Subject, settings: dict[str, Any]) -> None:
-        self.measured, run = measured, settings["run"]
-        self.tokenizer, self.style = load_tokenizer(measured.base), measured.config["probe"]["format"]
-        kept = {key: value for key, value in runs(measured.config)[run].settings.items() if key != "adapter"}
-        self.settings = kept | {"epochs": settings["epochs"], "micro_batch": kept["batch"]}
-        selection = read_parquet(
-            measured.study / result_paths.selection(measured.seed, measured.model, run), "a selection"
-        )
-        selection = selection[selection["role"] == "train"]
-        self.texts, self.trained, _ = examples(selection, read_facts(measured.facts_file))
-        loss_on = self.settings["loss_on"]
-        self.rows = [tokenize(text, self.tokenizer, self.style, loss_on) for text in self.texts]
+        self.measured, run, style = measured, settings["run"], measured.config["probe"]["format"]
+        self.tokenizer = load_tokenizer(measured.base)
+        kept = runs(measured.config)[run].training
+        self.settings = replace(kept, epochs=settings["epochs"], micro_batch=kept.batch)
+        file = measured.study / path(EXAMPLES, seed=measured.seed, model=measured.model, state=run)
+        examples = read_examples(file)
+        written = texts(examples[examples["role"] == TRAIN], self.tokenizer, style)
+        self.rows = [tokenize(*text, self.tokenizer, style, kept.loss_on) for text in written]
 
     def model(self) -> Any:
         import torch
 
         torch.manual_seed(SEED)
-        return attach_adapter(load_model(self.measured.base, [], self.measured.dtype), None, self.settings)
+        return lora.attach_adapter(load_model(self.measured.base, [], self.measured.dtype), None, self.settings)
 
     def steps(self) -> list[list[int]]:
         """The row numbers of each step of the first epoch."""
-        return list(EpochBatches(self.trained, 0, 0.0, SEED, self.settings["batch"], 0, 1))
+        return list(EpochBatches(len(self.rows), 0, 0.0, SEED, self.settings.batch, 0, 1))
 
 
 def ours(training: Training) -> tuple[float, list[int], float]:
     """Seconds of all epochs with our trainer, their checkpoints included; the rows trained on, and the first loss."""
-    model = training.model()
+    model, padding = training.model(), training.tokenizer.pad_token_id
     with tempfile.TemporaryDirectory() as folder:
-        given = (training.texts, training.trained, 0, 0.0, training.settings, training.style, SEED, Path(folder))
-        seconds, (_, losses) = timed(train_adapter, model, training.tokenizer, *given)
-    rows = [row for step in training.steps() for row in step] * training.settings["epochs"]
+        given = (training.rows, len(training.rows), 0.0, training.settings, padding, SEED, Path(folder))
+        seconds, (_, losses) = timed(lora.train_adapter, model, lora.Training(*given))
+    rows = [row for step in training.steps() for row in step] * training.settings.epochs
     return seconds, rows, losses[0]["loss"]
 
 
@@ -76,10 +75,10 @@ def padded(training: Training, steps: int, padding: str, length: int | None = No
         arguments = TrainingArguments(
             output_dir=folder,
             num_train_epochs=1,
-            per_device_train_batch_size=settings["batch"],
-            learning_rate=settings["learning_rate"],
-            weight_decay=settings["weight_decay"],
-            adam_beta2=settings["adam_beta2"],
+            per_device_train_batch_size=settings.batch,
+            learning_rate=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+            adam_beta2=settings.adam_beta2,
             lr_scheduler_type="cosine",
             train_sampling_strategy="sequential",
             save_strategy="no",

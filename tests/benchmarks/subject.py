@@ -14,8 +14,8 @@ from gradual.ground.files import read_json
 from gradual.probe.answers import Decoding, Prompt
 from gradual.probe.prompts import ExemplarPool, PromptSettings, renderer
 from gradual.probe.questions import fact_prompts
-from gradual.study import result_paths
 from gradual.study.config import with_defaults
+from gradual.study.result_files import BASE, FACTS, PROVENANCE, path
 from gradual.study.runs import Config
 
 SCHEMA = Path(__file__).resolve().parents[2] / "schemas" / "config.schema.json"
@@ -32,11 +32,11 @@ class Subject:
 
     @property
     def base(self) -> Path:
-        return self.study / result_paths.base(self.seed, self.model)
+        return self.study / path(BASE, seed=self.seed, model=self.model)
 
     @property
     def facts_file(self) -> Path:
-        return self.study / result_paths.facts(self.seed)
+        return self.study / path(FACTS, seed=self.seed)
 
     @property
     def dtype(self) -> str:
@@ -59,7 +59,7 @@ class Subject:
 def study_config(study: Path) -> Config:
     """The config of a finished study; InputError where it has not finished."""
     schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
-    made = read_json(study / result_paths.provenance(), "the provenance of a finished study")["config"]
+    made = read_json(study / path(PROVENANCE), "the provenance of a finished study")["config"]
     return with_defaults(made, schema, schema)
 
 

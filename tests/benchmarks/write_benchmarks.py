@@ -10,13 +10,13 @@ import pandas as pd
 from tabulate import tabulate
 
 import figures
-from gradual.ground.errors import report
 from gradual.ground.files import digest, read_json, write_csv, write_json, write_text
 from gradual.models.handle import model_folder
-from gradual.study import result_paths
-from gradual.study.load_study import works_of
+from gradual.study.result_files import PROVENANCE, TABLES, path
 from gradual.tables.markdown import count, number, percent
 from gradual.workflow.provenance import git_state, hardware, locks, packages
+from gradual.workflow.starting import report
+from gradual.workflow.works import works_of
 from subject import Subject, study_config
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -103,7 +103,7 @@ def provenance(measured: Subject, config: dict[str, Any], begun: float) -> dict[
         "ended": datetime.now(UTC).isoformat(timespec="seconds"),
         "benchmark": config,
         "study": measured.config,
-        "study_git": read_json(measured.study / result_paths.provenance(), "a study's provenance")["git"],
+        "study_git": read_json(measured.study / path(PROVENANCE), "a study's provenance")["git"],
         "git": git_state(ROOT),
         "base_model_sha256": {f.name: digest(f) for f in sorted(model_folder(measured.base).glob("*.safetensors"))},
         "facts_sha256": digest(measured.facts_file),
@@ -140,8 +140,8 @@ def main(argv: list[str] | None = None) -> None:
     study = Path(args.config["study"])
     measured = Subject(study, study_config(study), args.config["seed"], args.config["model"])
     probes, training = [pd.read_csv(file) for file in args.probe], pd.read_csv(args.training)
-    counted = {path for work in works_of(measured.config) for path in work["benchmarks"]}
-    ended = (study / result_paths.tables()).stat().st_mtime
+    counted = {file for work in works_of(measured.config) for file in work.benchmarks()}
+    ended = (study / path(TABLES)).stat().st_mtime
     tables = {
         "probe": figures.probe_table(pd.concat(probes), pd.concat(map(pd.read_parquet, args.categories))),
         "training": figures.training_table(training),

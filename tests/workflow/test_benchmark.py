@@ -17,7 +17,8 @@ from gradual.models.loading import load_model, load_tokenizer
 from gradual.probe.answers import Decoding, Prompt
 from gradual.probe.engines.transformers import TransformersEngine
 from gradual.study.config import load_config
-from gradual.study.load_study import works_of
+from gradual.training.examples import build_examples
+from gradual.workflow.works import works_of
 from machine import count_rows
 from project_copy import ROOT, snakemake_in
 
@@ -30,6 +31,7 @@ TABLES = {
 }
 STUDY = {
     "study": "made",
+    "extends": "gradual_learning",
     "models": {"m": {"label": "M", "source": "folder", "path": "nowhere", "paper": None}},
     "probe": {"prompts": 3, "shots": 2, "samples": 2, "max_new_tokens": 4},
     "training": {"rank": 4, "batch": 4, "micro_batch": 4},
@@ -44,9 +46,9 @@ def made_study(folder: Path) -> None:
     tiny.base_model(folder / "seed0/m/base")
     write_parquet(facts, folder / "seed0/facts.parquet")
     selection = facts[facts["split"] == "train"][["fact_id"]].assign(role="train")
-    write_parquet(selection, folder / "seed0/m/stage1/selection.parquet")
+    write_parquet(build_examples(selection, facts), folder / "seed0/m/stage1/examples.parquet")
     write_json({"config": config, "git": {}}, folder / "provenance.json")
-    files = sorted({path for work in works_of(config) for path in work["benchmarks"]})
+    files = sorted({path for work in works_of(config) for path in work.benchmarks()})
     for number, file in enumerate(files, 1):
         write_text("s\th:m:s\n10.0\t0:00:10\n", folder / file)
         os.utime(folder / file, (0, 10 * number))
@@ -168,7 +170,7 @@ def test_the_counted_operations_are_those_of_the_model(tmp_path):
     layers = weights.layers * (weights.layer + weights.pair * tokens)
     assert counted.get_total_flops() == pytest.approx(2 * tokens * (layers + weights.logits), rel=0.01)
 
-    adapted = tiny.attach_adapter(model, None, {"rank": 4, "alpha": 8, "dropout": 0.0, "targets": list(tiny.TARGETS)})
+    adapted = tiny.attach_adapter(model, None, tiny.TRAINING)
     with FlopCounterMode(display=False) as counted:
         adapted(input_ids=ids, labels=ids).loss.backward()
     adapter = sum(p.numel() for p in adapted.parameters() if p.requires_grad)

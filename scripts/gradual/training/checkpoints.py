@@ -1,4 +1,4 @@
-"""Checkpoints of a fine-tuning: of every epoch, within one, and at notice; trainers.py finds the last."""
+"""Checkpoints of a fine-tuning: of every epoch, within one, and at notice; `callbacks` finds the last."""
 
 import shutil
 from pathlib import Path
