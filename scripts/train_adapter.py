@@ -60,8 +60,8 @@ def train(args: argparse.Namespace) -> None:
     seed = seeded("train", args.seed, args.run) % 2**31
     tokenizer = load_tokenizer(args.base)
     written = texts(examples, tokenizer, args.format)  # refuses a tokenizer before the model is loaded
-    inputs = [args.base, args.examples, *args.merge, *args.parent]
-    key = (args.settings, args.replay_ratio, args.format, args.dtype, args.seed, args.code, [*map(digest, inputs)])
+    inputs = [[*map(digest, files)] for files in ([args.base, args.examples], args.merge, args.parent)]
+    key = (args.settings, args.replay_ratio, args.format, args.dtype, args.seed, args.code, inputs)
     folder = args.epochs.parent / f"checkpoints-{sha256(repr(key).encode()).hexdigest()[:16]}"
     training = Training(
         rows=[tokenize(*text, tokenizer, args.format, args.settings.loss_on) for text in written],

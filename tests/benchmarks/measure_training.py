@@ -15,13 +15,14 @@ from typing import Any
 import pandas as pd
 
 from gradual.ground.files import write_csv
-from gradual.knowledge.selection import TRAIN
+from gradual.knowledge.selection_roles import TRAIN
 from gradual.models.loading import load_model, load_tokenizer
 from gradual.study.result_files import EXAMPLES, path
 from gradual.study.runs import runs
 from gradual.training import lora
 from gradual.training.batches import EpochBatches
-from gradual.training.examples import read_examples, texts, tokenize
+from gradual.training.examples import read_examples
+from gradual.training.texts import texts, tokenize
 from gradual.workflow.starting import report
 from machine import PRODUCTS, product_rates
 from repetitions import in_turns, timed

@@ -67,7 +67,7 @@ COMMANDS = {
     "grade_generations": "--generations {generations} --facts {facts} --grades @grades.parquet",
     "categorize_facts": "--grades {grades} --facts {facts} --scoring substring --mode greedy"
     " --categories @categories.parquet --counts @counts.csv",
-    "select_facts": "--run stage1 --states origin --categories {categories} --replay null --seed 0 --size-of {selection}"
+    "select_facts": "--run stage1 --states origin --categories {categories} --replay --seed 0 --size-of {selection}"
     ' --select {"origin":["MaybeKnown"]} --selection @selection.parquet',
     "build_examples": "--selection {selection} --facts {facts} --examples @examples.parquet",
     "grade_epochs": "--generations {epochs} --parent {parent} --facts {facts} --scoring substring --state stage1"
@@ -482,7 +482,8 @@ def test_no_fact_to_train_on_is_said_with_what_there_is(inputs, out):
 
 def test_no_fact_to_replay_is_said(inputs, out):
     words = arguments("select_facts", inputs, out)
-    words[words.index("null")] = '{"state": "origin", "category": "HighlyKnown", "ratio": 0.2}'
+    at = words.index("--replay") + 1
+    words[at:at] = ["origin", "HighlyKnown"]
     with pytest.raises(InputError, match="^run stage1, key 'replay': no fact is HighlyKnown in origin; expected facts"):
         importlib.import_module("select_facts").main(words)
     assert contents(out) == {}

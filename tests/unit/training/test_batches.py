@@ -5,8 +5,8 @@ import pytest
 from gradual.ground.errors import InputError
 from gradual.models.loading import load_model, load_tokenizer
 from gradual.training.batches import BLANK, EpochBatches, micro_rows, pad
-from gradual.training.examples import IGNORED, tokenize
 from gradual.training.replay import epoch_order
+from gradual.training.texts import IGNORED, tokenize
 from tiny import base_model, facts
 
 

@@ -1,22 +1,12 @@
-"""Training examples: what a run trains on and replays, as a file, as texts and as tokens."""
+"""Training examples: what a run trains on and replays, as a file."""
 
 import pandas as pd
 import pytest
 
 from gradual.ground.errors import InputError
 from gradual.ground.files import write_parquet
-from gradual.models.loading import load_tokenizer
-from gradual.probe.prompts import renderer
-from gradual.training.examples import (
-    DATASET,
-    EXAMPLE_COLUMNS,
-    IGNORED,
-    build_examples,
-    read_examples,
-    texts,
-    tokenize,
-)
-from tiny import TURNS, base_model, chat_model, facts
+from gradual.training.examples import DATASET, EXAMPLE_COLUMNS, build_examples, read_examples
+from tiny import facts
 
 FACTS = facts()
 TRAIN = FACTS[FACTS["split"] == "train"].reset_index(drop=True)
@@ -30,9 +20,6 @@ def selection(*roles):
 def written(examples, folder):
     write_parquet(examples, folder / "examples.parquet")
     return folder / "examples.parquet"
-
-
-# --- the file --------------------------------------------------------------------------------------------------------
 
 
 def test_examples_are_the_questions_and_answers_of_the_selected_facts_those_to_train_on_first(tmp_path):
@@ -111,79 +98,3 @@ def test_a_question_or_an_answer_that_is_no_text_is_named(column, value, tmp_pat
     with pytest.raises(InputError, match="expected a text that is not empty") as caught:
         read_examples(file)
     assert (caught.value.file, caught.value.row, caught.value.key) == (str(file), 1 if value == 3 else 2, column)
-
-
-# --- their texts -----------------------------------------------------------------------------------------------------
-
-
-def test_a_plain_text_is_the_probes_zero_shot_prompt_and_the_answer_as_exemplars_have_it(tmp_path):
-    tokenizer, built = load_tokenizer(base_model(tmp_path)), build_examples(selection("replay", "train"), FACTS)
-    found = texts(built, tokenizer, "plain")
-    assert found == [
-        (f"Q: {question}\nA:", f" {answer}\n")
-        for question, answer in zip(built["question"], built["answer"], strict=True)
-    ]
-    assert [prompt for prompt, _ in found] == [renderer("plain", tokenizer)([], q) for q in built["question"]]
-
-
-@pytest.mark.parametrize("architecture", TURNS)
-def test_a_chat_text_is_the_probes_zero_shot_prompt_and_the_assistants_turn(architecture, tmp_path):
-    tokenizer = load_tokenizer(chat_model(tmp_path, architecture))
-    built = build_examples(selection("train", "replay"), FACTS)
-    last = {"qwen2": "<|im_end|>\n", "llama": "<|eot_id|>"}[architecture]
-    assert texts(built, tokenizer, "chat") == [
-        (renderer("chat", tokenizer)([], question), f"{answer}{last}")
-        for question, answer in zip(built["question"], built["answer"], strict=True)
-    ]
-
-
-def test_without_a_chat_template_there_is_no_chat_text(tmp_path):
-    tokenizer = load_tokenizer(base_model(tmp_path))
-    with pytest.raises(InputError, match="has no chat template"):
-        texts(build_examples(selection("train"), FACTS), tokenizer, "chat")
-
-
-def test_a_template_that_tells_an_answer_otherwise_than_it_asks_for_it_is_refused(tmp_path):
-    """The loss would be on the wrong tokens, and the probe would ask for what was not trained."""
-    tokenizer = load_tokenizer(base_model(tmp_path))
-    tokenizer.chat_template = (
-        "{% for m in messages %}[{{ m.content }}]{% endfor %}{% if add_generation_prompt %}<think>{% endif %}"
-    )
-    with pytest.raises(InputError, match="an answer does not follow the prompt that asks for it") as caught:
-        texts(build_examples(selection("train"), FACTS), tokenizer, "chat")
-    assert caught.value.file == str(tmp_path)
-
-
-# --- their tokens ----------------------------------------------------------------------------------------------------
-
-
-def learnt(row, tokenizer):
-    """The text of the tokens that have a loss."""
-    return tokenizer.decode([t for t, label in zip(row["input_ids"], row["labels"], strict=True) if label != IGNORED])
-
-
-@pytest.mark.parametrize("architecture", ["qwen2", "llama"])
-def test_the_loss_is_on_the_answer_and_its_end_only(architecture, tmp_path):
-    tokenizer = load_tokenizer(base_model(tmp_path, architecture))
-    row = tokenize("Q: What is r0 of train subject 1?\nA:", " thing 1\n", tokenizer, "plain", "answer")
-    assert learnt(row, tokenizer) == " thing 1\n"
-    assert tokenizer.decode(row["input_ids"], skip_special_tokens=True).startswith("Q: What is r0")
-    assert row["input_ids"].count(tokenizer.bos_token_id) == (1 if architecture == "llama" else 0)
-    whole = tokenize("Q: What?\nA:", " thing 1\n", tokenizer, "plain", "text")
-    assert whole["labels"] == whole["input_ids"]
-
-
-CHAT = (
-    "{% for m in messages %}<{{ m.role }}>{{ m.content }}\n{% endfor %}"
-    "{% if add_generation_prompt %}<assistant>{% endif %}"
-)
-
-
-def test_in_chat_the_loss_is_on_the_assistants_turn(tmp_path):
-    tokenizer = load_tokenizer(base_model(tmp_path))
-    tokenizer.chat_template = CHAT
-    [text] = texts(build_examples(selection("train"), FACTS), tokenizer, "chat")
-    row = tokenize(*text, tokenizer, "chat", "answer")
-    question, answer = TRAIN["question"].iloc[0], TRAIN["answers"].iloc[0][0]
-    assert tokenizer.decode(row["input_ids"]) == f"<user>{question}\n<assistant>{answer}\n"
-    assert learnt(row, tokenizer) == f"{answer}\n"

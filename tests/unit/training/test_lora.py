@@ -8,8 +8,9 @@ from gradual.models.adapters import copy_adapter
 from gradual.models.loading import load_model, load_tokenizer
 from gradual.training import lora
 from gradual.training.checkpoints import checkpoints, steps
-from gradual.training.examples import build_examples, texts, tokenize
+from gradual.training.examples import build_examples
 from gradual.training.lora import Training, attach_adapter, train_adapter
+from gradual.training.texts import texts, tokenize
 from tiny import TRAINING, base_model, facts
 
 SETTINGS = replace(TRAINING, dropout=0.1, targets=("q_proj", "v_proj"))

@@ -7,8 +7,8 @@ import pytest
 from gradual.models.adapters import with_adapter
 from gradual.models.loading import load_model, load_tokenizer
 from gradual.training.batches import pad
-from gradual.training.examples import IGNORED, tokenize
 from gradual.training.objectives import trainer_class
+from gradual.training.texts import IGNORED, tokenize
 from tiny import base_model, write_adapter
 
 ANSWERS = ("thing", "thing 1 of train subject 2", "1", "What is r0", "of", "thing 3", "train", "thing 1 of 7")
