@@ -1,11 +1,13 @@
-"""What a script's log ends with: the cause of its error, and a remedy where none was foreseen."""
+"""What a script's log ends with: the cause of its error, and a remedy where none was foreseen; and the GPUs it holds."""
 
 import errno
+import os
 
 import pytest
 
-from gradual.ground.errors import InputError
-from gradual.workflow.starting import remedy, report
+from gradual.ground.errors import EndedWithNotice, InputError
+from gradual.workflow import gpus
+from gradual.workflow.starting import explanation, on_gpus, remedy, report
 
 REMEDIES = {
     "memory": (MemoryError(), "lower training.micro_batch"),
@@ -79,3 +81,38 @@ def test_report_lets_an_interrupt_and_an_exit_through(error):
     with pytest.raises(error) as caught:
         report(main)
     assert not caught.value.args
+
+
+def test_an_end_with_notice_is_explained_in_one_line_without_traceback(capsys):
+    assert explanation(EndedWithNotice("ended with notice (SIGTERM)")) == "error: ended with notice (SIGTERM)"
+    assert capsys.readouterr().err == ""
+
+
+@pytest.fixture
+def asking(monkeypatch, tmp_path):
+    """A machine of two GPUs, and a script of it that is started with these options."""
+    monkeypatch.setenv(gpus.VISIBLE, "0,1")
+    monkeypatch.setattr(gpus, "_shared_folder", lambda: tmp_path)
+    return lambda *options: monkeypatch.setattr("sys.argv", ["script.py", "--base", "base.json", *options])
+
+
+@pytest.mark.parametrize(
+    ("options", "held"), [(("--gpus", "1"), "0"), (("--gpus=2", "--x", "y"), "0,1"), (("--gpu", "1"), ""), ((), "")]
+)
+def test_a_script_holds_as_many_gpus_as_its_option_says_while_it_works(options, held, asking):
+    asking(*options)
+    seen = []
+    on_gpus(lambda: seen.append(os.environ[gpus.VISIBLE]))
+    assert seen == [held]
+    assert os.environ[gpus.VISIBLE] == "0,1"
+
+
+def test_more_gpus_than_there_are_and_errors_meanwhile_are_reported(asking, capsys):
+    asking("--gpus", "3")
+    with pytest.raises(SystemExit) as caught:
+        on_gpus(lambda: None)
+    assert caught.value.code.startswith("error: the job, key 'gpu': asks for 3 GPUs; expected at most the 2 here")
+    asking("--gpus", "1")
+    with pytest.raises(SystemExit) as caught:
+        on_gpus(lambda: {}["defect"])
+    assert caught.value.code.splitlines()[0] == "error: KeyError: 'defect'"
