@@ -46,7 +46,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--loss", type=Path, required=True)
     parser.add_argument("--texts", type=Path, required=True, help="the exact text of each example, for people")
     parser.add_argument("--epochs", type=Path, required=True, help="handle of the epochs; their adapters go beside it")
-    parser.add_argument("--gpus", type=int, default=0, help="GPUs of the job, and so ranks (training.launching)")
+    parser.add_argument("--gpus", type=int, default=0, help="GPUs of the job, and so ranks (workflow.launching)")
     args = parser.parse_args(argv)
     train(args)
 
@@ -93,6 +93,6 @@ def train(args: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    from gradual.training.launching import on_ranks
+    from gradual.workflow.launching import on_ranks
 
     on_ranks(Path(__file__), main)
