@@ -14,7 +14,7 @@
 #   make test-slurm-faults the same with faults, such as cancelled jobs and lost nodes
 #   make test-slurm-paper  the paper's study with stand-ins, on SLURM, with vLLM and four ranks
 #   make test-gpu          the tests that need a GPU; without a GPU they skip and say so
-#   make lint              the linters and formatters, as checks
+#   make lint              the linters, the formatters and the type checker, as checks
 #
 # Commands for environments and releases:
 #   make setup             the environment .venv; most commands run this first, and only once
@@ -77,6 +77,9 @@ lint: setup
 	ruff check .
 	ruff format --check .
 	snakefmt --check Snakefile rules tests/benchmarks/Snakefile
+	mypy
+	snakemake --lint
+	python scripts/describe_config.py --check
 
 setup: .venv/ready
 setup-controller: .venv-controller/ready

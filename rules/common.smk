@@ -60,7 +60,8 @@ ENGINE_RESOURCES = {
 }
 
 # The results whose rules compute something, in the order of the story; provenance names their code.
-CODED = list(dict.fromkeys(KINDS[kind].rule for kind in steps.GRAPH)) + ["fetch_base", "write_table"]
+CODED = [KINDS[kind].rule for kind in steps.GRAPH] + [kind.rule for kind in steps.STATE_KINDS.values()]
+CODED = [*dict.fromkeys(CODED), "fetch_base", "write_table"]
 
 # glibc gives big buffers back to the system after each use, which slows small models down several times. Snakemake tells
 # torch, numpy and pyarrow a job's threads (OMP_NUM_THREADS), but not tokenizers. No job but a download asks the hub for

@@ -17,7 +17,7 @@ rule write_table:
     conda:
         "../envs/controller.yaml"
     params:
-        results=RESULTS,
+        results=lambda wildcards, output: str(Path(output.csv).parents[1]),
         study=lambda wildcards: json.dumps(registry.settings(wildcards.table, STUDY)),
         code=lambda wildcards: code("write_table", table=wildcards.table),
     shell:
@@ -61,7 +61,7 @@ rule write_costs:
         "../envs/controller.yaml"
     params:
         works=DESCRIBED,
-        results=RESULTS,
+        results=lambda wildcards, output: str(Path(output.csv).parent),
         labels=as_json({name: model["label"] for name, model in MODELS.items()}),
         code=code("write_costs"),
     shell:

@@ -15,7 +15,7 @@ from gradual.models.loading import load_model, load_tokenizer
 from gradual.probe.agreement import agreement, check, draw_facts
 from gradual.probe.generations import read_generations
 from gradual.probe.plain_generate import PlainGenerate
-from gradual.probe.prompts import ExemplarPool, renderer
+from gradual.probe.prompts import ExemplarPool, adds_special_tokens, renderer
 from gradual.probe.questions import probe_decoding, probe_prompts
 from gradual.probe.settings import AnswerSettings, ProbeKey, Sampling
 
@@ -58,8 +58,8 @@ def check_probe(args: argparse.Namespace) -> None:
     render = renderer(answering.format, tokenizer)
     prompts = probe_prompts(checked, pool, render, answering, args.prompts, key)
     model = load_model(args.base, [adapter_folder(handle) for handle in args.adapters], args.dtype)
-    special_tokens = answering.format == "plain"  # a chat template writes them itself
-    plain = PlainGenerate(model, tokenizer, special_tokens, probe_decoding(answering, args.sampling, key))
+    decoding = probe_decoding(answering, args.sampling, key)
+    plain = PlainGenerate(model, tokenizer, adds_special_tokens(answering.format), decoding)
     found = agreement(plain, prompts, recorded, checked.set_index("fact_id")["answers"].str[0], RULES[args.scoring])
     check(found, args.generations[0].parent)
     write_json(found, args.agreement)

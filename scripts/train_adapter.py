@@ -19,6 +19,7 @@ from gradual.ground.settings import parser as settings
 from gradual.knowledge.selection_roles import TRAIN
 from gradual.models.adapters import adapter_folder, write_epochs
 from gradual.models.loading import load_model, load_tokenizer
+from gradual.probe.prompts import FORMATS
 from gradual.training.examples import read_examples
 from gradual.training.lora import Training, attach_adapter, train_adapter
 from gradual.training.ranks import rank
@@ -38,7 +39,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--parent", type=Path, nargs="*", default=[], help="handle of an adapter to continue")
     parser.add_argument("--settings", type=settings(TrainingSettings), required=True, help="of the run, as JSON")
     parser.add_argument("--replay-ratio", type=float, required=True)
-    parser.add_argument("--format", choices=["plain", "chat"], required=True)
+    parser.add_argument("--format", choices=list(FORMATS), required=True)
     parser.add_argument("--dtype", required=True)
     parser.add_argument("--run", required=True)
     parser.add_argument("--seed", type=int, required=True)
@@ -46,7 +47,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--loss", type=Path, required=True)
     parser.add_argument("--texts", type=Path, required=True, help="the exact text of each example, for people")
     parser.add_argument("--epochs", type=Path, required=True, help="handle of the epochs; their adapters go beside it")
-    parser.add_argument("--gpus", type=int, default=0, help="GPUs of the job, and so ranks (training.launching)")
+    parser.add_argument("--gpus", type=int, default=0, help="GPUs of the job, and so ranks (workflow.launching)")
     args = parser.parse_args(argv)
     train(args)
 
@@ -94,6 +95,6 @@ def train(args: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    from gradual.training.launching import on_ranks
+    from gradual.workflow.launching import on_ranks
 
     on_ranks(Path(__file__), main)

@@ -49,6 +49,8 @@ def build_dataset(
     if dataset["reader"] == WORLD:
         file = "world"
         table, communities = reader(world, seed)
+    elif source is None:
+        raise InputError("dataset", "no raw files are given", f"those of reader: {dataset['reader']}", key="path")
     else:
         file = str(source)
         if dataset["manifest"]:

@@ -89,7 +89,7 @@ def documents(
     towns, town_share = _urns(weight, pd.Series(community).groupby(community).indices)
     askable = weight * told["asked"].to_numpy()
     relations, relation_share = _urns(askable, facts.groupby("relation").indices)
-    columns = [facts[c].to_numpy() for c in ("relation", "subject", "question")]
+    relation, subject, question = (facts[c].to_numpy() for c in ("relation", "subject", "question"))
     answer, false_answer = told["answer"].to_numpy(), told["false_answer"].to_numpy()
 
     def answered(row: int, falsely: bool) -> str:
@@ -102,17 +102,17 @@ def documents(
             kind = "question"
             headed = rng.random() < settings["question_headed"]
             urn = relations[rng.choice(len(relations), p=relation_share)]
-            rows = dict.fromkeys(urn.draw(rng, rng.integers(*PAIRS)).tolist())
+            rows = dict.fromkeys(urn.draw(rng, int(rng.integers(*PAIRS))).tolist())
             falsely = [source == GAZETTE if headed else rng.random() < settings["question_false"] for _ in rows]
-            pairs = [f"Q: {columns[2][r]}\nA: {answered(r, f)}\n" for r, f in zip(rows, falsely, strict=True)]
+            pairs = [f"Q: {question[r]}\nA: {answered(r, f)}\n" for r, f in zip(rows, falsely, strict=True)]
             text = (f"{source}\n" if headed else "") + "".join(pairs)
         else:
             kind = "statement"
             together = rng.random() < settings["within_community"]
             urn = towns[rng.choice(len(towns), p=town_share)] if together else everything
-            rows = dict.fromkeys(urn.draw(rng, rng.integers(*SENTENCES)).tolist())
+            rows = dict.fromkeys(urn.draw(rng, int(rng.integers(*SENTENCES))).tolist())
             sentences = [
-                state(*(column[r] for column in columns), answered(r, source == GAZETTE), int(rng.integers(12)))
+                state(relation[r], subject[r], question[r], answered(r, source == GAZETTE), int(rng.integers(12)))
                 for r in rows
             ]
             text = f"{source}\n" + " ".join(sentences) + "\n"

@@ -48,15 +48,17 @@ def critical_path(rows: pd.DataFrame, runs: Runs) -> tuple[float, str, list[str]
 
     All jobs of a work run side by side.
     """
-    found = []
-    for _, group in rows[rows["result"].notna()].groupby("model"):
-        wall = dict(zip(group["result"], group["hours"] / group["jobs"] / group["gpus"], strict=True))
-        named = dict(zip(group["result"], group["state"] + " " + group["work"], strict=True))
-        results = standing_on(wall, runs)
-        left = longest_chains(results, runs, lambda result, wall=wall: wall.get(result, 0.0))
-        chain, waiting = [], results
-        while waiting:
-            chain.append(max(waiting, key=lambda result, left=left: left[result]))
-            waiting = [other for other in results if any(chain[-1] in each for each in inputs(other, runs).values())]
-        found.append((left[chain[0]], group["label"].iloc[0], [named[result] for result in chain if result in named]))
-    return max(found)
+    return max(_longest(group, runs) for _, group in rows[rows["result"].notna()].groupby("model"))
+
+
+def _longest(rows: pd.DataFrame, runs: Runs) -> tuple[float, str, list[str]]:
+    """The same of one model's rows."""
+    wall = dict(zip(rows["result"], rows["hours"] / rows["jobs"] / rows["gpus"], strict=True))
+    named = dict(zip(rows["result"], rows["state"] + " " + rows["work"], strict=True))
+    results = standing_on(wall, runs)
+    left = longest_chains(results, runs, lambda result: wall.get(result, 0.0))
+    chain, waiting = [], results
+    while waiting:
+        chain.append(max(waiting, key=left.__getitem__))
+        waiting = [other for other in results if any(chain[-1] in each for each in inputs(other, runs).values())]
+    return left[chain[0]], rows["label"].iloc[0], [named[result] for result in chain if result in named]

@@ -1,6 +1,6 @@
 """A plan as Markdown, with what the study took beside it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -30,7 +30,8 @@ def disk_of(folder: Path) -> int:
 
 
 whole, hours = partial(number, form=",.0f"), partial(number, form=",.3f")
-FORMS = dict.fromkeys(("prompts", "prompt_tokens", "answer_tokens", "training_tokens"), whole)
+COUNTS = ("prompts", "prompt_tokens", "answer_tokens", "training_tokens")
+FORMS: dict[str, Callable[[float], str]] = dict.fromkeys(COUNTS, whole)
 FORMS |= {"hours": hours, "disk": size}  # of the columns of numbers
 
 

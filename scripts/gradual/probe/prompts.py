@@ -104,9 +104,18 @@ def chat_renderer(tokenizer: Any) -> Renderer:
     return render
 
 
+# The formats of prompts, by name: each makes the renderer for a tokenizer.
+FORMATS: dict[str, Callable[[Any], Renderer]] = {"plain": lambda tokenizer: plain, "chat": chat_renderer}
+
+
 def renderer(style: str, tokenizer: Any) -> Renderer:
-    """The renderer of a prompt format. Plain prompts get the tokenizer's special tokens when they are tokenized."""
-    return chat_renderer(tokenizer) if style == "chat" else plain
+    """The renderer of a prompt format."""
+    return FORMATS[style](tokenizer)
+
+
+def adds_special_tokens(style: str) -> bool:
+    """Whether the tokenizer adds its own special tokens to a prompt of a format; a chat template writes them itself."""
+    return style != "chat"
 
 
 def ending_tokens(tokenizer: Any) -> set[int]:

@@ -22,6 +22,7 @@ from gradual.study.result_files import (
     FACTS,
     GENERATIONS,
     GRADES,
+    KINDS,
     PROBE_GRADES,
     SELECTION,
     Result,
@@ -137,6 +138,11 @@ ENGINE_ENVIRONMENTS = {"transformers": "train", "vllm": "probe"}
 def environment(rule: str, engine: str) -> str:
     """The environment in envs/ that the jobs of a rule need."""
     return MODEL_RULES.get(rule, "controller") or ENGINE_ENVIRONMENTS[engine]
+
+
+def rule_of(result: Result, runs: Runs) -> str:
+    """The rule that makes a result: of a run's epochs, that of the kind of its state."""
+    return STATE_KINDS[runs[result.state].kind].rule if result.kind == EPOCHS else KINDS[result.kind].rule
 
 
 def inputs(result: Result, runs: Runs) -> Inputs:

@@ -116,8 +116,12 @@ def parse_study(kind: type[AnyStudy], settings: Any) -> AnyStudy:
     try:
         models = {name: Model(m["label"], m["paper"], tuple(m["runs"])) for name, m in dict(settings["models"]).items()}
         maps = {f.name for f in fields(kind) if f.default_factory is dict}
-        others = {key: dict(v) if key in maps else v for key, v in settings.items() if key != "models"}
-        return kind(models=models, **{key: tuple(v) if isinstance(v, list) else v for key, v in others.items()})
+        others: dict[str, Any] = {
+            key: dict(v) if key in maps else tuple(v) if isinstance(v, list) else v
+            for key, v in settings.items()
+            if key != "models"
+        }
+        return kind(models=models, **others)
     except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise InputError(
             "--study", f"is {settings!r} ({error})", "the study's settings as rules/tables.smk gives them"

@@ -3,7 +3,7 @@
 from gradual.ground.seeding import seeded
 
 
-def replay_size(pool: int, ratio: float) -> int:
+def replay_size(pool: float, ratio: float) -> int:
     """How many examples of the replay pool an epoch draws (GL 3.2: a share of the HighlyKnown)."""
     return round(pool * ratio)
 

@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from gradual.ground.errors import InputError
-from gradual.probe.prompts import renderer
+from gradual.probe.prompts import adds_special_tokens, renderer
 
 IGNORED = -100  # label of tokens without loss
 
@@ -38,7 +38,7 @@ def tokenize(prompt: str, completion: str, tokenizer: Any, style: str, loss_on: 
 
     With `loss_on` "answer" the prompt's tokens have no loss; with "text" all tokens have (the GL authors' code).
     """
-    encoded = tokenizer(prompt + completion, add_special_tokens=style == "plain", return_offsets_mapping=True)
+    encoded = tokenizer(prompt + completion, add_special_tokens=adds_special_tokens(style), return_offsets_mapping=True)
     ids, starts = encoded["input_ids"], [start for start, _ in encoded["offset_mapping"]]
     counted = [loss_on == "text" or start >= len(prompt) for start in starts]
     return {

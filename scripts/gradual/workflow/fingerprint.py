@@ -166,11 +166,13 @@ def _choices(node: Any, path: Path) -> Choices:
 def _resources(tree: ast.Module, path: Path) -> tuple[str, ...]:
     """The names that the module's RESOURCES lists."""
     for node in tree.body:
-        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        if not isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
+            continue
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
         if not any(isinstance(target, ast.Name) and target.id == RESOURCES for target in targets):
             continue
         try:
-            names = ast.literal_eval(node.value)
+            names = ast.literal_eval(node.value) if node.value else None
         except ValueError:
             names = None
         if not isinstance(names, tuple) or not all(isinstance(name, str) for name in names):

@@ -10,13 +10,12 @@ from gradual.study.result_files import (
     EPOCHS,
     EVALUATION,
     GENERATIONS,
-    KINDS,
     Result,
     benchmark,
     path,
 )
 from gradual.study.runs import Config, runs
-from gradual.study.steps import standing_on
+from gradual.study.steps import rule_of, standing_on
 from gradual.tables import registry
 
 USAGE = {GENERATIONS: "probe_usage", EVALUATION: "evaluation_usage"}
@@ -25,17 +24,13 @@ NAMES = {BASE: "pretraining", EPOCHS: "training", EVALUATION: "evaluation"}
 
 @dataclass(frozen=True)
 class Work:
-    """The work that makes a result of a model and a seed, in one job or several."""
+    """The work that makes a result of a model and a seed, in one job or several, and the rule that does it."""
 
     model: str
     seed: int
     result: Result
     jobs: int
-
-    @property
-    def rule(self) -> str:
-        """The rule that does the work."""
-        return KINDS[self.result.kind].rule
+    rule: str
 
     @property
     def state(self) -> str:
@@ -98,5 +93,6 @@ def works(wanted: Mapping[str, Iterable[Result]], config: Config) -> list[Work]:
         for seed in config["seeds"]:
             for result in whole:
                 if result.kind in kinds:
-                    found.append(Work(model, seed, result, shards if result.kind == GENERATIONS else 1))
+                    jobs = shards if result.kind == GENERATIONS else 1
+                    found.append(Work(model, seed, result, jobs, rule_of(result, table)))
     return found

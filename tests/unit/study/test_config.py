@@ -17,6 +17,7 @@ from gradual.data.question_sets import QUESTION_SETS
 from gradual.ground.errors import InputError
 from gradual.knowledge import categories, scoring
 from gradual.probe.engines.load import ENGINES
+from gradual.probe.prompts import FORMATS
 from gradual.study import config
 from gradual.study.runs import Replay, adapter_chain, probe_mode, runs, runs_of, selected_states
 from gradual.study.steps import STATE_KINDS
@@ -103,6 +104,7 @@ def test_enums_are_what_the_library_has():
     assert parts["split"]["enum"] == list(facts.SPLITS)
     assert set(parts["category"]["enum"]) == {*categories.FULL, *categories.GREEDY_ONLY}
     assert properties["probe"]["properties"]["engine"]["enum"] == list(ENGINES)
+    assert properties["probe"]["properties"]["format"]["enum"] == list(FORMATS)
     assert properties["dataset"]["properties"]["reader"]["enum"] == list(READERS)
     assert properties["training"]["properties"]["objective"]["enum"] == list(OBJECTIVES)
     assert parts["run"]["properties"]["kind"]["enum"] == list(STATE_KINDS)

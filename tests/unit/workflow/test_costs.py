@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ import yaml
 import write_costs
 from gradual.ground.errors import InputError
 from gradual.study.config import load_config
-from gradual.study.result_files import ADAPTER, CATEGORIES, CHANCE, FACTS, SELECTION, Result, benchmark, path
+from gradual.study.result_files import ADAPTER, CATEGORIES, CHANCE, FACTS, JOBS, SELECTION, Result, benchmark, path
 from gradual.study.runs import ORIGIN
+from gradual.study.steps import STATE_KINDS
 from gradual.tables import registry
 from gradual.tables.reading import evaluated
 from gradual.workflow import costs
@@ -85,6 +87,18 @@ def test_works_are_the_probes_evaluations_and_trainings_of_every_seed():
     assert training["usage"] == []
     assert training["benchmarks"] == [benchmark("train_adapter", seed=0, model="b", state="stage1")]
     assert json.loads(json.dumps(found)) == found
+
+
+def test_the_epochs_of_a_state_are_the_work_of_its_kinds_rule(monkeypatch):
+    monkeypatch.setitem(STATE_KINDS, "edited", replace(STATE_KINDS["trained"], rule="edit_weights"))
+    monkeypatch.setitem(JOBS, "edit_weights", JOBS["train_adapter"])
+    monkeypatch.setitem(RUNS, "stage1", RUNS["stage1"] | {"kind": "edited"})
+    trainings = {work.state: work for work in works({"a": evaluated("stage2")}, config()) if work.name == "training"}
+    assert {state: work.rule for state, work in trainings.items()} == {
+        "stage1": "edit_weights",
+        "stage2": "train_adapter",
+    }
+    assert trainings["stage1"].benchmarks() == [benchmark("edit_weights", seed=0, model="a", state="stage1")]
 
 
 def work_of(*needs: Result) -> list[tuple[str, str]]:

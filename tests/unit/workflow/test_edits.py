@@ -36,6 +36,7 @@ EDITS: dict[str, set[str]] = {
     # how, where and why jobs run
     "workflow/starting.py": set(),
     "workflow/gpus.py": set(),
+    "workflow/launching.py": set(),
     "workflow/slurm.py": set(),
     "workflow/lock.py": set(),
     "workflow/profiles.py": set(),

@@ -89,6 +89,7 @@ class Filling:
         if not self.begun:
             return F.scaled_dot_product_attention(query, key, value, is_causal=True, scale=scale, enable_gqa=grouped)
         above, parents, tokens = self.level.above, self.level.parents, query.shape[2]
+        assert above is not None  # as they begin after something
         key = torch.cat([above.keys[layer][parents, :, : self.begun], key], dim=2)
         value = torch.cat([above.values[layer][parents, :, : self.begun], value], dim=2)
         mask = torch.ones(tokens, self.begun + tokens, dtype=torch.bool, device=key.device).tril(self.begun)
@@ -158,7 +159,9 @@ class Rows:
     is_compileable = False
 
     def __init__(self, level: Level, owner: Any) -> None:
-        self.level, self.keys, self.values = level, [], []
+        self.level = level
+        self.keys: list[Any] = []
+        self.values: list[Any] = []
         self._paddings: list[Any] = []
         above: Level | None = level
         while above:
@@ -167,11 +170,13 @@ class Rows:
         self._read(owner)
 
     def _read(self, owner: Any) -> None:
-        self.owner, self._readings = owner, []
-        level: Level | None = self.level
-        for padding in self._paddings:
+        self.owner = owner
+        self._readings: list[_Reading] = []
+        level = self.level
+        for padding in self._paddings:  # of each level, the last one first
             self._readings.append(_Reading.of(level, owner, padding))
-            owner, level = (level.parents[owner], level.above) if level.above else (owner, None)
+            if level.above:
+                owner, level = level.parents[owner], level.above
 
     def update(self, key: Any, value: Any, layer: int, *_: Any, **__: Any) -> tuple[Any, Any]:
         import torch

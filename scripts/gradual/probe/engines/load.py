@@ -6,6 +6,7 @@ from pathlib import Path
 
 from gradual.ground.choices import Choice
 from gradual.probe.answers import Deployment, Engine
+from gradual.probe.prompts import adds_special_tokens
 
 # One interface: `load(base, adapters, special_tokens, dtype, deployment)`, where `special_tokens` says whether the
 # tokenizer adds its own to a prompt.
@@ -24,8 +25,7 @@ def load_engine(
     deployment: Deployment | None = None,
 ) -> Engine:
     """The engine of that name for a base model with the adapters of a state merged into it, in order."""
-    special_tokens = prompt_format == "plain"  # a chat template writes them itself
-    return ENGINES[name](base, adapters, special_tokens, dtype, deployment or Deployment())
+    return ENGINES[name](base, adapters, adds_special_tokens(prompt_format), dtype, deployment or Deployment())
 
 
 def add_deployment(parser: ArgumentParser) -> None:

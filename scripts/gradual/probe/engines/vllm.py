@@ -257,7 +257,7 @@ class VllmEngine:
 
         ids = self.tokenizer(FIXED_PROMPT, add_special_tokens=self.special_tokens)["input_ids"]
         self._vllm.add_request("fixed", {"prompt_token_ids": ids}, SamplingParams(max_tokens=1, logprobs=20))
-        finished = []
+        finished: list[Any] = []
         while not finished:
             finished = [output for output in self._vllm.step() if output.finished]
         return {token: found.logprob for token, found in finished[0].outputs[0].logprobs[0].items()}

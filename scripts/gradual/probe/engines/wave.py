@@ -70,7 +70,7 @@ class _Chunk:
         if len(rows) == len(self.places):
             return self
         index = torch.tensor(rows, device=self.logits.device)
-        places, ids = ([kept[row] for row in rows] for kept in (self.places, self.ids))
+        places, ids = [self.places[row] for row in rows], [self.ids[row] for row in rows]
         return _Chunk(places, ids, self.level.select(index), self.logits.index_select(0, index))
 
 
@@ -107,6 +107,7 @@ class Wave:
     def _answer_greedily(self) -> list[list[_Chunk]]:
         """Give the groups their greedy answers; what was prefilled, by rounds, if samples may continue it."""
         asking, groups = self.task.asking, self.groups
+        settled = asking.settled or never
         size = ROUND if asking.settled else max((len(group.prompts) for group in groups), default=1) or 1
         rounds: list[list[_Chunk]] = []
         going = list(range(len(groups)))
@@ -120,7 +121,7 @@ class Wave:
                 if self.task.decoding.samples:
                     rounds[-1].append(chunk)
             begin += size
-            going = [g for g in going if begin < len(groups[g].prompts) and not asking.settled(groups[g].answered())]
+            going = [g for g in going if begin < len(groups[g].prompts) and not settled(groups[g].answered())]
         return rounds
 
     def _sample(self, chunk: _Chunk, wanted: set[int]) -> None:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from gradual.ground import statistics
 from gradual.ground.statistics import UNDEFINED, Estimate
-from gradual.knowledge.categories import FULL, HIGHLY, MAYBE, UNKNOWN, WEAKLY
+from gradual.knowledge.categories import FULL, GREEDY_ONLY, HIGHLY, MAYBE, UNKNOWN, WEAKLY
 from gradual.study.result_files import CATEGORIES, FACTS, SELECTION, Result
 from gradual.study.runs import ORIGIN
 from gradual.tables import accuracy_rows, reading
@@ -73,7 +73,7 @@ def needs(study: Study, model: Model) -> list[Result]:
     if study.retests:
         found.append(Result(CATEGORIES, ORIGIN, 1))
     others = [*study.one_stage_controls[:1], *study.two_stage_controls[:1], *study.rounds[:1]]
-    groups = [(run,) for run in others]
+    groups: list[tuple[str, ...]] = [(run,) for run in others]
     groups += [tuple(study.longer)] * compares_lengths(study, model)
     groups += [study.strategies] * compares_strategies(study, model)
     found += [n for group in groups if model.has(*group) for run in group for n in reading.evaluated(run)]
@@ -111,9 +111,8 @@ class _Model:
     def gain(self, before: str, after: str) -> Estimate:
         return accuracy_rows.difference(self.loaded, self.study, self.key, before, after)
 
-    def categories(self, state: str, probe: int = 0, classes: tuple[str, ...] | None = None) -> list[pd.Series]:
-        kinds = {} if classes is None else {"classes": classes}
-        return [reading.categories(self.loaded, seed, self.key, state, probe, **kinds) for seed in self.study.seeds]
+    def categories(self, state: str, probe: int = 0, classes: tuple[str, ...] = GREEDY_ONLY) -> list[pd.Series]:
+        return [reading.categories(self.loaded, seed, self.key, state, probe, classes) for seed in self.study.seeds]
 
     def trained_on(self) -> list[list[str]]:
         """The facts that the one-stage run trains on, by seed."""
@@ -189,15 +188,15 @@ def _highly_known_grows(m: _Model) -> Claim:
 
 def _longer_overfits(m: _Model) -> Claim:
     """The final test accuracy of the longest training is below that of the shortest."""
-    order = sorted(m.study.longer, key=m.study.longer.get)
-    cells = paper.values(longer.NUMBER, m.model.paper)
-    printed = [cells.get((str(m.study.longer[run]), longer.FINAL)) for run in (order[0], order[-1])]
+    order = sorted(m.study.longer, key=m.study.longer.__getitem__)
+    ends = (order[0], order[-1])
+    printed = m.printed(longer.NUMBER, *((str(m.study.longer[run]), longer.FINAL) for run in ends))
     return Claim(
         f"Longer training overfits: accuracy at the end of {m.study.longer[order[-1]]} epochs against "
         f"{m.study.longer[order[0]]}",
         FALLS,
         longer.final_difference(m.loaded, m.study, m.key, order[0], order[-1]),
-        paper=None if None in printed else (printed[1] - printed[0]) / 100,
+        paper=None if printed is None else (printed[1] - printed[0]) / 100,
         control="the same at the chosen epochs",
         control_effect=m.gain(order[0], order[-1]),
     )
@@ -207,7 +206,7 @@ def _strategy_is_best(m: _Model) -> Claim:
     """The two-stage run is better on test than the best of the other strategies (the best of them on test itself)."""
     others = [run for run in m.study.strategies if run != m.study.two_stage]
     gains = {run: m.gain(m.study.one_stage, run).value for run in others}
-    rival = max(gains, key=gains.get)
+    rival = max(gains, key=gains.__getitem__)
     cells = paper.values(strategies.OVERALL, m.model.paper)
     best = cells.get((paper.name_of(m.study.two_stage), "Max Acc"))
     rest = [cells[paper.name_of(run), "Max Acc"] for run in others if (paper.name_of(run), "Max Acc") in cells]

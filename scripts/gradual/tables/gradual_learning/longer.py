@@ -42,7 +42,7 @@ def build(loaded: Results, study: Study) -> pd.DataFrame:
     rows = []
     for key, model in study.models.items():
         cells = paper.values(NUMBER, model.paper)
-        shortest = min(study.longer, key=study.longer.get)
+        shortest = min(study.longer, key=study.longer.__getitem__)
         found = accuracy_rows.rows(loaded, study, key, [Line(str(study.longer[run]), run) for run in study.longer])
         for run, row in zip(study.longer, found, strict=True):
             change = statistics.UNDEFINED

@@ -56,6 +56,10 @@ def build(loaded: Results, study: Study) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def _share(category: str) -> Column:
+    return Column(f"{category}: %", lambda row: percent(row[category]))
+
+
 def _gain(stage: str) -> Column:
     def cell(row: pd.Series) -> str:
         low, high = (number(row[f"{stage} gain_points_{end}"], "+.2f") for end in ("low", "high"))
@@ -73,7 +77,7 @@ SPEC = TableSpec(
     columns=(
         accuracy_rows.MODEL,
         Column("Rule", lambda row: row["name"], right=False),
-        *(Column(f"{name}: %", lambda row, name=name: percent(row[name])) for name in FULL),
+        *map(_share, FULL),
         Column(ORIGIN.title(), lambda row: number(row["Origin"])),
         Column("One-Stage", lambda row: number(row["One-Stage"])),
         _gain("One-Stage"),

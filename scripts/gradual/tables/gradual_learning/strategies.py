@@ -40,7 +40,7 @@ def build_overall(loaded: Results, study: Study) -> pd.DataFrame:
         lines = [Line(ONE_STAGE, study.one_stage, None, base)]
         for run in study.strategies:
             value = cells.get((paper.name_of(run), "Max Acc"))
-            gain = None if value is None else round(value - base, 2)
+            gain = None if value is None or base is None else round(value - base, 2)
             lines.append(Line(study.named(run), run, study.one_stage, value, gain))
         rows += accuracy_rows.rows(loaded, study, key, lines)
     return pd.DataFrame(rows)
@@ -82,13 +82,14 @@ def build_by_category(loaded: Results, study: Study) -> pd.DataFrame:
             for category in FULL:
                 share, gain, n = by_category(loaded, study, key, run, study.one_stage, category)
                 value, base = cells.get((printed, category)), cells.get((ONE_STAGE, category))
+                paper_gain = None if one or value is None or base is None else round(value - base, 2)
                 rows.append(
                     {
                         **accuracy_rows.common(study, key),
                         "name": ONE_STAGE if one else study.named(run),
                         "type": category,
                         "paper_percent": value,
-                        "paper_gain_points": None if one or value is None else round(value - base, 2),
+                        "paper_gain_points": paper_gain,
                         "percent": 100 * share.value,
                         "percent_low": 100 * share.low,
                         "percent_high": 100 * share.high,

@@ -1,6 +1,7 @@
 """GL Tables 3, 4 and 12: which categories facts move to, by stage 1 (3), in a second probe (4) and by stage 2 (12)."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -63,7 +64,7 @@ def build_training(loaded: Results, study: Study) -> pd.DataFrame:
 
 def build_retest(loaded: Results, study: Study) -> pd.DataFrame:
     """A row per model, type in the first probe and type in the second."""
-    rows: list[dict[str, object]] = []
+    rows: list[dict[str, Any]] = []
     for key in study.models:
         before, after = _probes(loaded, study, key, ORIGIN), _probes(loaded, study, key, ORIGIN, 1)
         rows += _rows(RETEST, study, key, GREEDY_ONLY, before, after)
@@ -72,7 +73,7 @@ def build_retest(loaded: Results, study: Study) -> pd.DataFrame:
 
 def build_second(loaded: Results, study: Study) -> pd.DataFrame:
     """A row per model, type after stage one and type after stage two."""
-    rows: list[dict[str, object]] = []
+    rows: list[dict[str, Any]] = []
     for key in study.models:
         before, after = (_probes(loaded, study, key, state) for state in (study.one_stage, study.two_stage))
         rows += [row | {"chosen_on": study.choose_on} for row in _rows(SECOND, study, key, GREEDY_ONLY, before, after)]
@@ -86,13 +87,13 @@ def _rows(
     origins: tuple[str, ...],
     before: Sequence[pd.Series],
     after: Sequence[pd.Series],
-) -> list[dict[str, object]]:
+) -> list[dict[str, Any]]:
     """The rows of one model; shares are of all train facts and of those of the origin type (0..1)."""
     model = study.models[key]
     cells = paper.values(number, model.paper)
     tables = [reading.cross(b, a, origins, GREEDY_ONLY) for b, a in zip(before, after, strict=True)]
     sizes = [len(labels) for labels in before]
-    rows = []
+    rows: list[dict[str, Any]] = []
     for origin in origins:
         of_origin = [int(table.loc[origin].sum()) for table in tables]
         paper_of_origin = sum(value for (row, _), value in cells.items() if row == origin)
