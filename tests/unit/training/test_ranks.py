@@ -18,7 +18,7 @@ from gradual.ground.files import write_parquet
 from gradual.knowledge.epoch_choice import choose_epoch
 from gradual.models.adapters import read_epochs
 from gradual.training.examples import build_examples
-from gradual.training.launching import threads
+from gradual.workflow.launching import threads
 from tiny import EVALUATED, base_model, facts
 
 ROOT = Path(__file__).resolve().parents[3]
