@@ -1,7 +1,6 @@
 """Write pretraining text about a facts table."""
 
 import argparse
-import json
 import logging
 from pathlib import Path
 
@@ -9,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from gradual.data.facts import read_facts
-from gradual.data.pretraining_text import documents, exposure
+from gradual.data.pretraining_text import CorpusSettings, documents, exposure
 from gradual.ground.files import read_parquet, write_parquet
+from gradual.ground.settings import parser as parser_of
 
 log = logging.getLogger("gradual")
 
@@ -19,7 +19,7 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--facts", type=Path, required=True)
     parser.add_argument("--communities", type=Path, required=True)
-    parser.add_argument("--settings", type=json.loads, required=True, help="the config's corpus section, as JSON")
+    parser.add_argument("--settings", type=parser_of(CorpusSettings), required=True, help="of the config, as JSON")
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--exposure", type=Path, required=True)
     parser.add_argument("--corpus", type=Path, required=True)

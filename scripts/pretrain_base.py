@@ -1,7 +1,6 @@
 """Pretrain a small base model on a corpus. Continues from its last checkpoint when started again."""
 
 import argparse
-import json
 import logging
 import shutil
 import tempfile
@@ -11,8 +10,9 @@ from pathlib import Path
 import pandas as pd
 
 from gradual.ground.files import digest, read_parquet, write_csv
+from gradual.ground.settings import parser as parser_of
 from gradual.models.handle import write_handle
-from gradual.training.pretraining import pretrain
+from gradual.training.pretraining import PretrainingSettings, Recipe, pretrain
 
 log = logging.getLogger("gradual")
 
@@ -20,8 +20,8 @@ log = logging.getLogger("gradual")
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--corpus", type=Path, required=True)
-    parser.add_argument("--model", type=json.loads, required=True, help="the model's config, as JSON")
-    parser.add_argument("--settings", type=json.loads, required=True, help="the config's pretraining section, as JSON")
+    parser.add_argument("--model", type=parser_of(Recipe), required=True, help="of the config, as JSON")
+    parser.add_argument("--settings", type=parser_of(PretrainingSettings), required=True, help="of the config, as JSON")
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--code", required=True, help="fingerprint of the code: other code resumes no checkpoint")
     parser.add_argument("--gpus", type=int, default=0, help="GPUs of the job: one or none")

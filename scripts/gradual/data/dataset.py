@@ -21,7 +21,7 @@ WORLD = "world"  # the reader of a generated world, which has no raw files
 READERS = Choice(
     "reader",
     {
-        "world": "gradual.data.generated_world:build_world",
+        "world": "gradual.data.generated_world:read",
         "entity_questions": "gradual.data.readers.entity_questions:read",
         "wikiqa": "gradual.data.readers.wikiqa:read",
         "jsonl": "gradual.data.readers.jsonl:read",

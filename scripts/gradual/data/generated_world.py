@@ -4,6 +4,8 @@ A country is a community: the surnames, cities, universities, labels, genres and
 own (with probability `coherence`), so that part of a fact can be inferred from other facts.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
@@ -12,6 +14,7 @@ import pandas as pd
 
 from gradual.data.facts import make_table
 from gradual.ground.errors import InputError
+from gradual.ground.settings import pick
 
 QUESTIONS = {
     "birthplace": "Where was {} born?",
@@ -84,20 +87,41 @@ class _Country:
         self.industries = list(rng.choice(INDUSTRIES, 2, replace=False))
 
 
-def build_world(settings: dict[str, Any], seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+@dataclass(frozen=True)
+class WorldSettings:
+    """The size of a world: the keys of the config's section world."""
+
+    countries: int
+    cities: int
+    universities: int
+    labels: int
+    people: int
+    works: int
+    companies: int
+    coherence: float
+
+
+def read(world: Mapping[str, Any], seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The facts and communities of the world that the config's section world describes; see `build_world`."""
+    return build_world(pick(WorldSettings, world), seed)
+
+
+def build_world(settings: WorldSettings, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The world's facts table (all of split train; splits are carved later) and its communities.
 
-    `settings` is the config's `world` section. Returns the facts and a table (subject, community). Raises InputError
+    Returns the facts and a table (subject, community). Raises InputError
     where there are not enough names for the people or works.
     """
-    names = {"people": len(GIVEN) * SURNAMES * settings["countries"] // 2, "works": len(ADJECTIVES) * len(NOUNS)}
+    names = {"people": len(GIVEN) * SURNAMES * settings.countries // 2, "works": len(ADJECTIVES) * len(NOUNS)}
     for key, most in names.items():
-        if settings[key] > most:
-            raise InputError("config", f"a world of {settings[key]} {key}", f"at most {most}", key=f"world.{key}")
+        if (count := getattr(settings, key)) > most:
+            raise InputError("config", f"a world of {count} {key}", f"at most {most}", key=f"world.{key}")
     rng = np.random.default_rng([seed, 1])
-    n, coherence = settings["countries"], settings["coherence"]
+    n, coherence = settings.countries, settings.coherence
     taken: set[str] = set()
-    sizes = {key: max(1, settings[key] // n) for key in ("cities", "universities", "labels")} | {"surnames": SURNAMES}
+    sizes = {key: max(1, getattr(settings, key) // n) for key in ("cities", "universities", "labels")} | {
+        "surnames": SURNAMES
+    }
     countries = [_Country(rng, name, taken, sizes) for name in _names(rng, n, ["ia", "land", "or"], taken)]
     rows: list[dict[str, Any]] = []
     communities: dict[str, str] = {}
@@ -132,7 +156,7 @@ def build_world(settings: dict[str, Any], seed: int) -> tuple[pd.DataFrame, pd.D
             add("university_city", university, str(rng.choice(country.cities)))
 
     people, artists = [], []
-    for i in range(settings["people"]):
+    for i in range(settings.people):
         home = int(rng.integers(n))
         person = unused(lambda home=home: f"{rng.choice(GIVEN)} {own(home, 'surnames')}")
         communities[person] = countries[home].name
@@ -154,14 +178,14 @@ def build_world(settings: dict[str, Any], seed: int) -> tuple[pd.DataFrame, pd.D
         add("spouse", one, other)
 
     titles = [f"The {adjective} {noun}" for adjective, noun in product(ADJECTIVES, NOUNS)]
-    for title in rng.permutation(titles)[: settings["works"]]:
+    for title in rng.permutation(titles)[: settings.works]:
         artist, home = artists[int(rng.integers(len(artists)))]
         communities[str(title)] = countries[home].name
         add("performer", str(title), artist)
         add("work_genre", str(title), own(home, "genres"))
         add("work_label", str(title), own(home, "labels"))
         add("language", str(title), own(home, "languages"))
-    for name in _names(rng, settings["companies"], ["ex", "um"], taken):
+    for name in _names(rng, settings.companies, ["ex", "um"], taken):
         home = int(rng.integers(n))
         locals_ = [person for person in people if person[1] == home] or people
         founders = locals_ if rng.random() < coherence else people

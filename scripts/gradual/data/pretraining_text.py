@@ -7,7 +7,7 @@ form, which is what makes facts MaybeKnown or WeaklyKnown.
 """
 
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,24 @@ SENTENCES = (4, 9)  # statement documents have 4 to 8 sentences
 PAIRS = (3, 8)  # question documents have 3 to 7 pairs
 
 
-def exposure(facts: pd.DataFrame, settings: dict[str, Any], rng: np.random.Generator) -> pd.DataFrame:
+@dataclass(frozen=True)
+class CorpusSettings:
+    """What the text is like: the keys of the config's section corpus, which schemas/config.schema.json describes."""
+
+    words: int
+    contested: float
+    gazette: float
+    never_stated: float
+    popularity_exponent: float
+    exposure_sigma: float
+    questions: float
+    asked: float
+    question_false: float
+    question_headed: float
+    within_community: float
+
+
+def exposure(facts: pd.DataFrame, settings: CorpusSettings, rng: np.random.Generator) -> pd.DataFrame:
     """How often and how each fact is told, a row per fact in the order of `facts`.
 
     Columns: fact_id; weight (0 for facts that are never stated, otherwise relative frequency: popularity of the subject,
@@ -28,12 +45,12 @@ def exposure(facts: pd.DataFrame, settings: dict[str, Any], rng: np.random.Gener
     """
     subjects = facts["subject"].where(facts["subject"] != "", facts["question"])
     rank = dict(zip(rng.permutation(sorted(subjects.unique())), range(subjects.nunique()), strict=True))
-    popularity = (subjects.map(rank).to_numpy() + 10.0) ** -settings["popularity_exponent"]
-    weight = popularity * rng.lognormal(0.0, settings["exposure_sigma"], len(facts))
-    weight[rng.random(len(facts)) < settings["never_stated"]] = 0.0
+    popularity = (subjects.map(rank).to_numpy() + 10.0) ** -settings.popularity_exponent
+    weight = popularity * rng.lognormal(0.0, settings.exposure_sigma, len(facts))
+    weight[rng.random(len(facts)) < settings.never_stated] = 0.0
     answer = facts["answers"].str[0]
     false_answer = np.full(len(facts), "", dtype=object)
-    contested = rng.random(len(facts)) < settings["contested"]
+    contested = rng.random(len(facts)) < settings.contested
     for _, rows in facts.groupby("relation").indices.items():
         pool = answer.iloc[rows].to_numpy()
         drawn = rng.permutation(pool)
@@ -41,7 +58,7 @@ def exposure(facts: pd.DataFrame, settings: dict[str, Any], rng: np.random.Gener
             if contested[row]:
                 others = [other, *rng.choice(pool, 8)]
                 false_answer[row] = next((o for o in others if o.lower() != answer.iloc[row].lower()), "")
-    asked = (facts["split"] == "support").to_numpy() | (rng.random(len(facts)) < settings["asked"])
+    asked = (facts["split"] == "support").to_numpy() | (rng.random(len(facts)) < settings.asked)
     return pd.DataFrame(
         {
             "fact_id": facts["fact_id"].to_numpy(),
@@ -72,9 +89,9 @@ def _urns(weight: np.ndarray, groups: dict[str, np.ndarray]) -> tuple[list[_Urn]
 
 
 def documents(
-    facts: pd.DataFrame, told: pd.DataFrame, communities: pd.DataFrame | None, settings: dict[str, Any], seed: int
+    facts: pd.DataFrame, told: pd.DataFrame, communities: pd.DataFrame | None, settings: CorpusSettings, seed: int
 ) -> Iterator[tuple[str, str]]:
-    """Documents as (kind, text), kind being "statement" or "question", until `settings["words"]` words are written.
+    """Documents as (kind, text), kind being "statement" or "question", until `settings.words` words are written.
 
     `told` comes from `exposure`; `communities` (subject, community) keeps the facts of a statement document together;
     without it, documents mix all subjects. Pure: the same arguments give the same documents.
@@ -96,19 +113,19 @@ def documents(
         return false_answer[row] if falsely and false_answer[row] else answer[row]
 
     words = {"statement": 0, "question": 0}
-    while (total := sum(words.values())) < settings["words"]:
-        source = GAZETTE if rng.random() < settings["gazette"] else ALMANAC
-        if words["question"] < settings["questions"] * total:
+    while (total := sum(words.values())) < settings.words:
+        source = GAZETTE if rng.random() < settings.gazette else ALMANAC
+        if words["question"] < settings.questions * total:
             kind = "question"
-            headed = rng.random() < settings["question_headed"]
+            headed = rng.random() < settings.question_headed
             urn = relations[rng.choice(len(relations), p=relation_share)]
             rows = dict.fromkeys(urn.draw(rng, int(rng.integers(*PAIRS))).tolist())
-            falsely = [source == GAZETTE if headed else rng.random() < settings["question_false"] for _ in rows]
+            falsely = [source == GAZETTE if headed else rng.random() < settings.question_false for _ in rows]
             pairs = [f"Q: {question[r]}\nA: {answered(r, f)}\n" for r, f in zip(rows, falsely, strict=True)]
             text = (f"{source}\n" if headed else "") + "".join(pairs)
         else:
             kind = "statement"
-            together = rng.random() < settings["within_community"]
+            together = rng.random() < settings.within_community
             urn = towns[rng.choice(len(towns), p=town_share)] if together else everything
             rows = dict.fromkeys(urn.draw(rng, int(rng.integers(*SENTENCES))).tolist())
             sentences = [

@@ -1,6 +1,7 @@
 """Base models that are pretrained here: their tokenizer, their architecture and their training."""
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,32 @@ from gradual.training.callbacks import last_checkpoint, log_progress, stop_at_ba
 SAVE_STEPS = 500  # between two checkpoints of a pretraining
 END_OF_TEXT = "<|endoftext|>"
 BEGIN_OF_TEXT = "<|begin_of_text|>"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The sizes of a model that is pretrained here: keys of the config's section models."""
+
+    architecture: str  # qwen2 | llama
+    hidden_size: int
+    intermediate_size: int
+    layers: int
+    heads: int
+    key_value_heads: int
+
+
+@dataclass(frozen=True)
+class PretrainingSettings:
+    """How a model is pretrained: the keys of the config's section pretraining."""
+
+    vocabulary: int
+    row_tokens: int
+    batch_rows: int
+    learning_rate: float
+    min_learning_rate_ratio: float
+    weight_decay: float
+    adam_beta2: float
+    warmup_steps: int
 
 
 def train_tokenizer(documents: list[str], vocabulary: int, architecture: str) -> Any:
@@ -45,21 +72,21 @@ def train_tokenizer(documents: list[str], vocabulary: int, architecture: str) ->
     )
 
 
-def new_model(model: dict[str, Any], tokenizer: Any) -> Any:
+def new_model(recipe: Recipe, tokenizer: Any) -> Any:
     """A model of the wanted architecture with random weights, from the transformers configs of Qwen2 and Llama 3."""
     from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
     config_class, model_class = {"qwen2": (Qwen2Config, Qwen2ForCausalLM), "llama": (LlamaConfig, LlamaForCausalLM)}[
-        model["architecture"]
+        recipe.architecture
     ]
     return model_class(
         config_class(
             vocab_size=len(tokenizer),
-            hidden_size=model["hidden_size"],
-            intermediate_size=model["intermediate_size"],
-            num_hidden_layers=model["layers"],
-            num_attention_heads=model["heads"],
-            num_key_value_heads=model["key_value_heads"],
+            hidden_size=recipe.hidden_size,
+            intermediate_size=recipe.intermediate_size,
+            num_hidden_layers=recipe.layers,
+            num_attention_heads=recipe.heads,
+            num_key_value_heads=recipe.key_value_heads,
             max_position_embeddings=1024,
             tie_word_embeddings=True,
             bos_token_id=tokenizer.bos_token_id,
@@ -83,7 +110,7 @@ def pack(documents: list[str], tokenizer: Any, row_tokens: int) -> Any:
     return np.asarray(ids[: rows * row_tokens], dtype=np.int64).reshape(rows, row_tokens)
 
 
-def pretrain(documents: list[str], model: dict[str, Any], settings: dict[str, Any], seed: int, folder: Path) -> Any:
+def pretrain(documents: list[str], recipe: Recipe, settings: PretrainingSettings, seed: int, folder: Path) -> Any:
     """Train a base model on the documents, one pass, and return (model, tokenizer, training log).
 
     Resumes from the last checkpoint in `folder`. Deterministic for a seed and a number of threads.
@@ -93,25 +120,25 @@ def pretrain(documents: list[str], model: dict[str, Any], settings: dict[str, An
     from transformers import Trainer, TrainingArguments, set_seed
 
     set_seed(seed)
-    tokenizer = train_tokenizer(documents, settings["vocabulary"], model["architecture"])
-    rows = torch.from_numpy(pack(documents, tokenizer, settings["row_tokens"]))
-    if len(rows) < settings["batch_rows"]:  # the Trainer would do no step and save random weights
-        problem = f"the corpus has {len(rows)} rows of {settings['row_tokens']} tokens"
+    tokenizer = train_tokenizer(documents, settings.vocabulary, recipe.architecture)
+    rows = torch.from_numpy(pack(documents, tokenizer, settings.row_tokens))
+    if len(rows) < settings.batch_rows:  # the Trainer would do no step and save random weights
+        problem = f"the corpus has {len(rows)} rows of {settings.row_tokens} tokens"
         expected = (
-            f"at least a batch of {settings['batch_rows']} (more corpus.words, or fewer row_tokens or batch_rows)"
+            f"at least a batch of {settings.batch_rows} (more corpus.words, or fewer row_tokens or batch_rows)"
         )
         raise InputError("pretraining", problem, expected, key="batch_rows")
-    network = new_model(model, tokenizer)
+    network = new_model(recipe, tokenizer)
     arguments = TrainingArguments(
         output_dir=str(folder),
         num_train_epochs=1,
-        per_device_train_batch_size=settings["batch_rows"],
-        learning_rate=settings["learning_rate"],
-        weight_decay=settings["weight_decay"],
-        adam_beta2=settings["adam_beta2"],
-        warmup_steps=settings["warmup_steps"],
+        per_device_train_batch_size=settings.batch_rows,
+        learning_rate=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        adam_beta2=settings.adam_beta2,
+        warmup_steps=settings.warmup_steps,
         lr_scheduler_type="cosine_with_min_lr",
-        lr_scheduler_kwargs={"min_lr_rate": settings["min_learning_rate_ratio"]},
+        lr_scheduler_kwargs={"min_lr_rate": settings.min_learning_rate_ratio},
         max_grad_norm=1.0,
         seed=seed,
         data_seed=seed,

@@ -1,22 +1,24 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from gradual.data.facts import validate
-from gradual.data.generated_world import QUESTIONS, build_world
-from gradual.data.pretraining_text import ALMANAC, GAZETTE, documents, exposure
+from gradual.data.generated_world import QUESTIONS, WorldSettings, build_world
+from gradual.data.pretraining_text import ALMANAC, GAZETTE, CorpusSettings, documents, exposure
 from gradual.data.sentence_templates import STATEMENTS, state
 from gradual.data.subsets import carve
 
-WORLD = {
+WORLD = WorldSettings(**{
     "countries": 4, "cities": 16, "universities": 8, "labels": 8, "people": 60, "works": 60, "companies": 16,
     "coherence": 0.75,
-}  # fmt: skip
-CORPUS = {
+})  # fmt: skip
+CORPUS = CorpusSettings(**{
     "words": 20_000, "contested": 0.6, "gazette": 0.4, "never_stated": 0.12, "popularity_exponent": 0.8,
     "exposure_sigma": 0.8, "questions": 0.25, "asked": 0.1, "question_false": 0.45, "question_headed": 0.5,
     "within_community": 0.9,
-}  # fmt: skip
+})  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +55,7 @@ def test_each_question_has_one_answer_in_the_world(world):
 
 
 def test_attributes_follow_the_country_as_often_as_coherence_says(world):
-    facts, communities = build_world({**WORLD, "countries": 8, "people": 800}, 1)
+    facts, communities = build_world(replace(WORLD, countries=8, people=800), 1)
     home = dict(zip(communities["subject"], communities["community"], strict=True))
     born = facts[facts["relation"] == "birthplace"]
     share = np.mean([home[s] == home[a[0]] for s, a in zip(born["subject"], born["answers"], strict=True)])
@@ -90,7 +92,7 @@ def test_documents_are_a_function_of_their_seed_and_as_long_as_asked(world, told
     words = pd.Series(dict.fromkeys(("statement", "question"), 0))
     for kind, text in texts:
         words[kind] += len(text.split())
-    assert CORPUS["words"] <= words.sum() < CORPUS["words"] + 200
+    assert CORPUS.words <= words.sum() < CORPUS.words + 200
     assert words["question"] / words.sum() == pytest.approx(0.25, abs=0.01)
 
 
@@ -128,5 +130,5 @@ def test_question_documents_ask_only_what_they_may(world, told, texts):
 def test_any_facts_table_can_be_told(world):
     facts = world[0].assign(relation="unheard")
     told = exposure(facts, CORPUS, np.random.default_rng(1))
-    kinds = {kind for kind, _ in documents(facts, told, None, {**CORPUS, "words": 2000}, 1)}
+    kinds = {kind for kind, _ in documents(facts, told, None, replace(CORPUS, words=2000), 1)}
     assert kinds == {"statement", "question"}

@@ -1,19 +1,20 @@
 """Base models that are pretrained here."""
 
 import shutil
+from dataclasses import replace
 
 import pytest
 
 from gradual.ground.errors import InputError
-from gradual.training.pretraining import pack, pretrain, train_tokenizer
+from gradual.training.pretraining import PretrainingSettings, Recipe, pack, pretrain, train_tokenizer
 
-MODEL = {
+MODEL = Recipe(**{
     "architecture": "qwen2", "hidden_size": 32, "intermediate_size": 48, "layers": 1, "heads": 1, "key_value_heads": 1,
-}  # fmt: skip
-SETTINGS = {
+})  # fmt: skip
+SETTINGS = PretrainingSettings(**{
     "vocabulary": 300, "row_tokens": 16, "batch_rows": 4, "learning_rate": 4e-3, "min_learning_rate_ratio": 0.05,
     "weight_decay": 0.05, "adam_beta2": 0.98, "warmup_steps": 2,
-}  # fmt: skip
+})  # fmt: skip
 DOCUMENTS = [f"Almanac\nThe home of company {i} is city {i % 7}.\n" for i in range(60)]
 
 
@@ -43,7 +44,7 @@ def test_pretraining_is_deterministic_for_a_seed_and_learns(tmp_path):
 )
 def test_a_pretraining_that_cannot_work_is_a_clear_error(settings, words, tmp_path):
     with pytest.raises(InputError, match=words) as caught:
-        pretrain(DOCUMENTS, MODEL, SETTINGS | settings, 3, tmp_path)
+        pretrain(DOCUMENTS, MODEL, replace(SETTINGS, **settings), 3, tmp_path)
     assert caught.value.file == "pretraining" and caught.value.key in settings
 
 
