@@ -42,6 +42,9 @@ TINY = {
     "heads": 4,
     "key_value_heads": 2,
 }
+NO_ROLES = {"two_stage": None, "longer": [], "strategies": [], "rounds": []} | {
+    "controls": {"one_stage": [], "two_stage": []}
+}
 EXTENDED = {"extends": "gradual_learning"}
 HUB = {"label": "hub", "source": "hub", "repo": "owner/name", "revision": "0" * 40}
 WORLD = {"reader": "world", "carve": {"test": 0.3, "dev": 0.1}}
@@ -266,7 +269,12 @@ MALFORMED = {
     "unknown key of a run": (with_runs(x=SAME | {"epoch": 3}), "runs.x.epoch", "'runs.x.epochs'"),
     "null section": ({"corpus": None}, "corpus", "a mapping"),
     "null runs": ({"runs": None}, "runs", "a mapping"),
-    "no runs": ({"runs": dict.fromkeys(DEFAULT_RUNS)}, "tables.one_stage", "there is no run 'stage1'"),
+    "no runs for a role": (
+        {"models": {"m": TINY}, "runs": dict.fromkeys(DEFAULT_RUNS)}
+        | {"tables": NO_ROLES | {"one_stage": "stage1", "show": [2]}},
+        "tables.one_stage",
+        "there is no run 'stage1'; expected none",
+    ),
     "section that is no mapping": ({"probe": 3}, "probe", "3; expected a mapping"),
     "bad study name": ({"study": "My Study"} | EXTENDED, "study", "'My Study'; expected a name of lower-case letters"),
     "bad run name": (with_runs(**{"Stage-2": SAME}), "runs.Stage-2", "a name of lower-case letters"),
