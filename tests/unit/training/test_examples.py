@@ -1,13 +1,20 @@
 """Training examples: what a run trains on and replays, as a file."""
 
+import json
+from pathlib import Path
+
+import jsonschema
 import pandas as pd
 import pytest
 
 from gradual.ground.errors import InputError
 from gradual.ground.files import write_parquet
+from gradual.knowledge import selection_roles
 from gradual.training.examples import DATASET, EXAMPLE_COLUMNS, build_examples, read_examples
 from tiny import facts
 
+ROOT = Path(__file__).resolve().parents[3]
+SCHEMA = json.loads((ROOT / "schemas" / "examples.schema.json").read_text(encoding="utf-8"))
 FACTS = facts()
 TRAIN = FACTS[FACTS["split"] == "train"].reset_index(drop=True)
 
@@ -32,6 +39,16 @@ def test_examples_are_the_questions_and_answers_of_the_selected_facts_those_to_t
     assert built["answer"].tolist() == [answers[0] for answers in chosen["answers"]]
     assert set(built["source"]) == {DATASET}
     assert read_examples(written(built, tmp_path)).equals(built)
+
+
+def test_the_rows_are_as_their_schema_declares():
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    assert (*SCHEMA["properties"],) == EXAMPLE_COLUMNS == (*SCHEMA["required"],)
+    assert tuple(SCHEMA["properties"]["role"]["enum"]) == (selection_roles.TRAIN, selection_roles.REPLAY)
+    for row in build_examples(selection("train", "replay"), FACTS).to_dict("records"):
+        jsonschema.validate(row, SCHEMA)
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(row | {"role": "test"}, SCHEMA)
 
 
 def test_of_several_answers_the_first_is_trained():
