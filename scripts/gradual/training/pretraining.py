@@ -124,9 +124,7 @@ def pretrain(documents: list[str], recipe: Recipe, settings: PretrainingSettings
     rows = torch.from_numpy(pack(documents, tokenizer, settings.row_tokens))
     if len(rows) < settings.batch_rows:  # the Trainer would do no step and save random weights
         problem = f"the corpus has {len(rows)} rows of {settings.row_tokens} tokens"
-        expected = (
-            f"at least a batch of {settings.batch_rows} (more corpus.words, or fewer row_tokens or batch_rows)"
-        )
+        expected = f"at least a batch of {settings.batch_rows} (more corpus.words, or fewer row_tokens or batch_rows)"
         raise InputError("pretraining", problem, expected, key="batch_rows")
     network = new_model(recipe, tokenizer)
     arguments = TrainingArguments(
