@@ -118,7 +118,8 @@ OURS = (CHOSEN, INTERVAL, GAIN, GAIN_INTERVAL, MCNEMAR, EPOCH, N)
 BESIDE_THE_PAPER = (PAPER, PAPER_GAIN, MAX, *OURS)
 
 NOTE = (
-    "Accuracies on test in percent, gains in points. Max over epochs is the paper's way: the epoch is chosen on the test "
-    "set itself. For one seed the interval is Wilson's, that of the gain is for matched pairs (Agresti and Min) and p is "
-    "McNemar's exact; for several seeds intervals are Student's t over the seeds."
+    "Accuracies are on the test set, in percent. Gains are in points. The maximum over epochs is taken on the test set "
+    "itself, as in the paper. For one seed, the interval of an accuracy is Wilson's, the interval of a gain is for matched "
+    "pairs (Agresti and Min), and p is from McNemar's exact test. For several seeds, intervals are Student's t over the "
+    "seeds."
 )

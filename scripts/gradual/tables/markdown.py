@@ -61,8 +61,8 @@ def title(spec: TableSpec) -> str:
 
 def beside(model: str, paper_model: Any) -> str:
     """A model's name and what it is compared with."""
-    other = "nothing of the paper's" if pd.isna(paper_model) else f"the paper's {paper_model}"
-    return f"{model} (beside {other})"
+    other = "no model of the paper" if pd.isna(paper_model) else f"the paper's {paper_model}"
+    return f"{model} (compared with {other})"
 
 
 def _note(spec: TableSpec, frame: pd.DataFrame) -> str:
@@ -75,8 +75,9 @@ def _note(spec: TableSpec, frame: pd.DataFrame) -> str:
         + (f", {count(row['n'])} facts" if same else "")
         for _, row in models.iterrows()
     ]
-    seeds = "1 seed" if first["seeds"] == 1 else f"means over {count(first['seeds'])} seeds"
-    parts = [f"Ours: {'; '.join(names)}; {seeds}.", f"An answer is right by the rule `{first['scoring']}`."]
+    seeds = "from 1 seed" if first["seeds"] == 1 else f"means over {count(first['seeds'])} seeds"
+    parts = [f"Our numbers are for {'; '.join(names)}. They are {seeds}."]
+    parts.append(f"The rule `{first['scoring']}` decides whether an answer is right.")
     if "chosen_on" in frame:
         parts.append(f"Epochs are chosen on {first['chosen_on']}.")
     if spec.reported and not models["paper_model"].dropna().isin(spec.reported).all():

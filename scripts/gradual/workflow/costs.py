@@ -56,9 +56,10 @@ def render(frame: pd.DataFrame, seeds: int) -> str:
     ]
     text = tabulate(body, headers, "github", colalign=["left"] * 3 + ["right"] * 6, disable_numparse=True)
     note = (
-        f"{'1 seed' if seeds == 1 else f'Means over {seeds} seeds'}. Answer tokens count each sampled answer; computed are "
-        "the positions that went through the model, prompts included: answers that share a prefix share its computation. "
-        "Seconds are of the wall, summed over jobs, the loading of libraries and weights included; jobs run side by side."
+        f"The numbers are {'from 1 seed' if seeds == 1 else f'means over {seeds} seeds'}. The answer tokens include every "
+        "sampled answer. The computed tokens are the positions that went through the model, prompts included. Answers "
+        "with a common prefix share its computation. The seconds are wall-clock time, summed over jobs, and they include "
+        "the loading of libraries and weights. Jobs run in parallel."
     )
     return f"Costs: what each state took.\n\n{text}\n\n{note}\n"
 

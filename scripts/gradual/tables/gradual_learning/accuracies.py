@@ -133,8 +133,9 @@ STAGES_SPEC = TableSpec(
         Column("Stage", lambda row: row["name"], right=False),
         *accuracy_rows.BESIDE_THE_PAPER,
     ),
-    note="Gains are over the stage before, those of a control over the state that its stage starts from. Majority answer "
-    f"is each relation's most frequent train answer. {accuracy_rows.NOTE}",
+    note="The gain of a stage is over the stage before it. The gain of a control is over the state that its stage starts "
+    "from. The majority answer is the most frequent train answer of each relation. "
+    f"{accuracy_rows.NOTE}",
 )
 ROUNDS_SPEC = TableSpec(
     name="table_11",

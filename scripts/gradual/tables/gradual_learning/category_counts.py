@@ -137,6 +137,7 @@ SPEC = TableSpec(
         Column("Ours: %", lambda row: percent(row["share"]) if pd.isna(row["reason"]) else f"n/a: {row['reason']}"),
         Column("Ours: 95% interval", lambda row: interval(percent(row["share_low"]), percent(row["share_high"]))),
     ),
-    note="The caption is the paper's and tells of its numbers. Intervals are Wilson's over the facts for one seed, "
-    "Student's t over the seeds for several; the growths have one for several seeds alone.",
+    note="The caption is the paper's, and it describes the paper's numbers. For one seed, intervals are Wilson's over "
+    "the facts. For several seeds, intervals are Student's t over the seeds. The growth of HighlyKnown has an interval "
+    "only for several seeds.",
 )

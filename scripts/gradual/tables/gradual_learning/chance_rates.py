@@ -42,8 +42,8 @@ def build(loaded: Results, study: Study) -> pd.DataFrame:
 
 SPEC = TableSpec(
     name="chance",
-    caption="WeaklyKnown by chance: of the facts without a right greedy answer, how many have a right sampled one, and how "
-    "many would have if the samples were those of another fact of the relation.",
+    caption="WeaklyKnown by chance. The table shows how many of the facts without a right greedy answer have a right "
+    "sampled answer, and how many would have one if the samples were those of another fact of the relation.",
     needs=needs,
     build=build,
     columns=(
@@ -54,7 +54,8 @@ SPEC = TableSpec(
         Column("WeaklyKnown: %", lambda row: percent(row["share"])),
         Column("By chance: %", lambda row: percent(row["chance"])),
     ),
-    note="The origin, its train facts. The chance rate holds each fact's answer against the sampled answers to up to 20 "
-    "other such facts of its relation whose answer is another and whose greedy answers do not hold it; "
-    "of all, those facts count whose relation has a chance rate, each once.",
+    note="The table is about the origin and the train facts. For the chance rate, the answer of each fact is compared with "
+    "the sampled answers to up to 20 other facts without a right greedy answer. These facts have the same relation and "
+    "another answer, and no greedy answer to them is right for the first fact. The row *all* has only the facts whose "
+    "relation has a chance rate, and each of these facts has the same weight.",
 )

@@ -359,7 +359,7 @@ def _text(name: str) -> Callable[[pd.Series], str]:
 
 SPEC = TableSpec(
     name="claims",
-    caption="The paper's claims, and what this study says of them.",
+    caption="The paper's claims, and the verdicts of this study on them.",
     uses=(
         "one_stage",
         "two_stage",
@@ -385,14 +385,20 @@ SPEC = TableSpec(
         Column("Net of the control", _with_interval("net")),
         Column("Against the control", _text("verdict_against_control"), right=False),
     ),
-    note="Effects in points (percent of facts; of what stage 1 added, for the 24%). A claim shows where the whole 95% "
-    "interval is on its side of zero, however small the effect. Else it does not show where the whole interval is "
-    "short of the smallest effect worth the name, and is undecided where not. That smallest effect, set before any of"
-    " these results, is half a point, 5 points for the graph and the 24%; the best strategy needs none, and is held "
-    "against the best of the others on test, which leans against the claim. A claim that something does not fall or "
-    "rise shows where the whole interval stays within that. Claims about noise and chance are decided net of the "
-    "control, the others on the effect itself, with the control's verdict beside. For one seed intervals are for "
-    "matched pairs over the facts, bootstrapped over them (24%), or the middle 95% of the random draws (graph, net); "
-    "for several Student's t over the seeds. With one seed a verdict is about this world and model alone. The paper's"
-    " numbers are of one seed, without intervals.",
+    note="Effects are in points. A point is one percent of the facts. For the graph, it is one percent of the "
+    "reclassified nodes. For the 24%, it is one percent of what stage 1 added. The smallest effect of interest was set "
+    "before any of these results. It is 0.5 points, and 5 points for the graph and for the 24%. For the best strategy, "
+    "it is zero. For a claim that something rises or falls, the verdict is *shows* if the whole 95% interval is on the "
+    "claimed side of zero, however small the effect is. Otherwise, it is *does not show* if the whole interval is below "
+    "the smallest effect of interest (for a fall: above its negative). For a claim that something does not fall, the "
+    "verdict is *shows* if the whole interval is above the negative of the smallest effect of interest. Otherwise, it is "
+    "*does not show* if the whole interval is below zero. For a claim that something does not rise, the signs are "
+    "reversed. In all other cases, the verdict is *undecided*. The best strategy is compared with the other strategy "
+    "that is best on test. This choice biases the comparison against the claim. Claims about noise and chance are "
+    "decided by the effect net of the control. The other claims are decided by the effect itself, and the last column "
+    "has the verdict on the effect net of the control. For one seed, intervals of differences are for matched pairs over "
+    "the facts (Agresti and Min), and intervals of shares are Wilson's. For one seed, the intervals for the 24% are "
+    "bootstrapped over the facts, and the net interval for the graph comes from the middle 95% of the random draws. For "
+    "several seeds, intervals are Student's t over the seeds. With one seed, a verdict holds only for this dataset and "
+    "this model. The paper's numbers are from one seed and have no intervals.",
 )

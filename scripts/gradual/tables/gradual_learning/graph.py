@@ -139,8 +139,9 @@ SPEC = TableSpec(
         *_over("anywhere"),
         *_over("within"),
     ),
-    note="Nodes are the subjects and answers of facts; a node of both kinds of facts counts as initial alone. The nulls "
-    f"take as many WeaklyKnown facts at random for the reclassified ones, {PERMUTATIONS:,} times: from anywhere, or as "
-    "many of each relation. p is one-sided, by seed; for one seed the interval is that of the null's middle 95%, for "
-    "several Student's t over the seeds.",
+    note="Nodes are the subjects and answers of facts. A node of both initial and reclassified facts counts only as "
+    f"initial. Each null replaces the reclassified facts with as many WeaklyKnown facts, drawn at random {PERMUTATIONS:,} "
+    "times. The null *anywhere* draws from all WeaklyKnown facts. The null *within* draws as many facts of each relation "
+    "as were reclassified. p is one-sided, and there is one p per seed. For one seed, the interval comes from the middle "
+    "95% of the null. For several seeds, intervals are Student's t over the seeds.",
 )

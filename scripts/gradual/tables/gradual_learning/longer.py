@@ -89,7 +89,7 @@ SPEC = TableSpec(
         accuracy_rows.EPOCH,
         accuracy_rows.N,
     ),
-    note="Accuracies on test in percent, their change in points. Max is over epochs, chosen on the test set itself, as in "
-    "the paper. For one seed the interval is Wilson's, that of the change is for matched pairs (Agresti and Min); for "
-    "several seeds intervals are Student's t over the seeds.",
+    note="Accuracies are on the test set, in percent. Changes are in points. The maximum over epochs is taken on the "
+    "test set itself, as in the paper. For one seed, the interval of an accuracy is Wilson's, and the interval of a "
+    "change is for matched pairs (Agresti and Min). For several seeds, intervals are Student's t over the seeds.",
 )

@@ -142,7 +142,7 @@ BY_CATEGORY_SPEC = TableSpec(
         accuracy_rows.GAIN_INTERVAL,
         Column("Ours: n", lambda row: count(row["n"])),
     ),
-    note="The caption is the paper's and tells of its numbers; by them Strategy 4, too, does not improve MaybeKnown "
-    "(56.35, One-Stage 56.90). Accuracies at the chosen epoch in percent, gains over One-Stage in points; intervals as in "
-    "Table 7.",
+    note="The caption is the paper's, and it describes the paper's numbers. By these numbers, Strategy 4 does not improve "
+    "MaybeKnown either (56.35, One-Stage 56.90). Accuracies are at the chosen epoch, in percent. Gains are over One-Stage, "
+    "in points. Intervals are as in Table 7.",
 )

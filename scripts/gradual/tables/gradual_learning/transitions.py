@@ -169,7 +169,9 @@ _COLUMNS = (
         lambda row: interval(percent(row["share_of_origin_low"]), percent(row["share_of_origin_high"])),
     ),
 )
-_INTERVALS = "Intervals are Wilson's over the facts for one seed, Student's t over the seeds for several."
+_INTERVALS = (
+    "For one seed, intervals are Wilson's over the facts. For several seeds, intervals are Student's t over the seeds."
+)
 
 TRAINING_SPEC = TableSpec(
     name="table_03",
@@ -194,8 +196,9 @@ TRAINING_SPEC = TableSpec(
             ),
         ),
     ),
-    note=f"{_INTERVALS} The re-probe asks the untouched model again with other prompts (Table 4); net of it is what "
-    "training adds on the same facts, for one seed with the interval for matched pairs (Agresti and Min).",
+    note=f"{_INTERVALS} The re-probe asks the model before fine-tuning again, with other prompts (Table 4). The share net "
+    "of the re-probe is what training adds on the same facts. For one seed, its interval is for matched pairs (Agresti and "
+    "Min).",
 )
 RETEST_SPEC = TableSpec(
     name="table_04",
