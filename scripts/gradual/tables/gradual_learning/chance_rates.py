@@ -1,4 +1,4 @@
-"""WeaklyKnown beside its chance rate, by relation: small sets of answers make it look larger than it is."""
+"""WeaklyKnown and its chance rate, by relation. A relation with few different answers inflates WeaklyKnown."""
 
 import pandas as pd
 
@@ -17,7 +17,7 @@ def needs(study: Study, model: Model) -> list[Result]:
 
 
 def build(loaded: Results, study: Study) -> pd.DataFrame:
-    """A row per model and relation, and one for all facts; counts are means over the seeds, shares 0..1."""
+    """A row per model and relation, and one per model for all facts. Counts are means over the seeds, shares are 0..1."""
     rows = []
     for key in study.models:
         tables = [reading.get(loaded, seed, key, Result(CHANCE)).assign(seed=seed) for seed in study.seeds]
@@ -26,7 +26,7 @@ def build(loaded: Results, study: Study) -> pd.DataFrame:
         for relation, group in groups:
             weighted = group.dropna(subset=["chance"])
             held = weighted["facts"].sum()
-            of = weighted if relation == ALL else group  # both rates of all are of the same facts
+            of = weighted if relation == ALL else group  # so that both shares of ALL are over the same facts
             rows.append(
                 {
                     **accuracy_rows.common(study, key),

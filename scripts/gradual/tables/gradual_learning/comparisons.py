@@ -1,4 +1,4 @@
-"""What no table of the paper has: the stages beside their controls, and replay ratios side by side."""
+"""Two tables that the paper does not have: the stages and their controls, and replay ratios."""
 
 import pandas as pd
 
@@ -32,7 +32,7 @@ def needs_replay(study: Study, model: Model) -> list[Result]:
 
 
 def _with_sizes(loaded: Results, study: Study, key: str, lines: list[Line]) -> list[dict[str, object]]:
-    """The rows of the lines, with how many facts each run trained on (mean over the seeds)."""
+    """The rows of the lines, each with the number of facts that its run trained on (mean over the seeds)."""
     found = accuracy_rows.rows(loaded, study, key, lines)
     for line, row in zip(lines, found, strict=True):
         sizes = [

@@ -1,4 +1,4 @@
-"""GL Table 6: what longer trainings of stage 1 bring, at their peak and at their end."""
+"""GL Table 6: the test accuracy of longer trainings of stage 1, at its maximum and after the last epoch."""
 
 import pandas as pd
 
@@ -24,7 +24,7 @@ def needs(study: Study, model: Model) -> list[Result]:
 
 
 def final_difference(loaded: Results, study: Study, key: str, shorter: str, longer: str) -> statistics.Estimate:
-    """The test accuracy (0..1) after all epochs of one run less that of another, on the same facts."""
+    """The test accuracy (0..1) of `longer` after its last epoch minus that of `shorter`, on the same facts."""
 
     def final(seed: int, run: str) -> pd.Series:
         last = int(reading.accuracy(loaded, seed, key, run).index.max())

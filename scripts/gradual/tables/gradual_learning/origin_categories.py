@@ -1,4 +1,4 @@
-"""GL Table 2: how well the untouched model knows the train facts."""
+"""GL Table 2: the categories of the train facts before fine-tuning."""
 
 import pandas as pd
 

@@ -1,4 +1,4 @@
-"""What the scoring rule matters: categories and accuracies under each rule, side by side."""
+"""How much the scoring rule matters: categories and accuracies under each rule."""
 
 import pandas as pd
 
