@@ -47,7 +47,7 @@ class Texts:
         return _mean(asked, asked["asked"] + shots * pairs.fillna(0.0)) + self._around(shots + 1)
 
     def answer(self, splits: Sequence[str]) -> float:
-        """Mean tokens of an answer: those of the gold answers, or the limit where no stop string ends an answer."""
+        """Mean tokens of an answer: those of the gold answers, or the limit if no stop string ends an answer."""
         limit, asked = self.probe["max_new_tokens"], self._of(splits)
         return min(_mean(asked, asked["answered"]), limit) if self.probe["stop"] else limit
 
@@ -103,7 +103,7 @@ def count_facts(config: Config, root: Path) -> tuple[pd.DataFrame, str]:
 
 
 def _stand_ins(listed: pd.DataFrame) -> pd.DataFrame:
-    """A facts table of as many facts as datasets.csv lists, with mean lengths in the place of the texts."""
+    """A facts table with as many facts as datasets.csv lists, and with mean lengths instead of texts."""
     rows = listed.loc[listed.index.repeat(listed["facts"])]
     single = rows.groupby(level=0).cumcount() < rows["single_answer"]
     answers = [["one"] if one else ["one", "another"] for one in single]

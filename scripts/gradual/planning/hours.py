@@ -20,14 +20,14 @@ class Device:
 
     `table` has by step: value, unit, parameters, basis (published, derived, measured or assumption) and source. A value is
     that of a model with so many parameters. For another model it is scaled by the parameters. A model with fewer parameters
-    than the step `least` says is planned as if it had so many.
+    than the value of the step `least` is planned with that value.
     """
 
     name: str
     table: pd.DataFrame
 
     def seconds(self, step: str, amount: float, parameters: int) -> float:
-        """Seconds that a model takes for `amount` tokens, or for so many starts where the step's unit is seconds."""
+        """Seconds that a model takes for `amount` tokens, or for `amount` starts if the step's unit is seconds."""
         row = self.table.loc[step]
         size = max(parameters, self.table.loc["least", "value"]) / row["parameters"] if row["parameters"] else 1.0
         return amount * size * (row["value"] if row["unit"] == "s" else 1 / row["value"])
@@ -46,7 +46,7 @@ def device(name: str) -> Device:
 def critical_path(rows: pd.DataFrame, runs: Runs) -> tuple[float, str, list[str]]:
     """The longest chain of works in a plan's rows that wait for each other: its hours, its model's label, its works.
 
-    All jobs of a work run side by side.
+    All jobs of a work are assumed to run in parallel.
     """
     return max(_longest(group, runs) for _, group in rows[rows["result"].notna()].groupby("model"))
 

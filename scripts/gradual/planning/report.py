@@ -1,4 +1,4 @@
-"""A plan as Markdown, with what the study took beside it."""
+"""A plan as Markdown, compared with what the study took."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -15,7 +15,7 @@ from gradual.tables.markdown import number
 KEYS = ["model", "state", "work"]
 UNITS = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1, "B"))
 COUNTED = ("prompts", "prompt_tokens", "answer_tokens", "hours")  # in the costs of a study
-TAKEN = "taken "  # begins the columns of what a study took
+TAKEN = "taken "  # prefix of the columns of what a study took
 
 
 def size(value: float) -> str:
@@ -25,7 +25,7 @@ def size(value: float) -> str:
 
 
 def disk_of(folder: Path) -> int:
-    """Bytes of all files in a folder; 0 where there is no folder."""
+    """Bytes of all files in a folder; 0 if there is no folder."""
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
@@ -36,9 +36,9 @@ FORMS |= {"hours": hours, "disk": size}  # of the columns of numbers
 
 
 def with_sums(rows: pd.DataFrame, costs: pd.DataFrame | None) -> pd.DataFrame:
-    """The rows of a plan, and the sums of each model and of all models. Beside them is what the study took.
+    """The rows of a plan, and the sums of each model and of all models. With costs, further columns have what was taken.
 
-    A sum is undefined (NaN) where the costs lack some of the work.
+    A sum is undefined (NaN) if the costs lack some of the work.
     """
     if costs is not None:
         beside = rows[[*KEYS, "gpus"]].merge(costs, on=KEYS, how="left")
@@ -55,7 +55,7 @@ def with_sums(rows: pd.DataFrame, costs: pd.DataFrame | None) -> pd.DataFrame:
 
 
 def render(config: Config, rows: pd.DataFrame, sources: list[str], device: Device, root: Path) -> str:
-    """The plan of a study as Markdown: its costs are those of its results, else those that the repository keeps."""
+    """The plan of a study as Markdown. What it took is from the costs of its results, else from results/reference."""
     files = [root / folder / config["study"] / path(COSTS_CSV) for folder in ("results", "results/reference")]
     file = next((file for file in files if file.is_file()), None)
     frame = with_sums(rows, pd.read_csv(file) if file else None)
@@ -82,11 +82,11 @@ def _notes(config: Config, rows: pd.DataFrame, device: Device) -> Iterator[str]:
     """What the table shows, and what it leaves out."""
     seeds, probe, cpu = len(config["seeds"]), config["probe"], device.name == CPU
     if seeds > 1:
-        yield f"The table is of one seed. The study has {seeds} seeds and takes {seeds} times as much, but for downloads."
-    kind = "Job hours are of a machine with two cores" if cpu else f"GPU hours are of the GPU {device.name}"
+        yield f"The table is for one seed. The study has {seeds} seeds and takes {seeds} times as much, except downloads."
+    kind = "Job hours are for a machine with two cores" if cpu else f"GPU hours are for the GPU {device.name}"
     yield f"{kind}. {FILE.name} gives each throughput and its source. A job with n GPUs is planned to be n times as fast."
     if not cpu and probe["engine"] != "vllm":
-        yield f"The throughputs are of vLLM. On a GPU the engine {probe['engine']} is slower."
+        yield f"The throughputs are for vLLM. On a GPU the engine {probe['engine']} is slower."
     length, label, steps = critical_path(rows, runs(config))
     yield f"Critical path, if no job waits for a free place: {hours(length)} hours, {label}: {' -> '.join(steps)}."
     checkpoints, scratch = rows[["checkpoints", "scratch"]].max()

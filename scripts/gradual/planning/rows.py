@@ -21,7 +21,7 @@ from gradual.workflow.works import Work, works_of
 
 ADAPTER_BYTES = 4  # per parameter: peft keeps adapters in float32
 CHECKPOINT_COPIES = 3  # a checkpoint holds what is trained and AdamW's two states of it
-# Bytes of an answer in a generations file: of a greedy one, and of a sampled one where each prompt has four distinct ones.
+# Bytes of a greedy and of a sampled answer in a generations file, with four distinct sampled answers per prompt.
 # Measured with made-up answers to 20,000 facts of EntityQuestions.
 GREEDY_BYTES, SAMPLED_BYTES = 3.0, 0.5
 DOWNLOAD = "download"
@@ -47,12 +47,12 @@ class Subject:
 
 
 def plan_rows(config: Config, root: Path, profile: Profile, device: Device) -> tuple[pd.DataFrame, list[str]]:
-    """The rows of a plan, and sentences that say what they rest on. Each work of one seed has a row, and each download.
+    """The rows of a plan, and sentences on its sources. Each work of one seed has a row, and so has each download.
 
-    Columns: model, label, state, work, result (None of a download), jobs, gpus (of a job, at least 1), prompts, tokens
+    Columns: model, label, state, work, result (None for a download), jobs, gpus (of a job, at least 1), prompts, tokens
     (answer_tokens count each sample), disk (bytes that stay), checkpoints and scratch (bytes in results/ and in the
     temporary folder while a job runs), and hours (of all GPUs, or of all jobs where there are no GPUs). Raises InputError
-    where the number of facts is not known.
+    if the number of facts is not known.
     """
     facts, counted = count_facts(config, root)
     counts = ", ".join(f"{number:,} {split}" for split, number in facts.groupby("split")["facts"].sum().items())
@@ -74,7 +74,7 @@ def plan_rows(config: Config, root: Path, profile: Profile, device: Device) -> t
 
 
 def _subject(config: Config, root: Path, name: str, facts: pd.DataFrame, device: Device) -> tuple[Subject, str]:
-    """A model, and a sentence that says what its numbers rest on."""
+    """A model, and a sentence on the sources of its numbers."""
     model, table = config["models"][name], runs(config)
     base = base_of(model, config["pretraining"]["vocabulary"])
     if model["source"] == "pretrain":
@@ -105,7 +105,7 @@ def _training(subject: Subject, work: Work) -> Numbers:
     trained, pool = subject.knowledge.selected(run)
     rows = settings.epochs * (trained + replay_size(pool, ratio))
     tokens = rows * subject.texts.example()
-    least = subject.seconds("micro_batch", rows / settings.micro_batch)  # however few the tokens are
+    least = subject.seconds("micro_batch", rows / settings.micro_batch)  # even with few tokens
     adapter = ADAPTER_BYTES * subject.shape.adapter_parameters(settings.rank, settings.targets)
     disk = (settings.epochs + 1) * adapter  # each epoch's, and a copy of the chosen one
     sizes = {"disk": disk, "checkpoints": settings.epochs * CHECKPOINT_COPIES * adapter}
@@ -131,7 +131,7 @@ def _probe(subject: Subject, work: Work) -> Numbers:
 def _answers(
     subject: Subject, splits: Sequence[str], exemplar_split: str, prompts: float, samples: float, loads: int
 ) -> Numbers:
-    """Greedy and sampled answers about facts of the splits, by jobs that load an adapter so many times."""
+    """Greedy and sampled answers about facts of the splits, by jobs that load an adapter `loads` times."""
     tokens = {"prompt_tokens": prompts * subject.texts.prompt(splits, exemplar_split)}
     tokens["answer_tokens"] = (prompts + samples) * subject.texts.answer(splits)
     steps = {"prefill": tokens["prompt_tokens"], "decode": tokens["answer_tokens"], "switch": loads}

@@ -1,4 +1,4 @@
-"""How many facts a run trains on, and how many prompts settle a fact: by measured categories, else by the paper's."""
+"""How many facts a run trains on, and how many prompts settle a fact: from measured categories, else from the paper's."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,8 +25,8 @@ SETTLED = {MAYBE: 4.1, WEAKLY: 2.9}
 class Knowledge:
     """What is known of the categories of a model's train facts under a seed.
 
-    `results` is results/<study>, and `facts` is the number of train facts. The shares of the paper's model `like` stand in
-    for categories that are not measured. None is the model that the paper has all tables of.
+    `results` is results/<study>, and `facts` is the number of train facts. The shares of the paper's model `like` replace
+    categories that are not measured. None means the model that the paper has all tables of.
     """
 
     results: Path
@@ -37,7 +37,7 @@ class Knowledge:
     like: str | None
 
     def selected(self, run: Run) -> tuple[float, float]:
-        """How many facts a run trains on, and how many it may replay: as selected, else by categories."""
+        """How many facts a run trains on, and how many it may replay: from its selection, else from categories."""
         made = self._file(SELECTION, run.name)
         if made.is_file():
             roles = read_parquet(made, "a selection of facts", ("role",))["role"]

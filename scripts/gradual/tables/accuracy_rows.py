@@ -30,12 +30,12 @@ def rows(loaded: Results, study: Study, key: str, lines: Sequence[Line]) -> list
 
 
 def difference(loaded: Results, study: Study, key: str, before: str, after: str) -> statistics.Estimate:
-    """The test accuracy (0..1) of one state less that of another, on the same facts, each at its chosen epoch."""
+    """The test accuracy (0..1) of `after` minus that of `before`, on the same facts, each at its chosen epoch."""
     return statistics.difference_over_seeds(pairs(loaded, study, key, before, after))
 
 
 def pairs(loaded: Results, study: Study, key: str, before: str, after: str) -> list[tuple[pd.Series, pd.Series]]:
-    """Right or wrong on every test fact before and after, by fact_id in order, a pair per seed."""
+    """Right or wrong (bool) for every test fact before and after, sorted by fact_id; one pair per seed."""
     found = []
     for seed in study.seeds:
         b, a = (reading.chosen_grades(loaded, study, seed, key, state) for state in (before, after))
@@ -47,7 +47,7 @@ def pairs(loaded: Results, study: Study, key: str, before: str, after: str) -> l
 
 
 def common(study: Study, key: str) -> dict[str, Any]:
-    """The columns that every table has: names of the model, seeds, scoring rule."""
+    """The columns that every table has: the names of the model, the number of seeds and the scoring rule."""
     model = study.models[key]
     return {
         "model": key,
@@ -98,7 +98,7 @@ def points(row: pd.Series, name: str) -> str:
 
 
 def _epochs(value: Any) -> str:
-    """The epochs by seed; those of one seed are numbers in the CSV, with decimals where a row has none."""
+    """The epochs by seed. With one seed the CSV has numbers, and these have decimals if a row has no epoch."""
     return MISSING if pd.isna(value) or value == "" else str(value).removesuffix(".0")
 
 
@@ -113,12 +113,13 @@ GAIN_INTERVAL = Column("Ours: 95% interval of the gain", lambda row: points(row,
 MCNEMAR = Column("Ours: McNemar p", lambda row: probability(row["mcnemar_p"]))
 EPOCH = Column("Ours: chosen epoch", lambda row: _epochs(row["epoch"]))
 N = Column("Ours: n", lambda row: count(row["n"]))
-# Our columns of a row, and those with the paper's before them.
+# Our columns of a row, and the same with the paper's columns before them.
 OURS = (CHOSEN, INTERVAL, GAIN, GAIN_INTERVAL, MCNEMAR, EPOCH, N)
 BESIDE_THE_PAPER = (PAPER, PAPER_GAIN, MAX, *OURS)
 
 NOTE = (
-    "Accuracies on test in percent, gains in points. Max over epochs is the paper's way: the epoch is chosen on the test "
-    "set itself. For one seed the interval is Wilson's, that of the gain is for matched pairs (Agresti and Min) and p is "
-    "McNemar's exact; for several seeds intervals are Student's t over the seeds."
+    "Accuracies are on the test set, in percent. Gains are in points. The maximum over epochs is taken on the test set "
+    "itself, as in the paper. For one seed, the interval of an accuracy is Wilson's, the interval of a gain is for matched "
+    "pairs (Agresti and Min), and p is from McNemar's exact test. For several seeds, intervals are Student's t over the "
+    "seeds."
 )

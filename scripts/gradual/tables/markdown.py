@@ -1,4 +1,4 @@
-"""A table's CSV as Markdown: the paper's caption, the numbers side by side, and what ours are."""
+"""A table's CSV as Markdown: the caption, the paper's numbers and ours, and a note on ours."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ def percent(share: Any, form: str = ".1f") -> str:
 
 
 def count(value: Any) -> str:
-    """A count with thousands separators; a mean over seeds that is no whole number has one decimal."""
+    """A count with thousands separators. A mean over seeds has one decimal unless it is a whole number."""
     return MISSING if pd.isna(value) else number(value, ",.0f" if float(value).is_integer() else ",.1f")
 
 
@@ -37,7 +37,7 @@ def probability(value: Any) -> str:
 
 
 def whole(frame: pd.DataFrame) -> pd.DataFrame:
-    """The frame with those of its count columns that hold whole numbers alone as integers."""
+    """The frame with count columns as integers if all their numbers are whole."""
     columns = [name for name in COUNTS if name in frame and (frame[name].dropna().astype(float) % 1 == 0).all()]
     return frame.astype(dict.fromkeys(columns, "Int64"))
 
@@ -55,18 +55,18 @@ def render(spec: TableSpec, frame: pd.DataFrame) -> str:
 
 
 def title(spec: TableSpec) -> str:
-    """What a table is called: the paper's number, or our name."""
+    """The title of a table: the paper's number, or our name."""
     return f"Table {spec.number}" if spec.number else spec.name.capitalize()
 
 
 def beside(model: str, paper_model: Any) -> str:
-    """A model's name and what it is compared with."""
-    other = "nothing of the paper's" if pd.isna(paper_model) else f"the paper's {paper_model}"
-    return f"{model} (beside {other})"
+    """A model's name and the model of the paper that it is compared with."""
+    other = "no model of the paper" if pd.isna(paper_model) else f"the paper's {paper_model}"
+    return f"{model} (compared with {other})"
 
 
 def _note(spec: TableSpec, frame: pd.DataFrame) -> str:
-    """What ours is: models, facts, seeds, scoring rule, choice of the epoch."""
+    """What our numbers come from (models, facts, seeds, scoring rule, choice of the epoch), and the table's own note."""
     first = frame.iloc[0]
     models = frame.drop_duplicates("model")
     same = "n" in frame and (frame.groupby("model")["n"].nunique(dropna=False) == 1).all()
@@ -75,8 +75,9 @@ def _note(spec: TableSpec, frame: pd.DataFrame) -> str:
         + (f", {count(row['n'])} facts" if same else "")
         for _, row in models.iterrows()
     ]
-    seeds = "1 seed" if first["seeds"] == 1 else f"means over {count(first['seeds'])} seeds"
-    parts = [f"Ours: {'; '.join(names)}; {seeds}.", f"An answer is right by the rule `{first['scoring']}`."]
+    seeds = "from 1 seed" if first["seeds"] == 1 else f"means over {count(first['seeds'])} seeds"
+    parts = [f"Our numbers are for {'; '.join(names)}. They are {seeds}."]
+    parts.append(f"The rule `{first['scoring']}` decides whether an answer is right.")
     if "chosen_on" in frame:
         parts.append(f"Epochs are chosen on {first['chosen_on']}.")
     if spec.reported and not models["paper_model"].dropna().isin(spec.reported).all():

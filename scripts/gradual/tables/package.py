@@ -1,4 +1,4 @@
-"""A package of tables: those of one paper, with the roles that runs have in them and what to cite."""
+"""A package of tables: the tables of one paper, the roles of runs in them, and the citation."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ from gradual.tables.spec import Study
 class Package:
     """The tables of a paper, by name.
 
-    `study` is the class of what its tables know of a study, and `study_of` makes that of a config. `places` says where
-    the config has a role that it does not have in `tables` under its own name.
+    `study` is the class of what its tables know of a study, and `study_of` makes an instance from a config. `places` maps
+    a role to its key in the config, if this key is not `tables.<role>`.
     """
 
     name: str

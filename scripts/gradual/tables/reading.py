@@ -63,7 +63,7 @@ def _require(frame: pd.DataFrame, columns: list[str], file: str) -> None:
 
 
 def collapse(categories: pd.Series) -> pd.Series:
-    """WeaklyKnown and Unknown as one class (GL Table 3)."""
+    """The categories with WeaklyKnown and Unknown as one class (GL Table 3)."""
     return categories.replace(dict.fromkeys((WEAKLY, UNKNOWN), WEAKLY_OR_UNKNOWN))
 
 
@@ -76,9 +76,9 @@ def categories(
     classes: tuple[str, ...] = GREEDY_ONLY,
     split: str = "train",
 ) -> pd.Series:
-    """The category of each fact of a split, by fact_id in order; WeaklyKnown and Unknown are one class unless in `classes`.
+    """The category of each fact of a split, sorted by fact_id. With GREEDY_ONLY, WeaklyKnown and Unknown are one class.
 
-    Raises InputError where the probe does not hold exactly the split's facts, each once and of one of the classes.
+    Raises InputError if the probe does not have exactly the split's facts, each once and in one of the classes.
     """
     need = Result(CATEGORIES, state, probe, split)
     file = path(need, seed, model)
@@ -103,7 +103,7 @@ def categories(
 
 
 def count(labels: pd.Series, classes: tuple[str, ...]) -> dict[str, int]:
-    """How many facts are of each class, zeros included."""
+    """How many facts each class has, zeros included; InputError if a fact is in no class."""
     counts = {name: int((labels == name).sum()) for name in classes}
     if sum(counts.values()) != len(labels):
         raise InputError("categories", f"{sum(counts.values())} of {len(labels)} facts are counted", "all facts")
@@ -113,7 +113,7 @@ def count(labels: pd.Series, classes: tuple[str, ...]) -> dict[str, int]:
 def cross(before: pd.Series, after: pd.Series, rows: tuple[str, ...], columns: tuple[str, ...]) -> pd.DataFrame:
     """How many facts of each class before (rows) are of each class after (columns), zeros included.
 
-    Raises InputError unless both hold the same facts and the margins are the counts of the classes.
+    Raises InputError unless both have the same facts and the margins are the counts of the classes.
     """
     if not before.index.equals(after.index):
         raise InputError("categories", "two probes hold different facts", "the same facts in both", key="fact_id")
@@ -124,7 +124,7 @@ def cross(before: pd.Series, after: pd.Series, rows: tuple[str, ...], columns: t
 
 
 def chosen_epoch(results: Results, study: Study, seed: int, model: str, state: str) -> int:
-    """The epoch chosen for a run; raises InputError where it was chosen on another split than the study says."""
+    """The epoch chosen for a run; raises InputError if it was not chosen on the study's split."""
     need = Result(ADAPTER, state)
     file = path(need, seed, model)
     chosen = get(results, seed, model, need)
@@ -151,9 +151,10 @@ def accuracy(results: Results, seed: int, model: str, state: str, split: str = "
 def grades(
     results: Results, study: Study, seed: int, model: str, state: str, epoch: int, rule: str | None = None
 ) -> pd.Series:
-    """Right or wrong (bool) under a scoring rule (the study's) for every test fact at an epoch, by fact_id in order.
+    """Right or wrong (bool) for every test fact at an epoch, by a scoring rule (None: the study's), sorted by fact_id.
 
-    Raises InputError where the epoch is missing or the grades do not add up to the accuracy file's counts.
+    With the study's rule, raises InputError if the epoch is missing or the grades do not add up to the counts in the
+    accuracy file.
     """
     need = Result(GRADES, state)
     file = path(need, seed, model)

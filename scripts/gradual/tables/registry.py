@@ -1,4 +1,4 @@
-"""All tables by name, from the packages of the papers: what they need under a config, and what they are told of it."""
+"""All tables by name, from the packages of the papers: the results that they need under a config, and their settings."""
 
 from collections import ChainMap
 from collections.abc import Iterable, Mapping
@@ -15,11 +15,11 @@ from gradual.tables.spec import Study, TableSpec, needs_by_model, parse_study, s
 
 PACKAGES = (GRADUAL_LEARNING,)
 TABLES: Mapping[str, TableSpec] = ChainMap(*(package.tables for package in reversed(PACKAGES)))  # type: ignore[arg-type]
-COUNTED = (PROBE_GRADES, CHANCE)  # results that every answer to a fact bears on, not its category alone
+COUNTED = (PROBE_GRADES, CHANCE)  # results that depend on all answers to a fact, and not only on its category
 
 
 def name_of(shown: int | str) -> str:
-    """The table that an entry of the config's tables.show stands for: a number of the paper's, or a name of ours."""
+    """The name of the table that an entry of tables.show in the config means: a number of the paper, or our name."""
     return f"table_{shown:02}" if isinstance(shown, int) else shown
 
 
@@ -29,10 +29,10 @@ def package_of(name: str) -> Package:
 
 
 def needs(name: str, config: Mapping[str, Any]) -> dict[str, list[Result]]:
-    """The results that a table needs under a config, of each model that it tells of.
+    """The results that a table needs under a config, by model.
 
-    Raises InputError where the config has no model with the runs that the table is about, or where its probes leave out
-    answers that the table counts.
+    Raises InputError if no model of the config has the runs that the table is about, or if its probes leave out answers
+    that the table counts.
     """
     package, spec = package_of(name), TABLES[name]
     study = package.study_of(config)
@@ -51,7 +51,7 @@ def needs(name: str, config: Mapping[str, Any]) -> dict[str, list[Result]]:
 
 
 def _counts(needed: Mapping[str, list[Result]]) -> bool:
-    """Whether what a table needs is made of all answers to a fact."""
+    """Whether a table needs results that depend on all answers to a fact."""
     return any(need.kind in COUNTED for wanted in needed.values() for need in wanted)
 
 
@@ -71,17 +71,17 @@ def inputs(name: str, config: Mapping[str, Any]) -> list[str]:
 
 
 def settings(name: str, config: Mapping[str, Any]) -> dict[str, Any]:
-    """What a table is told of the study; see `spec.settings_of`."""
+    """The settings of the study that a table uses; see `spec.settings_of`."""
     return settings_of(TABLES[name], package_of(name).study_of(config))
 
 
 def study(name: str, told: Any) -> Study:
-    """The study that a table is told of, from its settings."""
+    """The study that a table describes, from its settings."""
     return parse_study(package_of(name).study, told)
 
 
 def citations(names: Iterable[str]) -> list[str]:
-    """What the captions and the paper's numbers of the tables are from."""
+    """The papers that have the captions and the paper's numbers of the tables."""
     return list(dict.fromkeys(package_of(name).citation for name in names))
 
 

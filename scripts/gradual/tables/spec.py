@@ -1,4 +1,4 @@
-"""What a table is made of: the study that it tells of, the results it needs, and how it is built and shown."""
+"""What a table is made of: the study that it describes, the results that it needs, and how it is built and shown."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -20,7 +20,7 @@ class Model:
     runs: tuple[str, ...] = ()
 
     def has(self, *states: str) -> bool:
-        """Whether the model is brought to all of these states; false for a state without a name."""
+        """Whether the study brings the model to all of these states; False for an empty name."""
         return set(states) <= {ORIGIN, *self.runs}
 
 
@@ -59,11 +59,12 @@ class Column:
 
 @dataclass(frozen=True)
 class TableSpec:
-    """A table. `number` is that of the paper's table, None where the paper has none; `caption` is the paper's, or ours.
+    """A table. `number` is that of the paper's table, or None if the paper has no such table. A numbered table has the
+    paper's caption.
 
-    `needs` gives the results of a model, none where the table has nothing to say of it. `uses` names the fields of the
-    study that the table reads besides seeds, models, labels and scoring. `reported` are the models that the paper's table
-    has. `note` explains our columns below the table.
+    `needs` gives the results of a model that the table needs, and none for a model that the table leaves out. `uses` names
+    the fields of the study that the table reads besides seeds, models, labels and scoring. `reported` are the models that
+    the paper's table has. `note` explains our columns below the table.
     """
 
     name: str
@@ -92,15 +93,15 @@ def common_of(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def needs_by_model(spec: TableSpec, study: Study) -> dict[str, list[Result]]:
-    """The results that a table needs, of each model that it tells of."""
+    """The results that a table needs, by model; without the models that the table leaves out."""
     found = {key: spec.needs(study, model) for key, model in study.models.items()}
     return {key: needs for key, needs in found.items() if needs}
 
 
 def settings_of(spec: TableSpec, study: Study) -> dict[str, Any]:
-    """What a table is told of the study, as JSON takes it: what it uses and no more, so that nothing else re-makes it.
+    """The settings of the study that a table uses, for JSON. Other settings are left out, so that they do not re-make it.
 
-    Mappings become lists of pairs. So they keep their order, which is that of the rows, when JSON's keys are sorted.
+    Mappings become lists of pairs. So they keep their order, which is the order of the rows, when JSON's keys are sorted.
     """
     whole = asdict(study)
     needed = {key: {need.state for need in needs} for key, needs in needs_by_model(spec, study).items()}
@@ -112,7 +113,7 @@ def settings_of(spec: TableSpec, study: Study) -> dict[str, Any]:
 
 
 def parse_study(kind: type[AnyStudy], settings: Any) -> AnyStudy:
-    """The study from what `settings_of` gives, after a way through JSON."""
+    """The study from the settings that `settings_of` gives, after they were written and read as JSON."""
     try:
         models = {name: Model(m["label"], m["paper"], tuple(m["runs"])) for name, m in dict(settings["models"]).items()}
         maps = {f.name for f in fields(kind) if f.default_factory is dict}

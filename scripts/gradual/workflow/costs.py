@@ -18,9 +18,9 @@ def table(found: list[dict[str, Any]], root: Path, labels: dict[str, str]) -> pd
 
     `found` are works as `Work.described` gives them, `root` is results/<study>, and `labels` names the models.
 
-    Columns: model, label, state, work, jobs, prompts, prompt_tokens, answer_tokens, computed_tokens, seconds (of the wall,
-    summed over jobs). A benchmark that is missing, of a job whose results were copied here, leaves its seconds and their
-    sums undefined (NaN).
+    Columns: model, label, state, work, jobs, prompts, prompt_tokens, answer_tokens, computed_tokens, seconds
+    (wall-clock time, summed over jobs). The benchmark is missing if a job's results were copied here: then its seconds and
+    their sums are undefined (NaN).
     """
     rows = []
     for work in found:
@@ -46,7 +46,7 @@ def table(found: list[dict[str, Any]], root: Path, labels: dict[str, str]) -> pd
 
 def render(frame: pd.DataFrame, seeds: int) -> str:
     """The table as Markdown."""
-    frame = frame.fillna({"work": ""})  # as the CSV has it that the frame may come from
+    frame = frame.fillna({"work": ""})  # an empty cell, if the frame comes from the CSV
     headers = ["Model", "State", "Work", "Jobs", "Prompts", "Prompt tokens", "Answer tokens", "Computed", "Seconds"]
     body = [
         [row["label"], row["state"], row["work"], count(row["jobs"])]
@@ -56,9 +56,10 @@ def render(frame: pd.DataFrame, seeds: int) -> str:
     ]
     text = tabulate(body, headers, "github", colalign=["left"] * 3 + ["right"] * 6, disable_numparse=True)
     note = (
-        f"{'1 seed' if seeds == 1 else f'Means over {seeds} seeds'}. Answer tokens count each sampled answer; computed are "
-        "the positions that went through the model, prompts included: answers that share a prefix share its computation. "
-        "Seconds are of the wall, summed over jobs, the loading of libraries and weights included; jobs run side by side."
+        f"The numbers are {'from 1 seed' if seeds == 1 else f'means over {seeds} seeds'}. The answer tokens include every "
+        "sampled answer. The computed tokens are the positions that went through the model, prompts included. Answers "
+        "with a common prefix share its computation. The seconds are wall-clock time, summed over jobs, and they include "
+        "the loading of libraries and weights. Jobs run in parallel."
     )
     return f"Costs: what each state took.\n\n{text}\n\n{note}\n"
 

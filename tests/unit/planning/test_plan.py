@@ -485,7 +485,7 @@ def test_the_report_says_what_bounds_its_numbers(tmp_path):
     study = tiny(probe=TINY["probe"] | {"stop": []})
     rows, sources = plan_rows(study, tmp_path, profile(), device("A100"))
     text = render(study, rows, sources, device("A100"), tmp_path)
-    assert "GPU hours are of the GPU A100" in text and "the engine transformers is slower" in text
+    assert "GPU hours are for the GPU A100" in text and "the engine transformers is slower" in text
     assert "an upper bound" in text and "Critical path" in text
 
 

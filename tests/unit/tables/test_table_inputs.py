@@ -366,8 +366,9 @@ def test_scripts_write_every_table(tmp_path, name, seeds):
     text = (tmp_path / path(TABLE_MARKDOWN, table=name)).read_text()
     assert text == registry.render(name, frame)
     assert text.startswith(f"{title(spec)}: {spec.caption}\n\n| ")
-    assert ("beside the paper's Qwen2-7B" in text) == (spec.number is not None)
-    assert "`substring`" in text and ("1 seed." if len(seeds) == 1 else "means over 2 seeds.") in text
+    assert ("compared with the paper's Qwen2-7B" in text) == (spec.number is not None)
+    assert "The rule `substring` decides whether an answer is right." in text
+    assert ("They are from 1 seed." if len(seeds) == 1 else "They are means over 2 seeds.") in text
     assert ("Epochs are chosen on dev." in text) == ("choose_on" in spec.uses)
     header, _, *body = cells(text)
     assert header == [column.header for column in spec.columns] and len(body) == len(frame) > 0

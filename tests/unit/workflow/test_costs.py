@@ -246,7 +246,8 @@ def test_the_markdown_has_all_cells(tmp_path):
     text = costs.render(table(tmp_path, (0, 1)), 2)
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert len(rows) == 2 + 9 and {row.count("|") for row in rows} == {10}
-    assert "nan" not in text and "Means over 2 seeds." in text and "1 seed." in costs.render(table(tmp_path, (0,)), 1)
+    assert "nan" not in text and "The numbers are means over 2 seeds." in text
+    assert "The numbers are from 1 seed." in costs.render(table(tmp_path, (0,)), 1)
     cells = [[cell.strip() for cell in row.split("|")[1:-1]] for row in rows]
     assert ["Model B", "stage1", "training", "1", "", "", "", "", "6"] in cells
     assert ["Model B", ORIGIN, "evaluation", "1", "4", "45", "450", "4,500", "–"] in cells

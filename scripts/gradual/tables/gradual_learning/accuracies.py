@@ -1,4 +1,4 @@
-"""GL Tables 7 and 11: test accuracy by stage and by round, and what answering without a model would score."""
+"""GL Tables 7 and 11: test accuracy by stage and by round, and the accuracy of answers without a model."""
 
 import pandas as pd
 
@@ -47,9 +47,9 @@ def needs_rounds(study: Study, model: Model) -> list[Result]:
 
 
 def majority_answers(facts: pd.DataFrame, rule: str) -> pd.Series:
-    """Whether each relation's most frequent train answer is right, by test fact; of equally frequent ones the first.
+    """Whether the most frequent train answer of its relation is right (bool), by test fact.
 
-    A fact of a relation that train lacks is answered wrongly.
+    Of equally frequent answers, it is the first in sorted order. A fact of a relation that train lacks is answered wrongly.
     """
     first = facts.assign(answer=facts["answers"].str[0])
     train, test = (first[first["split"] == split] for split in ("train", "test"))
@@ -61,10 +61,10 @@ def majority_answers(facts: pd.DataFrame, rule: str) -> pd.Series:
 
 
 def build_stages(loaded: Results, study: Study) -> pd.DataFrame:
-    """A row per model and stage, one of the majority answers, and one of the first control of each stage.
+    """A row per model and stage, one for the majority answers, and one for the first control of each stage.
 
     `percent` is the accuracy at the chosen epoch; `max_over_epochs_percent` chooses on test itself, as GL does. `gain`
-    is over the stage above on the same facts. Epochs are listed by seed.
+    is over the stage before, on the same facts. Epochs are listed by seed.
     """
     rows = []
     for key, model in study.models.items():
@@ -108,7 +108,7 @@ def build_rounds(loaded: Results, study: Study) -> pd.DataFrame:
         names = {"One-Stage": study.one_stage, "Two-Stage": study.two_stage}
         names |= {f"Multi-Rounds ({i})": run for i, run in enumerate(study.rounds, 3)}
         states = list(names.items())
-        # GL gives one number for its multiple rounds; it stands beside our third.
+        # GL gives one number for its multiple rounds; the table compares it with our third round.
         printed = [cells.get((name.partition(" (3)")[0], ACCURACY)) for name, _ in states]
         lines = [
             Line(name, state, before, here, None if above is None or here is None else round(here - above, 2))
@@ -133,8 +133,9 @@ STAGES_SPEC = TableSpec(
         Column("Stage", lambda row: row["name"], right=False),
         *accuracy_rows.BESIDE_THE_PAPER,
     ),
-    note="Gains are over the stage before, those of a control over the state that its stage starts from. Majority answer "
-    f"is each relation's most frequent train answer. {accuracy_rows.NOTE}",
+    note="The gain of a stage is over the stage before it. The gain of a control is over the state that its stage starts "
+    "from. The majority answer is the most frequent train answer of each relation. "
+    f"{accuracy_rows.NOTE}",
 )
 ROUNDS_SPEC = TableSpec(
     name="table_11",

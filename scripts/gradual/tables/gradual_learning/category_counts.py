@@ -1,4 +1,4 @@
-"""GL Table 10: how well the train facts are known at each stage, and the paper's two headline ratios."""
+"""GL Table 10: the categories of the train facts at each stage, and the paper's two ratios of growth."""
 
 import math
 from collections.abc import Sequence
@@ -30,8 +30,8 @@ def needs(study: Study, model: Model) -> list[Result]:
 def growths(origin: float, one: float, two: float) -> dict[str, tuple[float, str]]:
     """The growth of HighlyKnown from One-Stage to Two-Stage in two ratios, from the counts at the three stages.
 
-    GL 4.2.2 gives 7.5% for (two - one) / one and 24% for (two - one) / (one - origin). Where a denominator is not
-    positive the ratio is NaN, with the reason.
+    GL 4.2.2 gives 7.5% for (two - one) / one and 24% for (two - one) / (one - origin). If a denominator is not
+    positive, the ratio is NaN, with the reason.
     """
     return {
         OVER_ONE_STAGE: ((two - one) / one, "") if one > 0 else (math.nan, "One-Stage has no HighlyKnown facts"),
@@ -42,9 +42,10 @@ def growths(origin: float, one: float, two: float) -> dict[str, tuple[float, str
 
 
 def build(loaded: Results, study: Study) -> pd.DataFrame:
-    """A row per model, category and stage, then one per ratio, whose count is the growth in facts and share the ratio.
+    """A row per model, category and stage, then one per ratio.
 
-    Other shares are of all train facts (0..1). A ratio without a value has a `reason`.
+    The count of a ratio is the growth in facts, and its share is the ratio. Other shares are of all train facts (0..1). A
+    ratio without a value has a `reason`.
     """
     rows = []
     for key, model in study.models.items():
@@ -137,6 +138,7 @@ SPEC = TableSpec(
         Column("Ours: %", lambda row: percent(row["share"]) if pd.isna(row["reason"]) else f"n/a: {row['reason']}"),
         Column("Ours: 95% interval", lambda row: interval(percent(row["share_low"]), percent(row["share_high"]))),
     ),
-    note="The caption is the paper's and tells of its numbers. Intervals are Wilson's over the facts for one seed, "
-    "Student's t over the seeds for several; the growths have one for several seeds alone.",
+    note="The caption is the paper's, and it describes the paper's numbers. For one seed, intervals are Wilson's over "
+    "the facts. For several seeds, intervals are Student's t over the seeds. The growth of HighlyKnown has an interval "
+    "only for several seeds.",
 )

@@ -1,4 +1,4 @@
-"""WeaklyKnown beside its chance rate, by relation: small sets of answers make it look larger than it is."""
+"""WeaklyKnown and its chance rate, by relation. A relation with few different answers inflates WeaklyKnown."""
 
 import pandas as pd
 
@@ -17,7 +17,7 @@ def needs(study: Study, model: Model) -> list[Result]:
 
 
 def build(loaded: Results, study: Study) -> pd.DataFrame:
-    """A row per model and relation, and one for all facts; counts are means over the seeds, shares 0..1."""
+    """A row per model and relation, and one per model for all facts. Counts are means over the seeds, shares are 0..1."""
     rows = []
     for key in study.models:
         tables = [reading.get(loaded, seed, key, Result(CHANCE)).assign(seed=seed) for seed in study.seeds]
@@ -26,7 +26,7 @@ def build(loaded: Results, study: Study) -> pd.DataFrame:
         for relation, group in groups:
             weighted = group.dropna(subset=["chance"])
             held = weighted["facts"].sum()
-            of = weighted if relation == ALL else group  # both rates of all are of the same facts
+            of = weighted if relation == ALL else group  # so that both shares of ALL are over the same facts
             rows.append(
                 {
                     **accuracy_rows.common(study, key),
@@ -42,8 +42,8 @@ def build(loaded: Results, study: Study) -> pd.DataFrame:
 
 SPEC = TableSpec(
     name="chance",
-    caption="WeaklyKnown by chance: of the facts without a right greedy answer, how many have a right sampled one, and how "
-    "many would have if the samples were those of another fact of the relation.",
+    caption="WeaklyKnown by chance. The table shows how many of the facts without a right greedy answer have a right "
+    "sampled answer, and how many would have one if the samples were those of another fact of the relation.",
     needs=needs,
     build=build,
     columns=(
@@ -54,7 +54,8 @@ SPEC = TableSpec(
         Column("WeaklyKnown: %", lambda row: percent(row["share"])),
         Column("By chance: %", lambda row: percent(row["chance"])),
     ),
-    note="The origin, its train facts. The chance rate holds each fact's answer against the sampled answers to up to 20 "
-    "other such facts of its relation whose answer is another and whose greedy answers do not hold it; "
-    "of all, those facts count whose relation has a chance rate, each once.",
+    note="The table is about the origin and the train facts. For the chance rate, the answer of each fact is compared with "
+    "the sampled answers to up to 20 other facts without a right greedy answer. These facts have the same relation and "
+    "another answer, and no greedy answer to them is right for the first fact. The row *all* has only the facts whose "
+    "relation has a chance rate, and each of these facts has the same weight.",
 )

@@ -21,7 +21,7 @@ from gradual.tables.spec import Column, Model, Results, TableSpec
 
 SHOWS, NOT, UNDECIDED = "shows", "does not show", "undecided"
 RISES, FALLS, STAYS, NO_RISE = "rises", "falls", "does not fall", "does not rise"
-MARGIN = 0.005  # half a point: a smaller change of a share is as good as none
+MARGIN = 0.005  # the smallest effect of interest: 0.5 points
 GRAPH_MARGIN = RATIO_MARGIN = 0.05
 
 
@@ -29,8 +29,8 @@ GRAPH_MARGIN = RATIO_MARGIN = 0.05
 class Claim:
     """A claim of GL and what we found; all numbers are shares or differences of shares.
 
-    `direction` is what the claim says of the effect. `net` is the effect less the control's, on the same facts; with
-    `beyond`, the claim is about that. An effect within the `margin` is as good as none.
+    `direction` is what the claim says about the effect. `net` is the effect minus the control's, on the same facts. With
+    `beyond`, the claim is about `net`. `margin` is the smallest effect of interest.
     """
 
     text: str
@@ -47,8 +47,9 @@ class Claim:
 def verdict(estimate: Estimate, direction: str, margin: float) -> str:
     """What a 95% interval says of a claim.
 
-    rises: shows above 0, does not show below the margin; falls: the mirror image. does not fall: shows above minus the
-    margin, does not show below 0; does not rise: the mirror image. Else, and without an interval, undecided.
+    RISES: SHOWS if the interval is above 0, else NOT if it is below the margin. STAYS: SHOWS if it is above minus the
+    margin, else NOT if it is below 0. FALLS and NO_RISE are the same with reversed signs. All other cases, and a missing
+    interval, are UNDECIDED.
     """
     _, low, high = estimate
     if direction in (FALLS, NO_RISE):
@@ -61,7 +62,7 @@ def verdict(estimate: Estimate, direction: str, margin: float) -> str:
 
 
 def needs(study: Study, model: Model) -> list[Result]:
-    """What the claims need of which the model has the runs."""
+    """The results of the claims for which the model has the runs."""
     if not model.has(study.one_stage, study.two_stage):
         return []
     found = [
@@ -94,7 +95,7 @@ def compares_strategies(study: Study, model: Model) -> bool:
 
 
 def _over_seeds(pairs: Sequence[tuple[pd.Series, pd.Series]]) -> Estimate:
-    """The share of the second less that of the first, a pair of boolean series over the same facts by seed."""
+    """The share of the second minus that of the first. Each seed has a pair of boolean series over the same facts."""
     return statistics.difference_over_seeds([(b.to_numpy(), a.to_numpy()) for b, a in pairs])
 
 
@@ -121,12 +122,12 @@ class _Model:
         return [list(selection.loc[selection["role"] == "train", "fact_id"]) for selection in found]
 
     def printed(self, number_: int, *cells: tuple[str, str]) -> list[float] | None:
-        """The paper's numbers, or None where it has none for the model."""
+        """The paper's numbers, or None if the paper lacks one of them for the model."""
         values = paper.values(number_, self.model.paper)
         return [values[cell] for cell in cells] if all(cell in values for cell in cells) else None
 
     def control(self, names: Sequence[str]) -> str | None:
-        """The first of the controls, if the model has it."""
+        """The first control, or None if the model does not have it."""
         return next((name for name in names[:1] if self.model.has(name)), None)
 
 
@@ -146,7 +147,7 @@ def _stage_lifts(m: _Model, text: str, before: str, after: str, controls: Sequen
 
 
 def _untrained_improve(m: _Model) -> Claim:
-    """Of the facts that were neither Highly nor MaybeKnown and were not trained on, more rise than in a re-probe."""
+    """Among WeaklyKnown and Unknown facts that were not trained on, more rise to MaybeKnown or above than in a re-probe."""
     rise = (HIGHLY, MAYBE)
     before, after, again = m.categories(ORIGIN, classes=FULL), m.categories(m.study.one_stage), m.categories(ORIGIN, 1)
     low = [b.isin([WEAKLY, UNKNOWN]) & ~b.index.isin(facts) for b, facts in zip(before, m.trained_on(), strict=True)]
@@ -203,7 +204,7 @@ def _longer_overfits(m: _Model) -> Claim:
 
 
 def _strategy_is_best(m: _Model) -> Claim:
-    """The two-stage run is better on test than the best of the other strategies (the best of them on test itself)."""
+    """The two-stage run is better on test than the other strategy that is best on test."""
     others = [run for run in m.study.strategies if run != m.study.two_stage]
     gains = {run: m.gain(m.study.one_stage, run).value for run in others}
     rival = max(gains, key=gains.__getitem__)
@@ -220,7 +221,7 @@ def _strategy_is_best(m: _Model) -> Claim:
 
 
 def _keeps_highly_known(m: _Model) -> Claim:
-    """Test facts that were HighlyKnown at origin are answered no worse after stage 2 than after stage 1."""
+    """Accuracy on the test facts that were HighlyKnown at the origin does not fall from stage 1 to stage 2."""
 
     def gain(state: str, reference: str) -> Estimate:
         return strategies.by_category(m.loaded, m.study, m.key, state, reference, HIGHLY)[1]
@@ -250,7 +251,7 @@ def _round_adds_nothing(m: _Model) -> Claim:
 
 
 def _graph_connected(m: _Model) -> Claim:
-    """The risen facts are connected to the MaybeKnown ones beyond what drawing as many of each relation gives."""
+    """Reclassified facts are linked to MaybeKnown facts more often than as many WeaklyKnown facts of each relation."""
     found = graph.find(m.loaded, m.study, m.key)
     cells = paper.values(graph.NUMBER, m.model.paper)
     shares = [f.links.share for f in found]
@@ -298,7 +299,7 @@ def _growth(m: _Model) -> Claim:
 
 
 def claims(loaded: Results, study: Study, key: str) -> Iterator[Claim]:
-    """The claims of which the model has the runs, in the paper's order."""
+    """The claims for which the model has the runs, in the paper's order."""
     m = _Model(loaded, study, key)
     one, two = study.one_stage, study.two_stage
     names = ("Origin", "One-Stage", "Two-Stage")
@@ -359,7 +360,7 @@ def _text(name: str) -> Callable[[pd.Series], str]:
 
 SPEC = TableSpec(
     name="claims",
-    caption="The paper's claims, and what this study says of them.",
+    caption="The paper's claims, and the verdicts of this study on them.",
     uses=(
         "one_stage",
         "two_stage",
@@ -385,14 +386,20 @@ SPEC = TableSpec(
         Column("Net of the control", _with_interval("net")),
         Column("Against the control", _text("verdict_against_control"), right=False),
     ),
-    note="Effects in points (percent of facts; of what stage 1 added, for the 24%). A claim shows where the whole 95% "
-    "interval is on its side of zero, however small the effect. Else it does not show where the whole interval is "
-    "short of the smallest effect worth the name, and is undecided where not. That smallest effect, set before any of"
-    " these results, is half a point, 5 points for the graph and the 24%; the best strategy needs none, and is held "
-    "against the best of the others on test, which leans against the claim. A claim that something does not fall or "
-    "rise shows where the whole interval stays within that. Claims about noise and chance are decided net of the "
-    "control, the others on the effect itself, with the control's verdict beside. For one seed intervals are for "
-    "matched pairs over the facts, bootstrapped over them (24%), or the middle 95% of the random draws (graph, net); "
-    "for several Student's t over the seeds. With one seed a verdict is about this world and model alone. The paper's"
-    " numbers are of one seed, without intervals.",
+    note="Effects are in points. A point is one percent of the facts. For the graph, it is one percent of the "
+    "reclassified nodes. For the 24%, it is one percent of what stage 1 added. The smallest effect of interest was set "
+    "before any of these results. It is 0.5 points, and 5 points for the graph and for the 24%. For the best strategy, "
+    "it is zero. For a claim that something rises or falls, the verdict is *shows* if the whole 95% interval is on the "
+    "claimed side of zero, however small the effect is. Otherwise, it is *does not show* if the whole interval is below "
+    "the smallest effect of interest (for a fall: above its negative). For a claim that something does not fall, the "
+    "verdict is *shows* if the whole interval is above the negative of the smallest effect of interest. Otherwise, it is "
+    "*does not show* if the whole interval is below zero. For a claim that something does not rise, the signs are "
+    "reversed. In all other cases, the verdict is *undecided*. The best strategy is compared with the other strategy "
+    "that is best on test. This choice biases the comparison against the claim. Claims about noise and chance are "
+    "decided by the effect net of the control. The other claims are decided by the effect itself, and the last column "
+    "has the verdict on the effect net of the control. For one seed, intervals of differences are for matched pairs over "
+    "the facts (Agresti and Min), and intervals of shares are Wilson's. For one seed, the intervals for the 24% are "
+    "bootstrapped over the facts, and the net interval for the graph comes from the middle 95% of the random draws. For "
+    "several seeds, intervals are Student's t over the seeds. With one seed, a verdict holds only for this dataset and "
+    "this model. The paper's numbers are from one seed and have no intervals.",
 )

@@ -1,4 +1,4 @@
-"""What no table of the paper has: the stages beside their controls, and replay ratios side by side."""
+"""Two tables that the paper does not have: the stages and their controls, and replay ratios."""
 
 import pandas as pd
 
@@ -32,7 +32,7 @@ def needs_replay(study: Study, model: Model) -> list[Result]:
 
 
 def _with_sizes(loaded: Results, study: Study, key: str, lines: list[Line]) -> list[dict[str, object]]:
-    """The rows of the lines, with how many facts each run trained on (mean over the seeds)."""
+    """The rows of the lines, each with the number of facts that its run trained on (mean over the seeds)."""
     found = accuracy_rows.rows(loaded, study, key, lines)
     for line, row in zip(lines, found, strict=True):
         sizes = [
@@ -84,8 +84,8 @@ _TRAINED = Column("Facts trained on", lambda row: count(row["trained_on"]))
 
 CONTROLS_SPEC = TableSpec(
     name="controls",
-    caption="The stages beside what they should be better than: the same training on other facts (Gekhman et al. 2024), "
-    "and the same facts trained on further.",
+    caption="The stages and their controls. A stage should be better than the same training on other facts (Gekhman et "
+    "al. 2024), and better than further training on the same facts.",
     uses=("one_stage", "two_stage", "one_stage_controls", "two_stage_controls", "choose_on"),
     needs=needs_controls,
     build=build_controls,
@@ -98,12 +98,13 @@ CONTROLS_SPEC = TableSpec(
         Column("The stage over this control", lambda row: number(row["stage_over_control_points"], "+.2f")),
         Column("95% interval of that", lambda row: accuracy_rows.points(row, "stage_over_control_points")),
     ),
-    note=f"Gains are over the state that the stage starts from: the origin for One-Stage, One-Stage for Two-Stage. "
-    f"{accuracy_rows.NOTE}",
+    note="Gains are over the state that the stage starts from. One-Stage starts from the origin, and Two-Stage starts from "
+    f"One-Stage. {accuracy_rows.NOTE}",
 )
 REPLAY_SPEC = TableSpec(
     name="replay",
-    caption="How much to replay: the second stage with different shares of the facts replayed in each epoch.",
+    caption="The second stage with different replay ratios. The replay ratio is the share of the facts for replay that "
+    "each epoch replays.",
     uses=("one_stage", "replay", "choose_on"),
     needs=needs_replay,
     build=build_replay,

@@ -1,4 +1,4 @@
-"""GL Table 5: are the facts that rise to MaybeKnown connected to those that were, beyond chance?"""
+"""GL Table 5: are facts that rise to MaybeKnown connected to facts that already were MaybeKnown, beyond chance?"""
 
 from typing import Any, NamedTuple
 
@@ -21,7 +21,7 @@ PERMUTATIONS = 1000
 
 
 class Found(NamedTuple):
-    """The graph of one seed and its two nulls: facts drawn from all WeaklyKnown ones, and as many of each relation."""
+    """The graph of one seed and its two nulls: draws from all WeaklyKnown facts, and draws of as many of each relation."""
 
     links: entity_graph.Links
     anywhere: entity_graph.Null
@@ -62,7 +62,10 @@ def find(loaded: Results, study: Study, key: str) -> list[Found]:
 
 
 def excess(found: list[Found], null: str) -> statistics.Estimate:
-    """The share of linked nodes over what the null gives: for one seed with the null's middle 95%, else over the seeds."""
+    """The share of linked nodes minus the mean share of the null.
+
+    The interval comes from the null's middle 95% for one seed, else it is Student's t over the seeds.
+    """
     each = [(f.links.share, getattr(f, null).shares) for f in found]
     if len(each) > 1:
         return statistics.mean_interval([share - float(np.nanmean(shares)) for share, shares in each])
@@ -74,7 +77,7 @@ def excess(found: list[Found], null: str) -> statistics.Estimate:
 
 
 def build(loaded: Results, study: Study) -> pd.DataFrame:
-    """A row per model; shares are of the reclassified nodes (0..1), p-values are listed by seed."""
+    """A row per model; shares are of the reclassified nodes (0..1), and p-values are listed by seed."""
     rows = []
     for key, model in study.models.items():
         found = find(loaded, study, key)
@@ -101,7 +104,7 @@ def build(loaded: Results, study: Study) -> pd.DataFrame:
 
 
 def _p(value: Any) -> str:
-    """The p-values by seed; that of one seed is a number in the CSV."""
+    """The p-values by seed. With one seed the CSV has a number."""
     return value if isinstance(value, str) else probability(value)
 
 
@@ -139,8 +142,9 @@ SPEC = TableSpec(
         *_over("anywhere"),
         *_over("within"),
     ),
-    note="Nodes are the subjects and answers of facts; a node of both kinds of facts counts as initial alone. The nulls "
-    f"take as many WeaklyKnown facts at random for the reclassified ones, {PERMUTATIONS:,} times: from anywhere, or as "
-    "many of each relation. p is one-sided, by seed; for one seed the interval is that of the null's middle 95%, for "
-    "several Student's t over the seeds.",
+    note="Nodes are the subjects and answers of facts. A node of both initial and reclassified facts counts only as "
+    f"initial. Each null replaces the reclassified facts with as many WeaklyKnown facts, drawn at random {PERMUTATIONS:,} "
+    "times. The null *anywhere* draws from all WeaklyKnown facts. The null *within* draws as many facts of each relation "
+    "as were reclassified. p is one-sided, and there is one p per seed. For one seed, the interval comes from the middle "
+    "95% of the null. For several seeds, intervals are Student's t over the seeds.",
 )

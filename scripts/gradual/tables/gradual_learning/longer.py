@@ -1,4 +1,4 @@
-"""GL Table 6: what longer trainings of stage 1 bring, at their peak and at their end."""
+"""GL Table 6: the test accuracy of longer trainings of stage 1, at its maximum and after the last epoch."""
 
 import pandas as pd
 
@@ -24,7 +24,7 @@ def needs(study: Study, model: Model) -> list[Result]:
 
 
 def final_difference(loaded: Results, study: Study, key: str, shorter: str, longer: str) -> statistics.Estimate:
-    """The test accuracy (0..1) after all epochs of one run less that of another, on the same facts."""
+    """The test accuracy (0..1) of `longer` after its last epoch minus that of `shorter`, on the same facts."""
 
     def final(seed: int, run: str) -> pd.Series:
         last = int(reading.accuracy(loaded, seed, key, run).index.max())
@@ -89,7 +89,7 @@ SPEC = TableSpec(
         accuracy_rows.EPOCH,
         accuracy_rows.N,
     ),
-    note="Accuracies on test in percent, their change in points. Max is over epochs, chosen on the test set itself, as in "
-    "the paper. For one seed the interval is Wilson's, that of the change is for matched pairs (Agresti and Min); for "
-    "several seeds intervals are Student's t over the seeds.",
+    note="Accuracies are on the test set, in percent. Changes are in points. The maximum over epochs is taken on the "
+    "test set itself, as in the paper. For one seed, the interval of an accuracy is Wilson's, and the interval of a "
+    "change is for matched pairs (Agresti and Min). For several seeds, intervals are Student's t over the seeds.",
 )

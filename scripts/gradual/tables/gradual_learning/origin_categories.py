@@ -1,4 +1,4 @@
-"""GL Table 2: how well the untouched model knows the train facts."""
+"""GL Table 2: the categories of the train facts before fine-tuning."""
 
 import pandas as pd
 
@@ -68,5 +68,6 @@ SPEC = TableSpec(
         Column("Ours: %", lambda row: percent(row["share"])),
         Column("Ours: 95% interval", lambda row: interval(percent(row["share_low"]), percent(row["share_high"]))),
     ),
-    note="Intervals are Wilson's over the facts for one seed, Student's t over the seeds for several.",
+    note="For one seed, intervals are Wilson's over the facts. For several seeds, intervals are Student's t over the "
+    "seeds.",
 )

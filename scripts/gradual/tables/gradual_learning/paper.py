@@ -21,7 +21,7 @@ def _read() -> pd.DataFrame:
 
 
 def values(number: int, model: str | None) -> dict[tuple[str, str], float]:
-    """A model's numbers by (row, column), in the paper's order; empty for no model and where it is not reported.
+    """A model's numbers by (row, column), in the paper's order; empty for None and for a model that the table lacks.
 
     Raises InputError for a model that the paper does not have.
     """

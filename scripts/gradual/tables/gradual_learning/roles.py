@@ -8,7 +8,7 @@ from gradual.study.runs import ORIGIN, runs
 from gradual.tables import spec
 from gradual.tables.gradual_learning import paper
 
-# Where the config has a role that is not in `tables` under the name that it has in Study.
+# The keys of the config for fields of Study that are not `tables.<field>`.
 PLACES = {
     "retests": "probe.retests",
     "choose_on": "choose_on",
@@ -41,12 +41,12 @@ class Study(spec.Study):
         return {"Origin": ORIGIN, "One-Stage": self.one_stage, "Two-Stage": self.two_stage}
 
     def named(self, run: str) -> str:
-        """A run's name beside the paper's: its label, else what the paper calls it."""
+        """A run's name in tables with the paper's names: its label, else the paper's name of it."""
         return self.labels.get(run) or paper.name_of(run)
 
 
 def study_of(config: Mapping[str, Any]) -> Study:
-    """All that the tables can know of a config that has been loaded."""
+    """The Study of a config that has been loaded."""
     named, table = config["tables"], runs(dict(config))
     return Study(
         **spec.common_of(config),

@@ -1,4 +1,4 @@
-"""What the scoring rule matters: categories and accuracies under each rule, side by side."""
+"""How much the scoring rule matters: categories and accuracies under each rule."""
 
 import pandas as pd
 
@@ -70,7 +70,7 @@ def _gain(stage: str) -> Column:
 
 SPEC = TableSpec(
     name="scoring",
-    caption="The scoring rules side by side: how the origin knows the train facts, and test accuracy by stage.",
+    caption="The categories of the train facts at the origin, and the test accuracy of each stage, by each scoring rule.",
     uses=("one_stage", "two_stage", "choose_on"),
     needs=needs,
     build=build,
@@ -84,6 +84,6 @@ SPEC = TableSpec(
         Column("Two-Stage", lambda row: number(row["Two-Stage"])),
         _gain("Two-Stage"),
     ),
-    note="Categories and test accuracies in percent, gains over the stage above in points with 95% intervals. Selections "
-    "and chosen epochs are those of the study's rule throughout.",
+    note="Categories and test accuracies are in percent. Gains are over the stage before, in points, with 95% intervals. "
+    "In every row, facts are selected and epochs are chosen by the study's rule.",
 )

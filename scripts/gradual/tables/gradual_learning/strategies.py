@@ -1,4 +1,4 @@
-"""GL Tables 8 and 9: the strategies of the second stage, over all test facts and by how the origin knows them."""
+"""GL Tables 8 and 9: the strategies of the second stage, on all test facts and by category at the origin."""
 
 import numpy as np
 import pandas as pd
@@ -47,7 +47,7 @@ def build_overall(loaded: Results, study: Study) -> pd.DataFrame:
 
 
 def test_categories(loaded: Results, study: Study, key: str) -> list[pd.Series]:
-    """How the origin knows each test fact, by seed."""
+    """The category of each test fact at the origin, by seed."""
     return [reading.categories(loaded, seed, key, ORIGIN, 0, FULL, "test") for seed in study.seeds]
 
 
@@ -56,7 +56,7 @@ def by_category(
 ) -> tuple[statistics.Estimate, statistics.Estimate, float]:
     """A state's test accuracy on the facts of one category at the origin, its gain over another state there, and n.
 
-    A seed without a fact of the category does not count; without any such fact, both are undefined.
+    Accuracy and gain leave out seeds without a fact of the category. If no seed has one, they are undefined (NaN).
     """
     kept: list[tuple[pd.Series, pd.Series]] = []
     categories = test_categories(loaded, study, key)
@@ -142,7 +142,7 @@ BY_CATEGORY_SPEC = TableSpec(
         accuracy_rows.GAIN_INTERVAL,
         Column("Ours: n", lambda row: count(row["n"])),
     ),
-    note="The caption is the paper's and tells of its numbers; by them Strategy 4, too, does not improve MaybeKnown "
-    "(56.35, One-Stage 56.90). Accuracies at the chosen epoch in percent, gains over One-Stage in points; intervals as in "
-    "Table 7.",
+    note="The caption is the paper's, and it describes the paper's numbers. By these numbers, Strategy 4 does not improve "
+    "MaybeKnown either (56.35, One-Stage 56.90). Accuracies are at the chosen epoch, in percent. Gains are over One-Stage, "
+    "in points. Intervals are as in Table 7.",
 )

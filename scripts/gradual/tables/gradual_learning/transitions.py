@@ -20,7 +20,7 @@ TRAINING, RETEST, SECOND = 3, 4, 12
 
 
 def needs_training(study: Study, model: Model) -> list[Result]:
-    """The probes of origin and one-stage model, and the re-probe of the origin where the study has one."""
+    """The probes of the origin and of the one-stage model, and the re-probe of the origin if the study has one."""
     if not model.has(study.one_stage):
         return []
     retest = [Result(CATEGORIES, ORIGIN, 1)] if study.retests else []
@@ -48,8 +48,8 @@ def _probes(
 def build_training(loaded: Results, study: Study) -> pd.DataFrame:
     """A row per model, type at origin and type after stage one.
 
-    `retest_share_of_origin` is the share that a second probe of the untouched model puts into the new type, and
-    `net_share_of_origin` what training adds to that; both are empty without a re-probe.
+    `retest_share_of_origin` is the share that a re-probe of the origin puts into the new type. `net_share_of_origin` is
+    what training adds to this share. Both are empty without a re-probe.
     """
     rows = []
     for key in study.models:
@@ -130,7 +130,7 @@ def _rows(
 def _noise(
     before: Sequence[pd.Series], retest: Sequence[pd.Series], after: Sequence[pd.Series], origin: str, new: str
 ) -> dict[str, float]:
-    """The share of the origin type that is of the new type in the re-probe, and by how much training exceeds it."""
+    """The share of the origin type that has the new type in the re-probe, and what training adds to this share."""
     retested, net = statistics.UNDEFINED, statistics.UNDEFINED
     if retest:
         pairs: list[tuple[np.ndarray, np.ndarray]] = []
@@ -169,7 +169,9 @@ _COLUMNS = (
         lambda row: interval(percent(row["share_of_origin_low"]), percent(row["share_of_origin_high"])),
     ),
 )
-_INTERVALS = "Intervals are Wilson's over the facts for one seed, Student's t over the seeds for several."
+_INTERVALS = (
+    "For one seed, intervals are Wilson's over the facts. For several seeds, intervals are Student's t over the seeds."
+)
 
 TRAINING_SPEC = TableSpec(
     name="table_03",
@@ -194,8 +196,9 @@ TRAINING_SPEC = TableSpec(
             ),
         ),
     ),
-    note=f"{_INTERVALS} The re-probe asks the untouched model again with other prompts (Table 4); net of it is what "
-    "training adds on the same facts, for one seed with the interval for matched pairs (Agresti and Min).",
+    note=f"{_INTERVALS} The re-probe asks the model before fine-tuning again, with other prompts (Table 4). The share net "
+    "of the re-probe is what training adds on the same facts. For one seed, its interval is for matched pairs (Agresti and "
+    "Min).",
 )
 RETEST_SPEC = TableSpec(
     name="table_04",
