@@ -1,4 +1,4 @@
-"""How far a probe agrees with the plain path on some of its facts: the guard of every study's probes."""
+"""How far a probe agrees with the plain path on some of its facts. Every study checks its probes in this way."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -14,16 +14,16 @@ from gradual.probe.plain_generate import PlainGenerate
 
 Rule = Callable[[str, str], bool]
 
-SAMPLED_PROMPTS = 3  # of a fact, that are sampled again
+SAMPLED_PROMPTS = 3  # prompts of a fact that are sampled again
 SHUFFLES = 999
-SHOWN = 10  # differences that are written down
-# In float32 a tie that rounding decides turns one answer in many thousands; an engine that is wrong turns most.
+SHOWN = 10  # differing answers that are written to the report
+# In float32, rounding changes one answer in many thousands (it decides a tie). A wrong engine changes most answers.
 LEAST_EQUAL = 0.99
-LEAST_P = 1e-6  # of the samples; a sound probe is below it once in a million
+LEAST_P = 1e-6  # the least p-value of the samples; one correct probe in a million has a smaller one
 
 
 def draw_facts(facts: pd.DataFrame, count: int, *key: object) -> pd.DataFrame:
-    """`count` of the facts (all, where there are fewer) drawn by the key, in their order."""
+    """`count` of the facts, drawn by the key, in their order; all facts if there are fewer."""
     drawn = sorted(facts["fact_id"], key=lambda fact_id: seeded("check", *key, fact_id))[:count]
     return facts[facts["fact_id"].isin(drawn)]
 
@@ -31,11 +31,11 @@ def draw_facts(facts: pd.DataFrame, count: int, *key: object) -> pd.DataFrame:
 def agreement(
     plain: PlainGenerate, groups: Iterable[list[Prompt]], recorded: pd.DataFrame, answers: pd.Series, right: Rule
 ) -> dict[str, Any]:
-    """The recorded generations of some facts beside what the plain path answers to the same prompts.
+    """Compare the recorded generations of some facts with the answers of the plain path to the same prompts.
 
-    `groups` are the facts' prompts, of which those that were not asked are left out; `recorded` has GENERATION_COLUMNS,
-    `answers` maps fact_id to the gold answer. Answers are equal where text and number of tokens are; a fact's greedy class
-    is whether all, some or none of its greedy answers are right by the scoring rule `right`, given output and answer.
+    `groups` are the facts' prompts; those that were not asked are left out. `recorded` has GENERATION_COLUMNS. `answers`
+    maps fact_id to the gold answer. Two answers are equal if their texts and their numbers of tokens are. A fact's greedy
+    class says whether all, some or none of its greedy answers are right by the scoring rule `right` (output, gold answer).
     """
     keys = ["fact_id", "prompt_index"]
     greedy = recorded[recorded["kind"] == GREEDY].set_index(keys)[["text", "tokens"]].to_dict("index")
@@ -68,7 +68,7 @@ def agreement(
 
 
 def _classes(compared: pd.DataFrame, column: str, answers: pd.Series, rule: Rule) -> pd.Series:
-    """By fact: 2 where all of its answers are right, 1 where some are, 0 where none is."""
+    """The greedy class of each fact: 2 if all of its answers are right, 1 if some are, 0 if none is."""
     golds = compared["fact_id"].map(answers)
     right = [rule(text, gold) for text, gold in zip(compared[column], golds, strict=True)]
     by_fact = pd.Series(right, dtype=bool).groupby(compared["fact_id"])
@@ -76,12 +76,12 @@ def _classes(compared: pd.DataFrame, column: str, answers: pd.Series, rule: Rule
 
 
 def same_distribution(pairs: Sequence[tuple[pd.Series, pd.Series]], seed: int = 0) -> float | None:
-    """The p-value of two ways to sample having the same distribution; None where no answer could tell.
+    """The p-value for the hypothesis that two ways to sample have the same distribution; None if no shuffle changes it.
 
-    A pair holds, for one prompt, how often each text was drawn either way, as many times in all. The statistic is
-    Pearson's chi-square of homogeneity, summed over the prompts. Few draws are spread over many texts, so its own
-    distribution is that under shuffling which way drew what, within prompts; a scaled chi-square with the shuffles' mean
-    and variance reaches the tail.
+    A pair holds, for one prompt, how often each way drew each text; both ways drew the same number of samples. The
+    statistic is Pearson's chi-square of homogeneity, summed over the prompts. Few samples are spread over many texts, so
+    its distribution comes from shuffles: they exchange the samples of the two ways within each prompt. The tail is that
+    of a scaled chi-square distribution with the mean and the variance of the shuffles.
     """
     import torch
 
@@ -103,18 +103,19 @@ def same_distribution(pairs: Sequence[tuple[pd.Series, pd.Series]], seed: int = 
 
 
 def check(found: dict[str, Any], file: object) -> None:
-    """Raise InputError for a probe that is not the model's: in float32, where rounding cannot be the cause.
+    """Raise InputError for a probe whose answers are not those of the model.
 
-    `found` is an `agreement`, `file` what was compared.
+    Only float32 is checked, because rounding may be the cause in other types. `found` is the result of `agreement`;
+    `file` names what was compared.
     """
     if found["dtype"] != "float32":
         return
     total, equal, p = found["answers"], found["equal_answers"], found["sampled_p"]
     if total - equal > max(1, (1 - LEAST_EQUAL) * total):
         first = found["different"][0]
-        said = f"fact {first['fact_id']}, prompt {first['prompt_index']}: {first['recorded']!r} for {first['plain']!r}"
-        problem = f"{total - equal} of {total} greedy answers are not those of generate ({said})"
-        raise InputError(file, problem, f"at least {LEAST_EQUAL:.0%} of them: the engine is wrong for this model")
+        said = f"fact {first['fact_id']}, prompt {first['prompt_index']}: {first['recorded']!r}, not {first['plain']!r}"
+        problem = f"{total - equal} of {total} greedy answers differ from those of generate ({said})"
+        raise InputError(file, problem, f"at least {LEAST_EQUAL:.0%} equal answers; the engine is wrong for this model")
     if p is not None and p < LEAST_P:
-        problem = f"the sampled answers are not distributed as those of generate (p = {p:.1g})"
-        raise InputError(file, problem, f"p of {LEAST_P:g} or more: the engine is wrong for this model")
+        problem = f"the sampled answers have another distribution than those of generate (p = {p:.1g})"
+        raise InputError(file, problem, f"p of {LEAST_P:g} or more; the engine is wrong for this model")

@@ -1,11 +1,11 @@
-"""What an engine is given and what it gives back, whatever library runs the model."""
+"""What every engine takes and returns, and the interface of an engine."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
 
-ROUND = 2  # prompts of a fact that are asked together where its answers may settle it
+ROUND = 2  # prompts of a fact that are asked together, if its answers may make further ones needless
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,9 @@ class Decoding:
 
 @dataclass(frozen=True)
 class Deployment:
-    """Where an engine runs and what it may take there. It changes speed and memory, never what the model is asked."""
+    """Where an engine runs and how much memory it may use. This changes speed and memory, but not what it is asked."""
 
-    gpus: int = 0  # of the job; an engine that can splits the model over them
+    gpus: int = 0  # of the job; an engine may split the model over them
     memory_share: float = 0.9  # of a GPU's memory
     max_model_length: int = 0  # tokens of a prompt and its answer; 0 for the model's own
 
@@ -51,7 +51,7 @@ class Answer:
 
 @dataclass
 class Usage:
-    """What an engine has done so far."""
+    """The work that an engine has done so far."""
 
     prompts: int = 0
     prompt_tokens: int = 0  # tokens of the prompts that were prefilled
@@ -60,7 +60,7 @@ class Usage:
     cut_off: int = 0  # answers that reached max_new_tokens
 
     def add(self, other: "Usage") -> None:
-        """Count what was done elsewhere, too."""
+        """Add the work that is counted in another usage."""
         for name, number in asdict(other).items():
             setattr(self, name, getattr(self, name) + number)
 
@@ -80,11 +80,11 @@ def never(answered: list[Answered]) -> bool:
 
 @dataclass(frozen=True)
 class Asking:
-    """What is asked about a fact, by its answers so far.
+    """Decides from a fact's answers so far what is asked about it next.
 
-    `wants_samples`, given all of its greedy answers: whether its prompts get sampled answers, too.
-    `settled`, given the answers so far: whether further ones cannot matter. The fact's next prompts are then not asked, or
-    not sampled. Without it, every prompt is asked at once.
+    `wants_samples` takes all greedy answers of the fact, and says whether its prompts get sampled answers, too.
+    `settled` takes the answers so far, and says whether further ones cannot matter. If so, the fact's next prompts are not
+    asked, or not sampled. Without `settled`, all prompts are asked at once.
     """
 
     wants_samples: Callable[[list[Answered]], bool] = never
@@ -100,13 +100,13 @@ class Engine(Protocol):
     usage: Usage
 
     def use(self, adapter: Path) -> None:
-        """Answer with this adapter on the loaded state from now on, in the place of one that was used before."""
+        """From now on, answer with this adapter on the loaded state. It replaces an adapter that was used before."""
         ...
 
     def answer(self, groups: Iterable[list[Prompt]], decoding: Decoding, asking: Asking) -> Iterator[list[Answered]]:
-        """Answer each group (the prompts of one fact), in order, as a stream.
+        """Answer each group (the prompts of one fact), and yield the answers in order.
 
-        Every prompt gets a greedy answer. The groups that want samples then get `decoding.samples` per prompt. With
+        Every prompt gets a greedy answer. Then the groups that want samples get `decoding.samples` per prompt. With
         `asking.settled`, a group's prompts are asked ROUND at a time, in order, until the group is settled; only the
         prompts that were asked are yielded. Its samples are asked for in the same way.
         """

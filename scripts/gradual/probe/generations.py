@@ -1,4 +1,4 @@
-"""Generations files: a row per distinct answer of a prompt, with how often it was given."""
+"""Generations files. Each row is a distinct answer to a prompt, with the number of times that it was given."""
 
 from pathlib import Path
 
@@ -11,6 +11,6 @@ GENERATION_COLUMNS = ("fact_id", "prompt_index", "kind", "text", "count", "token
 
 
 def read_generations(paths: list[Path], *constants: str) -> pd.DataFrame:
-    """The generations of all shards, InputError for a file that cannot be read."""
+    """The generations of all shards. Raises InputError for a file that cannot be read."""
     frames = [read_parquet(path, "generations", (*constants, *GENERATION_COLUMNS)) for path in paths]
     return pd.concat(frames, ignore_index=True)

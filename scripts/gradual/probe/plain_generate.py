@@ -1,4 +1,4 @@
-"""The plain path: transformers' `generate`, prompt by prompt, which a fast probe is held against."""
+"""The plain path: transformers' `generate`, prompt by prompt. A fast engine's answers are compared with its answers."""
 
 from collections import Counter
 from typing import Any
@@ -8,9 +8,9 @@ from gradual.probe.prompts import ending_tokens
 
 
 class PlainGenerate:
-    """Answers prompts with `generate` of a model, one at a time; nothing of the model's own generation config counts.
+    """Answers prompts one at a time with `generate`. The model's own generation config is not used.
 
-    It shares no code with the engines but the prompts, the loading of the weights and the tokens that end an answer.
+    It shares no code with the engines except the prompts, the loading of the weights and the tokens that end an answer.
     """
 
     def __init__(self, model: Any, tokenizer: Any, special_tokens: bool, decoding: Decoding) -> None:
@@ -34,12 +34,12 @@ class PlainGenerate:
         return Answer(self._answer(tokens), len(tokens), "stop" if stopped else "length")
 
     def sampled(self, prompt: Prompt, count: int) -> Counter[str]:
-        """The texts of `count` sampled answers to the prompt, from torch's generator."""
+        """The texts of `count` sampled answers to the prompt, drawn with torch's generator."""
         way = {"temperature": self.decoding.temperature, "top_k": self.decoding.top_k}
         return Counter(map(self._answer, self._generate(prompt, do_sample=True, num_return_sequences=count, **way)))
 
     def _generate(self, prompt: Prompt, **way: Any) -> list[list[int]]:
-        """The tokens of each answer; one that ends before the longest is padded with a token that ends answers."""
+        """The tokens of each answer. Those shorter than the longest one are padded with a token that ends answers."""
         import torch
 
         encoded = self.tokenizer(prompt.text, add_special_tokens=self.special_tokens, return_tensors="pt")

@@ -1,8 +1,8 @@
-"""Few-shot prompts: a pure, seeded function of (fact, prompt index), independent of order and of other facts.
+"""Few-shot prompts. A seeded function of (fact, prompt index) draws the exemplars, whatever the order of the facts is.
 
-`per_fact` draws the exemplars anew for each fact and prompt (GL 4.1.1); `per_relation` draws one set per relation and
-prompt index, shared by all facts of the relation (Gekhman et al. 2024). An exemplar never has the probed fact's
-question, so repeated rows cannot give the answer away.
+`per_fact` draws new exemplars for each fact and prompt (GL 4.1.1). `per_relation` draws one set per relation and prompt
+index, which all facts of the relation share (Gekhman et al. 2024). An exemplar never has the question of the probed fact,
+so a repeated row cannot reveal the answer.
 """
 
 from collections.abc import Callable
@@ -35,7 +35,7 @@ class PromptSettings:
 
 
 class ExemplarPool:
-    """The facts that may serve as exemplars, by relation, in an order that does not depend on the table's."""
+    """The facts that may serve as exemplars, by relation, in an order that does not depend on that of the table."""
 
     def __init__(self, facts: pd.DataFrame, split: str, file: str) -> None:
         self.file, self.split = file, split
@@ -46,7 +46,7 @@ class ExemplarPool:
         }
 
     def choose(self, relation: str, question: str, count: int, *key: object) -> list[Exemplar]:
-        """`count` distinct exemplars of the relation, none with the given question, drawn by the key.
+        """Draw, by the key, `count` exemplars of the relation with distinct questions other than the given one.
 
         Raises InputError where the relation has too few.
         """
@@ -65,8 +65,8 @@ class ExemplarPool:
         if len(chosen) < count:
             raise InputError(
                 self.file,
-                f"relation {relation!r} has {len(chosen)} facts of split {self.split!r} to show with {question!r}",
-                f"at least {count} others (probe.shots); use fewer shots or more facts of that relation",
+                f"relation {relation!r} has {len(chosen)} facts of split {self.split!r} as exemplars for {question!r}",
+                f"at least {count} exemplars (probe.shots); use fewer shots or more facts of that relation",
                 key="relation",
             )
         return list(chosen.values())
@@ -79,14 +79,15 @@ def exemplars_of(fact: Any, index: int, pool: ExemplarPool, settings: PromptSett
 
 
 def plain(exemplars: list[Exemplar], question: str) -> str:
-    """`Q: …\\nA: …\\n` for each exemplar, then the question and an open answer."""
+    """`Q: …\\nA: …\\n` for each exemplar, then the question and `A:` without an answer."""
     return "".join(f"Q: {e.question}\nA: {e.answer}\n" for e in exemplars) + f"Q: {question}\nA:"
 
 
 def chat_renderer(tokenizer: Any) -> Renderer:
     """A renderer of prompts as a conversation in the tokenizer's own chat template.
 
-    The template writes the special tokens itself, so its text must be tokenized without adding them again.
+    The template writes the special tokens itself, so its text must be tokenized without adding them again. Raises
+    InputError for a tokenizer without a chat template.
     """
     if not tokenizer.chat_template:
         raise InputError(str(tokenizer.name_or_path), "has no chat template", "an instruction-tuned model's tokenizer")
@@ -104,7 +105,7 @@ def chat_renderer(tokenizer: Any) -> Renderer:
     return render
 
 
-# The formats of prompts, by name: each makes the renderer for a tokenizer.
+# The formats of prompts by name. Each value is a function that makes the renderer for a tokenizer.
 FORMATS: dict[str, Callable[[Any], Renderer]] = {"plain": lambda tokenizer: plain, "chat": chat_renderer}
 
 
@@ -119,9 +120,9 @@ def adds_special_tokens(style: str) -> bool:
 
 
 def ending_tokens(tokenizer: Any) -> set[int]:
-    """The tokens that end an answer whatever its text: every special one, so a turn's end in chat, too.
+    """The tokens that end an answer whatever its text is: all special ones, such as the end of a turn in chat.
 
-    Some tokenizers mark the end of a turn as special only where they add it.
+    Some tokenizers mark the end of a turn as special only among their added tokens.
     """
     added = {token for token, content in tokenizer.added_tokens_decoder.items() if content.special}
     return added | set(tokenizer.all_special_ids)

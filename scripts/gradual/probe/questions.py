@@ -11,7 +11,7 @@ from gradual.probe.settings import AnswerSettings, ProbeKey, Sampling
 
 
 def shard(facts: pd.DataFrame, index: int, count: int) -> pd.DataFrame:
-    """One of `count` parts of the facts, neighbours in the canonical order; together they are all facts."""
+    """Part `index` of `count` parts of the facts. Each part is contiguous in the canonical order; together they are all."""
     edges = [round(i * len(facts) / count) for i in range(count + 1)]
     return facts.iloc[edges[index] : edges[index + 1]]
 
@@ -34,7 +34,7 @@ def fact_prompts(
 def probe_prompts(
     probed: pd.DataFrame, pool: ExemplarPool, render: Renderer, settings: AnswerSettings, prompts: int, key: ProbeKey
 ) -> Iterator[list[Prompt]]:
-    """The prompts of a probe. Every probe draws its own; the sets that relations share are the same for all states."""
+    """The prompts of a probe. Every probe draws its own exemplars; those that a relation shares are equal in all states."""
     shared = settings.exemplars == "per_relation"
     seed = seeded("probe", key.seed, key.probe) if shared else _seed(key)
     return fact_prompts(probed, pool, PromptSettings(seed, settings.shots, settings.exemplars), prompts, render)
@@ -59,15 +59,15 @@ def _seed(key: ProbeKey) -> int:
 
 
 def exactly(answers: pd.Series, sampled_for: str) -> Asking:
-    """Ask every prompt of a fact; samples are for all facts or for those that are `unsolved`."""
+    """Ask every prompt of a fact. Samples are for all facts (`sampled_for` is "all"), or only for the `unsolved` ones."""
     return Asking((lambda _: True) if sampled_for == "all" else unsolved(answers))
 
 
 def unsolved(answers: pd.Series) -> Callable[[list[Answered]], bool]:
-    """Whether no greedy answer of a fact is verbatim its gold answer.
+    """A function that says whether no greedy answer of a fact is verbatim its gold answer.
 
-    Sampled answers matter only where no greedy answer is right. A verbatim answer is right under every scoring rule, so
-    sampling the facts without one gives the same categories as sampling all facts, whichever rule is applied later.
+    Sampled answers matter only where no greedy answer is right. A verbatim answer is right under every scoring rule. So
+    sampling only the facts without one gives the same categories as sampling all facts, under any scoring rule.
     """
 
     def wants_samples(answered: list[Answered]) -> bool:

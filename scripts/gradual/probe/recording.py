@@ -1,4 +1,4 @@
-"""The recording of answers: a model's raw answers are written to a generations file as they come."""
+"""The recording of answers: the raw answers of a model are written to a generations file as soon as they are there."""
 
 import logging
 import sys
@@ -16,7 +16,7 @@ ROWS_HELD = 50_000  # generations kept in memory before they are written
 
 
 def generation_rows(answered: list[Answered]) -> Iterator[tuple[Any, ...]]:
-    """The rows of GENERATION_COLUMNS of a group's answers."""
+    """A group's answers as rows, with the values of GENERATION_COLUMNS."""
     for a in answered:
         key = (a.prompt.fact_id, a.prompt.index)
         for kind, found in ((GREEDY, (a.greedy,)), (SAMPLED, a.sampled)):
@@ -25,7 +25,7 @@ def generation_rows(answered: list[Answered]) -> Iterator[tuple[Any, ...]]:
 
 
 class GenerationsFile:
-    """A Parquet file of generations that grows by row groups; `constants` are names of leading integer columns."""
+    """A Parquet file of generations that grows by row groups; `constants` are the names of its first columns, integers."""
 
     def __init__(self, path: Path, *constants: str) -> None:
         import pyarrow as pa
@@ -67,9 +67,9 @@ def append_generations(
     file: GenerationsFile,
     **constants: int,
 ) -> None:
-    """Stream the answers to `total` groups of prompts to a generations file; memory stays flat.
+    """Stream the answers to `total` groups of prompts to a generations file, so that the use of memory does not grow.
 
-    `constants` are the values of the file's leading columns. A bar shows progress on a terminal; the log has lines.
+    `constants` are the values of the file's first columns. A bar shows the progress on a terminal, and lines do in the log.
     """
     from tqdm import tqdm
 

@@ -81,14 +81,16 @@ def test_of_a_probe_that_stopped_early_only_what_was_asked_is_compared(handle, r
 
 def test_the_answers_of_another_state_are_an_error_that_names_a_fact(handle, tmp_path):
     other = probed(handle, tmp_path, "--adapters", write_adapter(handle, tmp_path / "adapter") / "chosen.json")
-    with pytest.raises(InputError, match=r"of 24 greedy answers are not those of generate \(fact \w+, prompt \d: '"):
+    with pytest.raises(
+        InputError, match=r"of 24 greedy answers differ from those of generate \(fact \w+, prompt \d: '"
+    ):
         checked(handle, tmp_path, other)
     assert not (tmp_path / "agreement.json").exists()
 
 
 def test_samples_of_another_temperature_are_an_error(handle, tmp_path):
     other = probed(handle, tmp_path, temperature=0.5)
-    with pytest.raises(InputError, match="sampled answers are not distributed as those of generate"):
+    with pytest.raises(InputError, match="sampled answers have another distribution than those of generate"):
         checked(handle, tmp_path, other)
 
 

@@ -71,7 +71,7 @@ def test_per_relation_shares_its_exemplars_among_the_facts():
 
 def test_too_few_exemplars_is_a_clear_error():
     table = facts(per_split=4)
-    with pytest.raises(InputError, match=r"relation 'r0' has 3 facts of split 'train'.*at least 4 others"):
+    with pytest.raises(InputError, match=r"relation 'r0' has 3 facts of split 'train'.*at least 4 exemplars"):
         fact = rows(table)[0]
         exemplars_of(fact, 0, ExemplarPool(table, "train", "facts"), PromptSettings(0, 4, "per_fact"))
 

@@ -1,4 +1,4 @@
-"""Samples of answers, drawn token by token: each sample has a stream of uniform numbers of its own."""
+"""Samples of answers, drawn token by token. Each sample has its own stream of uniform numbers."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ class Draws:
         self._child_of: Any = None
 
     def next(self, logits: Any, step: int) -> tuple[Any, Any, np.ndarray]:
-        """The distinct continuations of the rows: their tokens, the rows they continue, and how many samples they have."""
+        """The distinct continuations of the rows: their tokens, the rows that they continue, and their sample counts."""
         import torch
 
         token = _next_tokens(logits, self.decoding, self.row_of, self.uniforms[self.live, step])
@@ -30,7 +30,7 @@ class Draws:
         return children % vocabulary, children // vocabulary, counts
 
     def keep(self, going: Any) -> None:
-        """Go on with these of the continuations."""
+        """Keep only the continuations at these places: they become the rows of the next step."""
         import torch
 
         place = torch.full((int(self._child_of.max()) + 1,), -1, device=going.device)
@@ -46,7 +46,7 @@ def stream(prompt: Prompt, decoding: Decoding) -> np.ndarray:
 
 
 def _next_tokens(logits: Any, decoding: Decoding, row_of: Any, uniform: Any) -> Any:
-    """A token for each sample, by inverting its row's distribution (temperature, top k)."""
+    """A token for each sample, where its row's cumulative distribution (temperature, top k) reaches its uniform number."""
     import torch
 
     size = logits.shape[-1]

@@ -1,8 +1,8 @@
-"""Keys and values of prompts and answers as a tree: what rows share is held, and read, once.
+"""The key-value cache of prompts and answers as a tree, so that what rows share is stored and read once.
 
-A `Level` holds sequences of tokens: the prefixes that prompts share, and after them what is a prompt's own. `Rows` are
-answers that are being decoded, each after a sequence of the last level. Sequences of different lengths lie side by side,
-padded on the right.
+A `Level` holds sequences of tokens. One level has the prefixes that prompts share, and the level below it has the rest of
+each prompt. `Rows` are the answers that are being decoded; each row continues a sequence of the last level. Sequences of
+different lengths are padded on the right.
 """
 
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ ARCHITECTURES = ("llama", "qwen2")  # plain causal attention, as computed here; 
 
 @dataclass
 class Level:
-    """Keys and values of N sequences: per layer, tensors (N, heads, L, size); `lengths` (N,) says how far each goes.
+    """Keys and values of N sequences: tensors (N, heads, L, size), one per layer; `lengths` (N,) are without padding.
 
-    Sequence i goes on where sequence `parents[i]` of the level `above` ends, if there is one.
+    If there is a level `above`, sequence i continues its sequence `parents[i]`.
     """
 
     keys: list[Any]
@@ -37,24 +37,24 @@ class Level:
         shape = (len(lengths), config.num_key_value_heads, int(lengths.max()), size)
         layers, place = range(config.num_hidden_layers), {"dtype": model.dtype, "device": model.device}
         keys, values = ([torch.empty(shape, **place) for _ in layers] for _ in range(2))
-        for value in values:  # scores of padding are masked, but its values are weighted by zero, so must be numbers
+        for value in values:  # the weight of padding is zero, but zero times NaN is NaN
             value[:, :, int(lengths.min()) :] = 0
         return cls(keys, values, lengths, above, parents)
 
     def select(self, index: Any) -> "Level":
-        """The sequences of these numbers, copied."""
+        """A copy of the sequences at these places."""
         keys, values = ([t.index_select(0, index) for t in tensors] for tensors in (self.keys, self.values))
         parents = None if self.parents is None else self.parents[index]
         return Level(keys, values, self.lengths[index], self.above, parents)
 
     def part(self, begin: int, end: int, length: int) -> "Level":
-        """The sequences from `begin` to `end`, up to a length, in place."""
+        """A view of the sequences from `begin` to `end`, up to a length."""
         keys, values = ([t[begin:end, :, :length] for t in tensors] for tensors in (self.keys, self.values))
         parents = None if self.parents is None else self.parents[begin:end]
         return Level(keys, values, self.lengths[begin:end], self.above, parents)
 
     def padding(self) -> Any:
-        """Where its sequences are padded, as booleans (N, 1, 1, L); None where all are of one length."""
+        """Where the sequences are padded, as booleans (N, 1, 1, L); None if none is padded."""
         import torch
 
         length = self.keys[0].shape[2]
@@ -64,12 +64,12 @@ class Level:
 
 
 class Filling:
-    """The cache of a prefill: it records the keys and values of a level's sequences, which begin after those above."""
+    """The cache of a prefill. It records the keys and values of a level's sequences, which continue those above."""
 
     is_compileable = False
 
     def __init__(self, level: Level, begun: int = 0) -> None:
-        """`begun` is the length of the sequences above, the same for all; 0 for none."""
+        """`begun` is the length of the sequences above, which is the same for all; it is 0 if there are none."""
         self.level, self.begun = level, begun
 
     def update(self, key: Any, value: Any, layer: int, *_: Any, **__: Any) -> tuple[Any, Any]:
@@ -81,7 +81,7 @@ class Filling:
         return self.begun
 
     def attend(self, layer: int, query: Any, key: Any, value: Any, scale: float) -> Any:
-        """Causal attention of the sequences' tokens (N, heads, t, size) to what is above them and to themselves."""
+        """Causal attention of the sequences' tokens (N, heads, t, size) to the sequences above and to themselves."""
         import torch
         import torch.nn.functional as F
 
@@ -89,7 +89,7 @@ class Filling:
         if not self.begun:
             return F.scaled_dot_product_attention(query, key, value, is_causal=True, scale=scale, enable_gqa=grouped)
         above, parents, tokens = self.level.above, self.level.parents, query.shape[2]
-        assert above is not None  # as they begin after something
+        assert above is not None  # because begun is not 0
         key = torch.cat([above.keys[layer][parents, :, : self.begun], key], dim=2)
         value = torch.cat([above.values[layer][parents, :, : self.begun], value], dim=2)
         mask = torch.ones(tokens, self.begun + tokens, dtype=torch.bool, device=key.device).tril(self.begun)
@@ -98,14 +98,14 @@ class Filling:
 
 @dataclass
 class _Reading:
-    """How R rows read a level: row r belongs to the sequence `owner[r]`, as number `slot[r]` of at most `width`."""
+    """How R rows read a level. Row r reads sequence `owner[r]`, as number `slot[r]` of the at most `width` rows of one."""
 
     level: Level
     owner: Any
     slot: Any
     width: int
     padding: Any
-    plain: bool  # row r belongs to sequence r
+    plain: bool  # row r reads sequence r, for all rows and sequences
 
     @classmethod
     def of(cls, level: Level, owner: Any, padding: Any) -> "_Reading":
@@ -130,14 +130,14 @@ class _Reading:
         return self._apart(scores, query.shape[2])
 
     def weighted(self, layer: int, weights: Any) -> Any:
-        """The values of each row's sequence, weighted by weights (R, heads, groups, L): (R, heads, groups, size)."""
+        """The sums of each row's sequence's values by weights (R, heads, groups, L): (R, heads, groups, size)."""
         import torch
 
         value = self.level.values[layer]
         return self._apart(torch.matmul(self._side_by_side(weights), value), weights.shape[2])
 
     def _side_by_side(self, rows: Any) -> Any:
-        """(R, heads, groups, x) -> (N, heads, width * groups, x): a sequence's rows together, so that it is read once."""
+        """(R, heads, groups, x) -> (N, heads, width * groups, x): a sequence's rows together, so that they read it once."""
         if self.plain:
             return rows
         _, heads, groups, last = rows.shape
@@ -146,7 +146,7 @@ class _Reading:
         return side.transpose(1, 2).reshape(-1, heads, self.width * groups, last)
 
     def _apart(self, side: Any, groups: int) -> Any:
-        """The reverse of `_side_by_side`."""
+        """The inverse of `_side_by_side`."""
         if self.plain:
             return side
         sequences, heads, _, last = side.shape
@@ -154,7 +154,7 @@ class _Reading:
 
 
 class Rows:
-    """The cache of R rows that are decoded: `owner` (R,) is the sequence of the level that each continues."""
+    """The cache of R rows that are decoded. Row r continues the sequence `owner[r]` of the level."""
 
     is_compileable = False
 
@@ -173,7 +173,7 @@ class Rows:
         self.owner = owner
         self._readings: list[_Reading] = []
         level = self.level
-        for padding in self._paddings:  # of each level, the last one first
+        for padding in self._paddings:  # one per level, the last level first
             self._readings.append(_Reading.of(level, owner, padding))
             if level.above:
                 owner, level = level.parents[owner], level.above
@@ -193,7 +193,10 @@ class Rows:
         return self.keys[layer].shape[2] if layer < len(self.keys) else 0
 
     def branch(self, parents: Any) -> None:
-        """Make the rows children of the rows `parents` (R',). Sequences that no row reads any more are let go."""
+        """Replace the rows by R' new ones, which continue the rows `parents` (R',).
+
+        Sequences that no row reads any more are freed when they are at least half of the level.
+        """
         import torch
 
         if len(parents) != len(self.owner) or not torch.equal(
@@ -216,7 +219,7 @@ class Rows:
         tokens = query.shape[2]
         grouped = query.reshape(rows, heads, -1, size) * scale  # (R, heads, groups * t, size)
         answer = grouped @ key.transpose(2, 3)
-        if tokens > 1:  # none reads what comes after it
+        if tokens > 1:  # no token reads a later one
             later = torch.ones(tokens, own, dtype=torch.bool, device=key.device).triu(own - tokens + 1)
             answer.view(rows, heads, -1, tokens, own).masked_fill_(later, float("-inf"))
         scores = [reading.scores(layer, grouped) for reading in self._readings] + [answer]
@@ -229,14 +232,17 @@ class Rows:
 
 
 class LastToken(Rows):
-    """The cache of the last layer at the last token of a prefill, whose keys and values are recorded already."""
+    """The cache of the last layer at the last token of a prefill. The level already holds this token's keys and values."""
 
     def update(self, key: Any, value: Any, layer: int, *_: Any, **__: Any) -> tuple[Any, Any]:
         return key[:, :, :0], value[:, :, :0]
 
 
 def install(model: Any) -> None:
-    """Let the model's attention be that of the cache it is given as `tree`; InputError for one that is not plain."""
+    """Make the model use the attention of the cache that it is given as `tree`.
+
+    Raises InputError for a model whose attention is not plain and causal.
+    """
     from transformers import AttentionInterface
 
     check_attention(model.config)
@@ -250,7 +256,7 @@ def _attend(module: Any, query: Any, key: Any, value: Any, mask: Any, **options:
 
 
 def check_attention(config: Any) -> None:
-    """Raise InputError for a model whose attention is not plain and causal: its answers would be silently wrong."""
+    """Raise InputError for a model whose attention is not plain and causal, because its answers would be wrong."""
     windows = set(getattr(config, "layer_types", None) or ["full_attention"]) - {"full_attention"}
     if config.model_type not in ARCHITECTURES or windows:
         found = f"a {config.model_type} model" + (f" with {', '.join(sorted(windows))}" if windows else "")

@@ -1,4 +1,4 @@
-"""Engines answer prompts. Each implements `answers.Engine`; the config's probe.engine names one."""
+"""Engines answer prompts. Each implements `probe.answers.Engine`; the config's probe.engine names one."""
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
@@ -8,8 +8,8 @@ from gradual.ground.choices import Choice
 from gradual.probe.answers import Deployment, Engine
 from gradual.probe.prompts import adds_special_tokens
 
-# One interface: `load(base, adapters, special_tokens, dtype, deployment)`, where `special_tokens` says whether the
-# tokenizer adds its own to a prompt.
+# Each place is called as `load(base, adapters, special_tokens, dtype, deployment)`; `special_tokens` says whether the
+# tokenizer adds its special tokens to a prompt.
 ENGINES = Choice(
     "engine",
     {"transformers": "gradual.probe.engines.transformers:load", "vllm": "gradual.probe.engines.vllm:VllmEngine"},
@@ -31,10 +31,10 @@ def load_engine(
 def add_deployment(parser: ArgumentParser) -> None:
     """The options of a script that say where its engine runs. No result depends on them."""
     parser.add_argument("--gpus", type=int, default=0, help="GPUs of the job")
-    parser.add_argument("--memory-percent", type=int, default=90, help="of a GPU's memory, that the engine may take")
+    parser.add_argument("--memory-percent", type=int, default=90, help="of a GPU's memory for the engine")
     parser.add_argument("--max-model-length", type=int, default=0, help="tokens; 0 for the model's own")
 
 
 def deployment(args: Namespace) -> Deployment:
-    """The deployment that a script's options say."""
+    """The deployment that a script's options describe."""
     return Deployment(args.gpus, args.memory_percent / 100, args.max_model_length)

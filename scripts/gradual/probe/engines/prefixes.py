@@ -4,23 +4,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
-BLOCK_COST = 16  # tokens that a shared prefix must save beyond what it costs to hold it apart
-WORTH = 0.1  # share of all tokens that must be saved for prompts to be taken apart at all
+BLOCK_COST = 16  # the cost of a block in tokens: its prefix must save more than these
+WORTH = 0.1  # the share of all tokens that the blocks together must save; else the prompts are not divided
 
 
 @dataclass(frozen=True)
 class Block:
-    """Prompts (their places) whose first `length` tokens are equal; a length of 0 for those that share nothing."""
+    """Prompts (their places) whose first `length` tokens are equal; the length is 0 for prompts that share no prefix."""
 
     places: list[int]
     length: int
 
 
 def shared_prefixes(ids: list[list[int]]) -> list[Block]:
-    """Blocks of prompts, by their token ids, that save most tokens where each block's prefix is computed once.
+    """The blocks of prompts, given by their token ids, that save most tokens if each block's prefix is computed once.
 
-    In lexicographic order, prompts with a common prefix are neighbours. The order is split where neighbours share least, as
-    long as the parts together save more than the whole. Every prompt keeps a token of its own.
+    In lexicographic order, prompts with a common prefix are neighbours. The order is split where neighbours share least, if
+    the parts together save more than the whole. At least one token of every prompt stays outside the prefix.
     """
     order = sorted(range(len(ids)), key=ids.__getitem__)
     if len(order) < 2:
@@ -35,13 +35,13 @@ def shared_prefixes(ids: list[list[int]]) -> list[Block]:
 
 
 def _common(one: list[int], other: list[int]) -> int:
-    """The length of the common prefix of two prompts, at most that of the shorter one without its last token."""
+    """The length of the common prefix of two prompts; the last token of the shorter prompt is never part of it."""
     most = min(len(one), len(other)) - 1
     return next((i for i in range(most) if one[i] != other[i]), max(most, 0))
 
 
 def _best(shared: np.ndarray, begin: int, end: int) -> tuple[int, list[tuple[int, int, int]]]:
-    """The most tokens that the prompts from `begin` to `end` save, and how: (begin, end, length) of each block."""
+    """The most tokens that the prompts from `begin` to `end` can save, and the blocks for it: (begin, end, length) each."""
     if end - begin == 1:
         return 0, [(begin, end, 0)]
     within = shared[begin : end - 1]

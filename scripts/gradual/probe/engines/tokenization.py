@@ -1,4 +1,4 @@
-"""What holds whichever library runs the model: prompts that fit it, where an answer ends, how answers are counted."""
+"""What all engines share: they encode prompts, find the ends of answers, and count answers in the same way."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
@@ -10,11 +10,11 @@ from gradual.ground.errors import InputError
 from gradual.probe.answers import Answer, Answered, Decoding, Prompt, Usage
 from gradual.probe.prompts import ending_tokens
 
-KEPT = 2**14  # prompts
+KEPT = 2**14  # prompts whose token ids are kept
 
 
 class Encoder:
-    """The token ids of prompts. Those of some thousands are kept, as each epoch of a run is asked the same."""
+    """Turns prompts into token ids. It keeps those of up to KEPT prompts, because each epoch is asked the same."""
 
     def __init__(self, tokenizer: Any, special_tokens: bool) -> None:
         self.tokenizer, self.special_tokens = tokenizer, special_tokens
@@ -23,9 +23,9 @@ class Encoder:
     def __call__(
         self, group: list[Prompt], decoding: Decoding, positions: int, limit: str = "the model's"
     ) -> list[list[int]]:
-        """The ids of a group's prompts; InputError for one that, with its answer, the positions do not reach.
+        """The token ids of a group's prompts; `limit` says in the error whose limit `positions` is.
 
-        `limit` says whose these positions are.
+        Raises InputError for a prompt that needs more than these positions together with its answer.
         """
         texts = [prompt.text for prompt in group]
         if len(self._kept) + len(texts) > KEPT:
@@ -37,27 +37,29 @@ class Encoder:
         for prompt, tokens in zip(group, ids, strict=True):
             if len(tokens) + decoding.max_new_tokens > positions:
                 problem = f"a prompt of {len(tokens)} tokens and {decoding.max_new_tokens} for the answer"
-                expected = f"at most {limit} {positions} (fewer probe.shots or probe.max_new_tokens, or shorter facts)"
+                expected = (
+                    f"at most {limit} {positions} tokens (fewer probe.shots or probe.max_new_tokens, or shorter facts)"
+                )
                 raise InputError(f"fact {prompt.fact_id}, prompt {prompt.index}", problem, expected)
         return ids
 
     def forget(self) -> None:
-        """Keep none of the prompts."""
+        """Forget all token ids that are kept."""
         self._kept.clear()
 
 
 class Stopper:
-    """Says where an answer ends: at any special token, or where its text holds a stop string."""
+    """Finds the end of an answer, which is any special token or the token that completes a stop string."""
 
     def __init__(self, tokenizer: Any, decoding: Decoding) -> None:
         self.tokenizer, self.stop = tokenizer, decoding.stop
         self.special = ending_tokens(tokenizer)
         self.longest = max(map(len, decoding.stop), default=0)
-        self._ends: dict[int, bool] = {}  # of tokens, whether an answer ends at them whatever is before
+        self._ends: dict[int, bool] = {}  # by token: whether it ends an answer, whatever is before it
         self._text = lru_cache(maxsize=2**16)(self._text_of)
 
     def ended(self, rows: np.ndarray) -> np.ndarray:
-        """Which answers end at their last token, of answers (rows, tokens) that did not end before it: booleans (rows,)."""
+        """Whether each answer (rows, tokens) ends at its last token: booleans (rows,). No answer has ended before it."""
         last = rows[:, -1].tolist()
         ended = np.array([self._ends[t] if t in self._ends else self._ends_at(t) for t in last], dtype=bool)
         if self.longest > 1:  # a longer stop string may span tokens
@@ -74,7 +76,7 @@ class Stopper:
         return any(stop in text for stop in self.stop)
 
     def answers(self, ends: Mapping[tuple[tuple[int, ...], str], int]) -> list[Answer]:
-        """Distinct answers, from how often each ended so: its tokens, the stopping one included, and its finish."""
+        """The distinct answers; `ends` counts each by its tokens, with the stopping one, and its finish."""
         return [Answer(self._text(row), len(row), finish, count) for (row, finish), count in sorted(ends.items())]
 
     def _text_of(self, row: tuple[int, ...]) -> str:
@@ -87,7 +89,7 @@ class Stopper:
 
 
 def count_answers(usage: Usage, answered: Iterable[Answered]) -> None:
-    """Add a group's answers to what an engine has done."""
+    """Add a group's answers to the usage of an engine."""
     for a in answered:
         usage.prompts += 1
         for answer in (a.greedy, *a.sampled):
@@ -96,7 +98,7 @@ def count_answers(usage: Usage, answered: Iterable[Answered]) -> None:
 
 
 def short_of_memory(error: Exception) -> InputError:
-    """The error of an engine that is out of memory a second time, with smaller limits."""
+    """The error of an engine that is out of memory again after its limits were made smaller."""
     cause = " ".join(str(error).split())
     expected = (
         "a GPU with more free memory, more GPUs for an engine that splits the model (resources gpu), "

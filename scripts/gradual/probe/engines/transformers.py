@@ -1,6 +1,6 @@
-"""The engine on Hugging Face transformers, on a CPU or a GPU: it answers prompts wave by wave (see `wave`).
+"""The engine on Hugging Face transformers, on a CPU or a GPU. It answers prompts wave by wave (see `wave`).
 
-On a CPU each thread answers a part of a wave: the steps of a small model are too short for threads to share them.
+On a CPU each thread answers a part of a wave, because the steps of a small model are too short for threads to share them.
 """
 
 import logging
@@ -23,12 +23,12 @@ log = logging.getLogger("gradual")
 Item = TypeVar("Item")
 Found = TypeVar("Found")
 WAVE = 262144  # tokens
-# On a CPU the activations of a batch should stay in its caches; a GPU wants more at a time.
+# On a CPU, the activations of a batch should fit its caches. A GPU needs larger batches.
 ON_CPU, ON_GPU = Limits(2048, WAVE), Limits(32768, WAVE)
 
 
 class TransformersEngine:
-    """Answers prompts with a causal language model of transformers; `limits` are what suits the device unless given."""
+    """Answers prompts with a causal language model of transformers. The default of `limits` depends on the device."""
 
     def __init__(self, model: Any, tokenizer: Any, special_tokens: bool, limits: Limits | None = None) -> None:
         install(model)
@@ -36,7 +36,7 @@ class TransformersEngine:
         self.limits = limits or (ON_CPU if model.device.type == "cpu" else ON_GPU)
         self.usage = Usage()
         self._encode = Encoder(tokenizer, special_tokens)
-        self._smaller: Limits | None = None  # once memory did not suffice
+        self._smaller: Limits | None = None  # the limits after the first error for lack of memory
         self._weights = [(parameter, parameter.data) for parameter in model.parameters()]
 
     def use(self, adapter: Path) -> None:
@@ -66,7 +66,10 @@ class TransformersEngine:
                 yield from (answers.pop(place) for place in sorted(answers))
 
     def _answer_within_memory(self, task: Task, groups: list[Group]) -> tuple[list[list[Answered]], Usage]:
-        """The groups' answers; where memory does not suffice, once, in halves, and with half of each limit from then on."""
+        """The groups' answers. At the first lack of memory, each limit is halved for good, and so is this list of groups.
+
+        Raises InputError where memory does not suffice again.
+        """
         import torch
 
         limits = self.limits
@@ -115,7 +118,7 @@ class TransformersEngine:
 def load(
     base: Path, adapters: Sequence[Path], special_tokens: bool, dtype: str, deployment: Deployment
 ) -> TransformersEngine:
-    """The engine for a base model with adapters merged into it. It uses one GPU, where there is one."""
+    """The engine for a base model with adapters merged into it. It uses one GPU if there is one."""
     return TransformersEngine(load_model(base, adapters, dtype), load_tokenizer(base), special_tokens)
 
 
@@ -129,7 +132,7 @@ class _Part:
 
 
 def _parts(wave: list[Group], threads: int) -> Iterator[_Part]:
-    """A wave's groups for so many threads. Those that begin alike stay together, as they share most prefixes."""
+    """A wave's groups, divided over the threads. Groups that begin alike stay together, because they share prefixes."""
     if threads == 1:
         yield _Part(wave, list(range(len(wave))), last=True)
         return
@@ -141,7 +144,7 @@ def _parts(wave: list[Group], threads: int) -> Iterator[_Part]:
 
 
 def _side_by_side(work: Callable[[Item], Found], items: Iterable[Item], threads: int) -> Iterator[tuple[Item, Found]]:
-    """Each item and what the work gives for it, in their order, of as many at a time as there are threads."""
+    """Each item and the result of `work` for it, in the order of the items; each thread works on one item at a time."""
     import torch
 
     if threads == 1:

@@ -1,13 +1,13 @@
 """The engine on vLLM, on GPUs, or on a CPU with vLLM's build for CPUs.
 
-Groups stream through vLLM: further ones are prefilled while others are decoded, a bounded number at a time, and they are
-yielded in order. A group's next round, greedy or sampled, is asked for as soon as it has the answers of the last one, while
-the keys and values of its prompts lie in the prefix cache. Sample i of a prompt has a generator of its own, seeded by
-(fact, prompt) plus i.
+Groups stream through vLLM. Some are prefilled while others are decoded, a limited number is in vLLM at a time, and they are
+yielded in order. A group's next round, greedy or sampled, is asked for as soon as the last one has its answers, because the
+keys and values of its prompts are then still in the prefix cache. Sample i of a prompt has its own generator, whose seed is
+that of (fact, prompt) plus i.
 
-Adapters are merged into the weights of a temporary checkpoint, which vLLM loads, at its start or in the place of those that
-it has. So a state answers with the same weights when an epoch is evaluated and when it is probed, and no answer pays for
-LoRA's own products.
+Adapters are merged into the weights of a temporary checkpoint. vLLM loads it when it starts, or in place of its weights. So
+a state has the same weights when an epoch is evaluated and when it is probed, and no answer spends time on LoRA's matrix
+products.
 """
 
 import gc
@@ -46,39 +46,39 @@ from gradual.probe.prompts import ending_tokens
 log = logging.getLogger("gradual")
 
 ENVIRONMENT = {  # read when vLLM is imported
-    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # its scheduler runs in this process, and makes the same batches every time
-    "VLLM_WORKER_MULTIPROC_METHOD": "spawn",  # one that is forked cannot use a GPU that this process has asked about
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # the scheduler runs in this process, so that each run makes the same batches
+    "VLLM_WORKER_MULTIPROC_METHOD": "spawn",  # a forked worker cannot use a GPU that this process has queried
     "VLLM_NO_USAGE_STATS": "1",
     "HF_HUB_OFFLINE": "1",
 }
-CPU_ENVIRONMENT = {"VLLM_CPU_OMP_THREADS_BIND": "nobind"}  # the job's threads are OMP_NUM_THREADS
-CPU_CACHE = 2**30  # bytes of keys and values
-# On a CPU a prefill in chunks breaks requests with a seed, and blocks are best in multiples of 32 (16 on a GPU).
+CPU_ENVIRONMENT = {"VLLM_CPU_OMP_THREADS_BIND": "nobind"}  # OMP_NUM_THREADS sets the number of threads
+CPU_CACHE = 2**30  # bytes for keys and values
+# On a CPU, chunked prefill breaks requests that have a seed, and the block size should be a multiple of 32 (16 on a GPU).
 CPU_ARGUMENTS = {
     "enforce_eager": True,
     "enable_chunked_prefill": False,
     "block_size": 32,
     "kv_cache_memory_bytes": CPU_CACHE,
 }
-FIXED_PROMPT = "Q: What is this?\nA:"  # its logits tell whether other weights are in use
+FIXED_PROMPT = "Q: What is this?\nA:"  # its logits show whether the weights have changed
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What vLLM may take at a time. It changes speed and memory, never an answer (beyond floating point)."""
+    """How much vLLM computes at a time. Limits change speed and memory, and answers only by floating-point rounding."""
 
     memory_share: float  # of a GPU's memory
     sequences: int = 256  # answers that are decoded together
-    step_tokens: int = 16384  # of one forward pass
+    step_tokens: int = 16384  # tokens of one forward pass
 
     def smaller(self, error: Exception) -> "Limits":
-        """Limits for another try; what lacks room for keys and values keeps its share of the memory."""
+        """Limits for the next attempt. The share of the memory stays where the key-value cache had no room."""
         share = self.memory_share * (1.0 if "cache" in str(error) else 0.9)
         return Limits(share, max(1, self.sequences // 2), max(1, self.step_tokens // 2))
 
 
 class _Group:
-    """A group on its way: its prompts, their token ids, the rounds that are still to come, and its answers, by place."""
+    """A group that is being answered: its prompts, their token ids, the rounds to come, and its answers by place."""
 
     def __init__(self, prompts: list[Prompt], ids: list[list[int]], decoding: Decoding, asking: Asking) -> None:
         self.prompts, self.ids, self.decoding = prompts, ids, decoding
@@ -93,7 +93,7 @@ class _Group:
         return [Answered(self.prompts[i], self.greedy[i], self.sampled.get(i, ())) for i in sorted(self.greedy)]
 
     def _rounds(self, decoding: Decoding, asking: Asking) -> Iterator[tuple[str, range]]:
-        """The kind of answers and the prompts of each round, which is taken when those of the last one have an answer."""
+        """The kind of answers and the places of the prompts of each round. Take a round when the last one is answered."""
         count = len(self.prompts)
         settled, size = asking.settled or never, ROUND if asking.settled else max(count, 1)
         for kind in (GREEDY, SAMPLED):
@@ -149,7 +149,7 @@ class VllmEngine:
                 return
             except Exception as error:
                 self._shrink(error)
-            self._start()  # what was yielded stays; the groups that were asked are asked again
+            self._start()  # the groups in `asked` are then asked again; those that were yielded are not
 
     def _answer(
         self,
@@ -158,10 +158,10 @@ class VllmEngine:
         decoding: Decoding,
         asking: Asking,
     ) -> Iterator[list[Answered]]:
-        """Answer the groups `asked` and those of the source, which join them as fast as others are finished."""
+        """Answer the groups in `asked`, and then those of the source, which join them when vLLM has room for more."""
         stopper = Stopper(self.tokenizer, decoding)
-        flying: dict[str, tuple[_Group, int]] = {}  # requests, each for a prompt of a group
-        sequences = 0  # that they make vLLM decode
+        flying: dict[str, tuple[_Group, int]] = {}  # requests in vLLM, each with a group and the place of its prompt
+        sequences = 0  # that vLLM decodes for these requests
         for number, group in enumerate(asked):
             asked[number] = _Group(group.prompts, group.ids, decoding, asking)
             sequences += self._ask(asked[number], decoding, flying)
@@ -192,13 +192,13 @@ class VllmEngine:
                     group.waiting -= 1
                     if not group.waiting:
                         sequences += self._ask(group, decoding, flying)
-        except BaseException as error:  # GeneratorExit too
+        except BaseException as error:  # also GeneratorExit
             if not out_of_memory(error):
                 self._vllm.abort_request(list(flying))
             raise
 
     def _ask(self, group: _Group, decoding: Decoding, flying: dict[str, tuple[_Group, int]]) -> int:
-        """Ask a group's next round; how many sequences that makes, none where the group is done."""
+        """Ask a group's next round. Returns how many sequences vLLM must decode for it: 0 if the group is done."""
         for kind, places in group.rounds:
             group.kind, group.waiting = kind, len(places)
             return self._ask_answers(group, places, decoding, flying)
@@ -208,7 +208,7 @@ class VllmEngine:
     def _ask_answers(
         self, group: _Group, places: range, decoding: Decoding, flying: dict[str, tuple[_Group, int]]
     ) -> int:
-        """Ask for the greedy answers, or the samples, of a group's prompts; how many sequences that makes."""
+        """Ask for the greedy answers or the samples of a group's prompts. Returns how many sequences that makes."""
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
@@ -230,29 +230,32 @@ class VllmEngine:
         return count * len(places)
 
     def _add(self, ids: list[int], params: Any) -> str:
-        """Add a request; its name."""
+        """Add a request. Returns its name."""
         self._requests += 1
         name = str(self._requests)
         self._vllm.add_request(name, {"prompt_token_ids": ids}, params)
         return name
 
     def _count(self, output: Any, kind: str) -> None:
-        """Add what a request took; vLLM says of the last of its sequences how much of the prompt was cached."""
+        """Add the work of a request to the usage; vLLM gives the cached tokens of the prompt for its last sequence."""
         prompt = len(output.prompt_token_ids)
         self.usage.prompt_tokens += prompt if kind == GREEDY else 0
         self.usage.computed_tokens += len(output.outputs) * (prompt - output.num_cached_tokens)
         self.usage.computed_tokens += sum(len(o.token_ids) - 1 for o in output.outputs)
 
     def _forget(self) -> None:
-        """Empty the prefix cache, when what vLLM still computes for answers that have ended is done."""
+        """Empty the prefix cache, after the steps that vLLM still makes for answers that have ended.
+
+        Raises RuntimeError if vLLM does not empty it.
+        """
         for _ in range(8):
             if self._vllm.reset_prefix_cache():
                 return
             self._vllm.step()
-        raise RuntimeError("vLLM keeps keys and values of other weights")
+        raise RuntimeError("vLLM does not empty its prefix cache, which has keys and values of other weights")
 
     def _fixed_logits(self) -> dict[int, float]:
-        """Log-probabilities of the likeliest tokens after a fixed prompt, which is too short to be cached."""
+        """Log-probabilities of the most likely tokens after a fixed prompt, which is too short to be cached."""
         from vllm import SamplingParams
 
         ids = self.tokenizer(FIXED_PROMPT, add_special_tokens=self.special_tokens)["input_ids"]
@@ -263,7 +266,7 @@ class VllmEngine:
         return {token: found.logprob for token, found in finished[0].outputs[0].logprobs[0].items()}
 
     def _start(self) -> None:
-        """Start vLLM with the state and the adapter in use; where memory does not suffice, once more with less."""
+        """Start vLLM with the state and the adapter in use. Where memory does not suffice, try once more with less."""
         while True:
             try:
                 with _checkpoint(self.base, [*self.adapters, *self._used], self.dtype) as folder:
@@ -276,7 +279,10 @@ class VllmEngine:
         self._requests = 0
 
     def _shrink(self, error: Exception) -> None:
-        """Free what vLLM holds and take smaller limits, the first time that memory does not suffice; else raise."""
+        """Free vLLM's memory and make the limits smaller, the first time that memory does not suffice.
+
+        Raises InputError the second time, and any other error as it is.
+        """
         if not out_of_memory(error):
             raise error
         if self._shrunk:
@@ -284,11 +290,11 @@ class VllmEngine:
         self._shrunk, self.limits = True, self.limits.smaller(error)
         log.warning("out of memory: %s", error)
         log.warning("vLLM starts again, with %s", self.limits)
-        error.__traceback__ = None  # it holds tensors
+        error.__traceback__ = None  # because it keeps tensors in memory
         self.close()
 
     def close(self) -> None:
-        """Free what vLLM holds."""
+        """Stop vLLM and free its memory."""
         from vllm.distributed import cleanup_dist_env_and_memory
 
         if engine := self.__dict__.pop("_vllm", None):
@@ -298,31 +304,37 @@ class VllmEngine:
 
 
 def first_seed(decoding: Decoding, prompt: Prompt) -> int:
-    """The seed of a prompt's first sample. vLLM gives its sample i this seed + i: the seeds of two prompts are multiples of
-    the number of samples, below 2 ** 62, so that their samples share one only where their hashes are the same."""
+    """The seed of a prompt's first sample. vLLM gives sample i of the prompt this seed plus i.
+
+    The seed is a multiple of the number of samples, below 2 ** 62. So the samples of two prompts have no seed in common
+    unless the prompts have the same first seed.
+    """
     number = seeded(decoding.seed, prompt.fact_id, prompt.index) >> 2
     return number - number % decoding.samples
 
 
 def _plain_dtype(base: Path, dtype: str) -> str:
-    """The type of the weights; vLLM takes `auto` otherwise than transformers, so the config's is named."""
+    """The dtype of the weights. For `auto`, it is the one in config.json, because vLLM gives `auto` another meaning.
+
+    Raises InputError where config.json has none.
+    """
     if dtype != "auto":
         return dtype
     file = model_folder(base) / "config.json"
     config = read_json(file, "a model's config")
     named = config.get("dtype") or config.get("torch_dtype")
     if not named:
-        raise InputError(file, "names no type of the weights", "one, or models.<name>.dtype", key="dtype")
+        raise InputError(file, "names no type of the weights", "a type here, or in models.<name>.dtype", key="dtype")
     return named
 
 
 def _positions(base: Path, deployment: Deployment) -> tuple[int, str]:
-    """How many tokens a prompt and its answer may have, and whose limit that is."""
+    """How many tokens a prompt and its answer may have together, and whose limit that is."""
     file = model_folder(base) / "config.json"
     positions = read_json(file, "a model's config").get("max_position_embeddings")
     if not isinstance(positions, int):
         raise InputError(
-            file, f"is {positions!r}", "how far the model's positions reach", key="max_position_embeddings"
+            file, f"is {positions!r}", "the number of positions of the model", key="max_position_embeddings"
         )
     if 0 < deployment.max_model_length < positions:
         return deployment.max_model_length, "max_model_length's"
@@ -331,12 +343,12 @@ def _positions(base: Path, deployment: Deployment) -> tuple[int, str]:
 
 @contextmanager
 def _checkpoint(base: Path, adapters: list[Path], dtype: str) -> Iterator[Path]:
-    """The folder of a base model's weights; a temporary one, with the adapters merged in order, where there are any."""
+    """The folder of a base model's weights. With adapters, it is a temporary one in which they are merged, in order."""
     if not adapters:
         yield model_folder(base)
         return
     with tempfile.TemporaryDirectory(prefix="gradual-merged-") as folder:
-        load_model(base, adapters, dtype, device="cpu").save_pretrained(folder)  # vLLM has the GPU
+        load_model(base, adapters, dtype, device="cpu").save_pretrained(folder)  # vLLM uses the GPU
         gc.collect()
         yield Path(folder)
 
@@ -359,7 +371,7 @@ def _vllm_engine(weights: Path, tokenizer: Path, dtype: str, positions: int, gpu
         dtype=dtype,
         load_format="safetensors",
         trust_remote_code=False,
-        generation_config="vllm",  # none of the model's own: what an answer is, is the config's
+        generation_config="vllm",  # ignores the model's own, because the config of the study sets the decoding
         enable_prefix_caching=True,
         tensor_parallel_size=max(1, gpus) if on_gpu else 1,
         gpu_memory_utilization=limits.memory_share,

@@ -1,10 +1,10 @@
-"""A wave: groups of prompts that the transformers engine answers together, from prefill to the last sample.
+"""A wave is a number of groups of prompts that the transformers engine answers together, from prefill to the last sample.
 
-Prompts are prefilled in batches of similar length. What they share at their beginning is computed once, and the last
-layer only where something reads it. The keys and values of a prompt are kept once and shared, not copied, by its greedy
-answer and by all of its samples; samples with equal prefixes share a row, so that the samples of a prompt form a tree
-and each distinct prefix is computed once. Each sample draws from its own stream of uniform numbers, seeded by (fact,
-prompt, sample): the tree gives exactly the answers that sampling one by one with these streams gives.
+Prompts are prefilled in batches of similar length. A prefix that prompts share is computed once, and the last layer is
+computed only where its output is read. The greedy answer and all samples of a prompt share the keys and values of the
+prompt without copies. Samples with equal prefixes share a row, so the samples of a prompt form a tree, and each distinct
+prefix is computed once. Each sample draws from its own stream of uniform numbers, seeded by (fact, prompt, sample). So
+the tree gives exactly the answers that sampling one by one with these streams gives.
 """
 
 from collections import defaultdict
@@ -20,21 +20,21 @@ from gradual.probe.engines.kv_tree import Filling, LastToken, Level, Rows
 from gradual.probe.engines.prefixes import shared_prefixes
 from gradual.probe.engines.tokenization import Stopper, count_answers
 
-TOGETHER = 1024  # prompts that are decoded together, or as many as keep within Limits.logits
+TOGETHER = 1024  # the most prompts that are decoded together; Limits.logits may allow fewer
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How much the engine takes at a time. It changes speed and memory, never an answer (beyond floating point)."""
+    """How much the engine computes at a time. Limits change speed and memory, but answers only by rounding."""
 
     batch_tokens: int  # of one prefill
-    wave_tokens: int  # whose keys and values are held
-    logits: int = 2**30  # numbers, for a token of each of a prompt's samples
+    wave_tokens: int  # of the prompts of a wave, whose keys and values are held together
+    logits: int = 2**30  # numbers in the logits of one decoding step (prompts * samples, vocabulary)
 
 
 @dataclass(frozen=True)
 class Task:
-    """What the groups of all waves are asked, and who reads their answers."""
+    """What the groups of all waves are asked, and the stopper that finds the ends of their answers."""
 
     decoding: Decoding
     asking: Asking
@@ -56,7 +56,7 @@ class Group:
 
 @dataclass
 class _Chunk:
-    """Prompts that are decoded together: their places (group, prompt), token ids, and what came of their prefill."""
+    """Prompts that are decoded together: their places (group, prompt), token ids, and the results of their prefill."""
 
     places: list[tuple[int, int]]
     ids: list[list[int]]
@@ -64,7 +64,7 @@ class _Chunk:
     logits: Any  # (prompts, vocabulary), after their last tokens
 
     def select(self, rows: list[int]) -> "_Chunk":
-        """The prompts of these numbers."""
+        """The chunk of the prompts in these rows."""
         import torch
 
         if len(rows) == len(self.places):
@@ -75,7 +75,7 @@ class _Chunk:
 
 
 class Wave:
-    """Groups without answers yet, and the model that gives them; `usage` counts what that takes."""
+    """Groups that have no answers yet, and the model that answers them; `usage` counts the work."""
 
     def __init__(self, model: Any, groups: list[Group], task: Task, limits: Limits) -> None:
         self.model, self.groups, self.task, self.limits = model, groups, task, limits
@@ -105,7 +105,7 @@ class Wave:
         return result
 
     def _answer_greedily(self) -> list[list[_Chunk]]:
-        """Give the groups their greedy answers; what was prefilled, by rounds, if samples may continue it."""
+        """Give the groups their greedy answers. Returns each round's prefilled chunks, which samples may continue."""
         asking, groups = self.task.asking, self.groups
         settled = asking.settled or never
         size = ROUND if asking.settled else max((len(group.prompts) for group in groups), default=1) or 1
@@ -125,7 +125,7 @@ class Wave:
         return rounds
 
     def _sample(self, chunk: _Chunk, wanted: set[int]) -> None:
-        """Give the wanted groups the samples of the chunk's prompts."""
+        """Give the groups in `wanted` the sampled answers to the chunk's prompts."""
         rows = [row for row, (g, _) in enumerate(chunk.places) if g in wanted]
         if not rows:
             return
@@ -136,11 +136,11 @@ class Wave:
             self.groups[g].sampled[p] = tuple(answers)
 
     def _together(self, tokens: int) -> int:
-        """How many prompts are decoded together, where each has logits after so many tokens at a time."""
+        """How many prompts are decoded together, if each has the logits of up to `tokens` next tokens at a time."""
         return min(TOGETHER, max(1, self.limits.logits // (max(1, tokens) * self.model.config.vocab_size)))
 
     def _prefilled(self, places: list[tuple[int, int]]) -> Iterator[_Chunk]:
-        """The prompts at these places, prefilled: what they share at first, then chunk by chunk what is their own."""
+        """Prefill the prompts at these places: first the prefixes that they share, then the rest of each, by chunks."""
         import torch
 
         if not places:
@@ -175,10 +175,10 @@ class Wave:
             )
 
     def _fill(self, level: Level, ids: list[list[int]], begun: list[int]) -> Any:
-        """Compute a level's keys and values, in batches, of sequences sorted by (begun, length).
+        """Compute a level's keys and values in batches; the sequences are sorted by (begun, length).
 
-        `begun` is how many tokens there are above each sequence, the same within a batch. Returns what the last layer is
-        given at the last tokens (sequences, hidden).
+        `begun` is the number of tokens before each sequence, in the levels above; it is the same within a batch. Returns
+        the last layer's input at the last tokens (sequences, hidden).
         """
         import torch
 
@@ -193,7 +193,7 @@ class Wave:
         return torch.cat(found)
 
     def _prefill(self, level: Level, ids: list[list[int]], begun: int) -> Any:
-        """Fill a level in one pass of the model; what the last layer is given at the last tokens (sequences, hidden)."""
+        """Fill a level in one forward pass. Returns the last layer's input at the last tokens (sequences, hidden)."""
         import torch
         from transformers.models.llama.modeling_llama import rotate_half
 
@@ -205,7 +205,7 @@ class Wave:
         rotary = model.rotary_emb(hidden, begun + torch.arange(length, device=tokens.device)[None])
         for layer in model.layers[:-1]:
             hidden = layer(hidden, position_embeddings=rotary, past_key_values=cache, tree=cache)
-        # Of the last layer all keys and values are needed, but its output after the last tokens only.
+        # The last layer's keys and values are needed at all tokens, but its output only at the last ones.
         layer, attention = model.layers[-1], model.layers[-1].self_attn
         normed = layer.input_layernorm(hidden)
         shape = (*tokens.shape, -1, attention.head_dim)
@@ -217,7 +217,7 @@ class Wave:
     def _logits(self, level: Level, hidden: Any, last: Any) -> Any:
         """The logits (sequences, vocabulary) after a level's sequences, whose last tokens are at the positions `last`.
 
-        `hidden` (sequences, hidden) is what the last layer is given there; its keys and values are in the level.
+        `hidden` (sequences, hidden) is the last layer's input there. The level already holds this layer's keys and values.
         """
         import torch
 
@@ -228,7 +228,7 @@ class Wave:
         return self.model.lm_head(model.norm(hidden))[:, 0]
 
     def _decode(self, chunk: _Chunk, streams: np.ndarray | None) -> list[list[Answer]]:
-        """Answers of a chunk's P prompts: the greedy one, or, from streams (P, samples, tokens), all samples.
+        """The answers to a chunk's P prompts: greedy ones, or all samples where `streams` (P, samples, tokens) are given.
 
         A row is a distinct unfinished answer.
         """
@@ -285,7 +285,7 @@ class Wave:
 
 
 def _seen(ids: list[list[int]], logits: Any) -> Any:
-    """Which tokens each of the P prompts has, as booleans of the logits' shape (P, vocabulary)."""
+    """Which tokens each of the P prompts contains, as booleans of the logits' shape (P, vocabulary)."""
     import torch
 
     most = max(map(len, ids))
@@ -294,7 +294,7 @@ def _seen(ids: list[list[int]], logits: Any) -> Any:
 
 
 def _penalize(logits: Any, seen: Any, penalty: float) -> Any:
-    """The logits, in float32, with those of tokens that a row has seen made less likely (more, for a penalty below 1)."""
+    """The logits in float32. Tokens that a row has seen are less likely (or more likely, if the penalty is below 1)."""
     import torch
 
     logits = logits.float()
