@@ -1,10 +1,10 @@
-"""Choices: implementations that a study chooses by name, each imported when it is asked for.
+"""Choices: implementations that a study chooses by name. Each is imported when it is first used.
 
     READERS = Choice("reader", {"jsonl": "gradual.data.readers.jsonl:read", ...})
     facts = READERS["jsonl"](source)
 
-The names and places must be literal texts: the fingerprint of code reads them, and follows only what a study chooses. So
-a change of one implementation, or a new one, re-runs nothing of a study that uses another.
+The names and places must be literal texts, because the fingerprint of code reads them and follows only what a study
+chooses. So a changed or new implementation re-runs nothing of a study that uses another.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,7 +13,7 @@ from typing import Any
 
 
 class Choice(Mapping[str, Any]):
-    """A mapping from names to what lies at their places, "package.module:attribute"; `setting` is what chooses one."""
+    """A mapping from names to the objects at their places, "package.module:attribute"; `setting` names the choice."""
 
     def __init__(self, setting: str, places: Mapping[str, str]) -> None:
         self.setting, self.places = setting, places

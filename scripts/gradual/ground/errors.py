@@ -2,7 +2,7 @@
 
 
 class InputError(ValueError):
-    """Input that cannot be used: names the file, the row and the key, and says what was expected."""
+    """Input that cannot be used. The error names the file, the row and the key, and says what was expected."""
 
     def __init__(
         self, file: object, problem: str, expected: str, row: int | None = None, key: str | None = None
@@ -17,7 +17,7 @@ class InputError(ValueError):
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether the memory of a GPU, or of the machine, did not suffice: each library says it in its own way."""
+    """Whether the memory of a GPU or of the machine did not suffice. Each library has its own words for it."""
     said = (
         "out of memory",
         "can't allocate memory",
@@ -29,4 +29,4 @@ def out_of_memory(error: BaseException) -> bool:
 
 
 class EndedWithNotice(Exception):
-    """A job that was told to end (SIGTERM), did so in order, and continues when it is started again."""
+    """A job ended because it was told to (SIGTERM). It saved its progress, and continues when it is started again."""

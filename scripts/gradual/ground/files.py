@@ -1,4 +1,4 @@
-"""Files are read with an error that names them, and written whole or not at all: renamed from a temporary name."""
+"""Read files with errors that name them. Write files whole or not at all, because each has a temporary name at first."""
 
 import errno
 import hashlib
@@ -22,13 +22,13 @@ def digest(path: Path) -> str:
 
 
 def read_parquet(path: Path | str, what: str, columns: tuple[str, ...] = ()) -> pd.DataFrame:
-    """A Parquet file that must have the columns; `what` says in the error what it should have been.
+    """The frame of a Parquet file that must have the columns; `what` says in the error what the file should be.
 
-    Raises InputError for a file that is missing, cut short or of other columns.
+    Raises InputError for a file that is missing, is cut short or lacks a column.
     """
     expected = f"{what}, as a whole Parquet file (remove a broken one: it is made again)"
     if not Path(path).is_file():
-        raise InputError(path, "is missing or no file", expected)
+        raise InputError(path, "is missing or is not a file", expected)
     try:
         frame = pd.read_parquet(path)
     except (OSError, ValueError) as error:
@@ -40,9 +40,9 @@ def read_parquet(path: Path | str, what: str, columns: tuple[str, ...] = ()) -> 
 
 
 def read_json(path: Path | str, what: str) -> Any:
-    """The value of a JSON file; `what` says in the error what it should have been.
+    """The value of a JSON file; `what` says in the error what the file should be.
 
-    Raises InputError for a file that is missing or no JSON.
+    Raises InputError for a file that is missing or is not JSON.
     """
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
@@ -52,7 +52,7 @@ def read_json(path: Path | str, what: str) -> Any:
 
 @contextmanager
 def write_atomically(path: Path | str) -> Iterator[Path]:
-    """A temporary path beside `path`, renamed to it on success and removed on failure.
+    """A temporary path beside `path`. The file there is renamed to `path` on success and removed on failure.
 
     Raises InputError where the disk is full.
     """
@@ -76,23 +76,23 @@ def write_atomically(path: Path | str) -> Iterator[Path]:
 
 
 def write_parquet(frame: pd.DataFrame, path: Path | str) -> None:
-    """The frame as Parquet, without its index."""
+    """Write the frame as Parquet, without its index."""
     with write_atomically(path) as temporary:
         frame.to_parquet(temporary, index=False)
 
 
 def write_csv(frame: pd.DataFrame, path: Path | str) -> None:
-    """The frame as CSV, without its index."""
+    """Write the frame as CSV, without its index."""
     with write_atomically(path) as temporary:
         frame.to_csv(temporary, index=False)
 
 
 def write_json(value: Any, path: Path | str) -> None:
-    """The value as indented JSON."""
+    """Write the value as indented JSON."""
     write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", path)
 
 
 def write_text(text: str, path: Path | str) -> None:
-    """The text in UTF-8."""
+    """Write the text in UTF-8."""
     with write_atomically(path) as temporary:
         temporary.write_text(text, encoding="utf-8")

@@ -6,9 +6,9 @@ from functools import cache
 
 @cache
 def import_libraries() -> None:
-    """Import torch and transformers, without the garbage collector: it would search their objects again and again.
+    """Import torch and transformers without the garbage collector, which would search their objects again and again.
 
-    It leaves them alone afterwards, too; they last as long as the process.
+    Afterwards it still ignores them, because they last as long as the process.
     """
     gc.disable()
     import transformers.modeling_utils  # noqa: F401

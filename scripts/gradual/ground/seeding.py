@@ -1,15 +1,15 @@
-"""Seeding: numbers and digests that depend on a key alone, the same on every machine and in every order."""
+"""Seeding: numbers and digests that depend only on a key. They are the same on every machine and in every order."""
 
 from hashlib import blake2b
 
 
 def seeded(*key: object) -> int:
-    """A 64-bit integer that depends on the key alone."""
+    """A 64-bit integer that depends only on the key."""
     return int.from_bytes(_hash(key), "big")
 
 
 def digest_of(*parts: object) -> str:
-    """16 hexadecimal digits that depend on the parts alone."""
+    """16 hexadecimal digits that depend only on the parts."""
     return _hash(parts).hex()
 
 

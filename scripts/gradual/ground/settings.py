@@ -11,7 +11,7 @@ Settings = TypeVar("Settings")
 
 
 def pick(kind: type[Settings], section: Mapping[str, Any]) -> Settings:
-    """The dataclass from the keys of a section that it has fields for; lists become tuples.
+    """The dataclass, whose fields are filled from the keys of a section with the same names; lists become tuples.
 
     Raises InputError where a key is missing.
     """
@@ -24,7 +24,7 @@ def pick(kind: type[Settings], section: Mapping[str, Any]) -> Settings:
 
 
 def parser(kind: type[Settings]) -> Callable[[str], Settings]:
-    """A function that reads the dataclass from JSON, as a type for argparse."""
+    """A function that reads the dataclass from JSON, for the `type` of an argparse option."""
 
     def parse(text: str) -> Settings:
         return pick(kind, json.loads(text))

@@ -1,6 +1,6 @@
-"""Intervals and tests for shares and their differences. All intervals are two-sided, at 95% unless told otherwise.
+"""Intervals and tests for shares and their differences. All intervals are two-sided; their level is 95% by default.
 
-scipy.stats is imported by what needs it: reading the workflow and most tables do not.
+Only the functions that need scipy.stats import it, because reading the workflow and making most tables do not need it.
 """
 
 import math
@@ -14,7 +14,7 @@ LEVEL = 0.95
 
 
 class Estimate(NamedTuple):
-    """A value and the ends of its confidence interval; all three are NaN where it is not defined."""
+    """A value and the ends of its confidence interval; all three are NaN where the value is not defined."""
 
     value: float
     low: float
@@ -29,7 +29,7 @@ def wilson(right: int, n: int, level: float = LEVEL) -> Estimate:
     from scipy import stats
 
     if not 0 <= right <= n:
-        raise ValueError(f"{right} of {n} is no share")
+        raise ValueError(f"{right} of {n} is not a share")
     if n == 0:
         return UNDEFINED
     interval = stats.binomtest(right, n).proportion_ci(confidence_level=level, method="wilson")
@@ -57,7 +57,8 @@ def mean_interval(values: Sequence[float], level: float = LEVEL) -> Estimate:
 def share_over_seeds(counts: Sequence[int], totals: Sequence[int], level: float = LEVEL) -> Estimate:
     """A share from one count and total per seed: Wilson's interval for one seed, else the t interval over the seeds.
 
-    The first says how far the facts could differ, the second also how far training and prompts do. Ends stay in [0, 1].
+    Wilson's interval shows the variation over facts; the t interval also shows that over trainings and prompts. The ends
+    are clipped to [0, 1].
     """
     shares = [wilson(count, total, level) for count, total in zip(counts, totals, strict=True)]
     if len(shares) == 1:
@@ -67,7 +68,7 @@ def share_over_seeds(counts: Sequence[int], totals: Sequence[int], level: float 
 
 
 def discordant(before: np.ndarray, after: np.ndarray) -> tuple[int, int]:
-    """How many facts went from wrong to right and from right to wrong; both arrays are boolean, over the same facts."""
+    """How many facts changed from wrong to right, and from right to wrong; both arrays are boolean, over the same facts."""
     before, after = np.asarray(before, dtype=bool), np.asarray(after, dtype=bool)
     if before.shape != after.shape:
         raise ValueError(f"the pairs do not match: {before.shape} and {after.shape}")
@@ -75,10 +76,10 @@ def discordant(before: np.ndarray, after: np.ndarray) -> tuple[int, int]:
 
 
 def paired_difference(before: np.ndarray, after: np.ndarray, level: float = LEVEL) -> Estimate:
-    """The share of `after` less that of `before`, over the same facts.
+    """The share of right facts in `after` minus that in `before`, over the same facts.
 
-    The interval is the normal one for matched pairs with half a fact added to each cell of the two-by-two table
-    (Agresti and Min 2005), so that it does not shrink to a point where no fact changed.
+    The interval is the normal one for matched pairs, with half a fact added to each cell of the two-by-two table (Agresti
+    and Min 2005). So it does not shrink to a point where no fact changed.
     """
     from scipy import stats
 
@@ -93,7 +94,7 @@ def paired_difference(before: np.ndarray, after: np.ndarray, level: float = LEVE
 
 
 def mcnemar(before: np.ndarray, after: np.ndarray) -> float:
-    """The p-value of McNemar's exact two-sided test that facts change either way equally often."""
+    """The p-value of McNemar's exact two-sided test; its hypothesis is that as many facts become right as become wrong."""
     from scipy import stats
 
     gained, lost = discordant(before, after)
@@ -120,8 +121,9 @@ def of_facts(
 ) -> Estimate:
     """A statistic of boolean arrays over the same facts, from one tuple of arrays per seed.
 
-    The interval is the percentile bootstrap's over the facts for one seed (paired: a fact is drawn in all arrays at once),
-    else the t interval over the seeds. Undefined where the statistic is for any seed.
+    For one seed, the interval is that of the percentile bootstrap over the facts. It is paired: a fact is drawn in all
+    arrays at once. For several seeds, it is the t interval over the seeds. The estimate is undefined where the statistic
+    of any seed is.
     """
     from scipy import stats
 
@@ -131,7 +133,9 @@ def of_facts(
     if len(values) > 1:
         return mean_interval(values, level)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", stats.DegenerateDataWarning)  # the interval is undefined, and shown so
+        warnings.simplefilter(
+            "ignore", stats.DegenerateDataWarning
+        )  # the interval is then undefined, and shown as such
         found = stats.bootstrap(
             seeds[0],
             lambda *arrays: statistic(*arrays),

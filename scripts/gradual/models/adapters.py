@@ -1,7 +1,7 @@
 """LoRA adapters on disk, and the handles that stand for them.
 
-`epochs.json` is the handle of a run's epochs, and `chosen.json` that of the adapter of the epoch that was chosen. A handle
-holds the digests of the adapters that lie beside it. So whatever depends on adapters depends on one small file, which
+`epochs.json` is the handle of the adapters of a run's epochs. `chosen.json` is the handle of the adapter of the chosen
+epoch. A handle has the digests of the adapters beside it. So a job that needs adapters depends on one small file, which
 changes when they do. Adapters are checked when they are loaded.
 """
 
@@ -25,7 +25,10 @@ def write_epochs(handle: Path, adapters: list[Path]) -> None:
 
 
 def read_epochs(handle: Path) -> list[Path]:
-    """The adapter folders of a run's epochs, in order; InputError where one that the handle names is missing."""
+    """The adapter folders of a run's epochs, in order.
+
+    Raises InputError where the handle is broken, or a file of an adapter is missing.
+    """
     named = read_json(handle, "the handle of a run's epochs")
     if not isinstance(named, dict) or [*named] != [str(epoch) for epoch in range(1, len(named) + 1)] or not named:
         raise InputError(handle, "is broken", "a handle as train_adapter writes it: the epochs 1, 2, …")
@@ -36,13 +39,13 @@ def read_epochs(handle: Path) -> list[Path]:
 
 
 def write_chosen(handle: Path, adapter: Path, chosen: dict[str, object]) -> None:
-    """Copy a state's adapter beside its handle, and write the handle last: what was chosen, and the files' digests."""
+    """Copy a state's adapter beside its handle, and write the handle last, with `chosen` and the digests of the files."""
     copy_adapter(adapter, handle.parent)
     write_json(chosen | {"sha256": {name: digest(handle.parent / name) for name in ADAPTER_FILES}}, handle)
 
 
 def adapter_folder(handle: Path) -> Path:
-    """The folder of a state's adapter; InputError where a file that belongs to it is missing."""
+    """The folder of a state's adapter. Raises InputError where the handle is broken or a file of the adapter is missing."""
     named = read_json(handle, "the handle of an adapter")
     if not isinstance(named, dict) or not isinstance(named.get("sha256"), dict):
         raise InputError(handle, "is broken", "a handle as choose_epoch writes it", key="sha256")
@@ -58,7 +61,7 @@ def _check_files(folder: Path, handle: Path) -> None:
 
 
 def epoch_folder(handle: Path, epoch: int) -> Path:
-    """Where the adapter of an epoch (from 1) lies."""
+    """The folder of the adapter of an epoch; epochs are counted from 1."""
     return handle.parent / f"epoch-{epoch:02}"
 
 
@@ -70,14 +73,14 @@ def copy_adapter(source: Path, target: Path) -> None:
 
 
 def merge_adapter(model: Any, folder: Path) -> Any:
-    """The model with the folder's adapter merged into its weights; InputError as of `with_adapter`, or if none changes."""
+    """The model with the folder's adapter merged into its weights. Raises the errors of `with_adapter` and `merged`."""
     return merged(with_adapter(model, folder), folder)
 
 
 def merged(adapted: Any, folder: Path) -> Any:
-    """The model with the folder's adapter, which is on it, merged into its weights.
+    """Merge the adapter into the weights of a model that `with_adapter` returned; the errors name `folder`.
 
-    The parameters get new data: none changes in place. Raises InputError where no weight changes.
+    The parameters get new data, and the old data do not change. Raises InputError where no weight changes.
     """
     import torch
 
@@ -89,9 +92,9 @@ def merged(adapted: Any, folder: Path) -> Any:
 
 
 def with_adapter(model: Any, folder: Path, trainable: bool = False) -> Any:
-    """The model with the folder's adapter on it.
+    """The model with the folder's adapter added to its layers, not merged.
 
-    Raises InputError for an adapter that is broken, empty or of another model, and leaves the model as it was.
+    Raises InputError for an adapter that is broken, empty or of another model; the model then stays as it was.
     """
     from peft import PeftModel
 
@@ -103,15 +106,17 @@ def with_adapter(model: Any, folder: Path, trainable: bool = False) -> Any:
         cause = " ".join(str(error).split())
         raise InputError(folder, f"does not fit the model ({cause})", "an adapter trained on this model") from error
     places = {name.replace(".default.", ".") for name, _ in adapted.named_parameters() if "lora_" in name}
-    if places != set(names):  # peft leaves out what it does not find a place for
+    if places != set(names):  # peft leaves out weights that the model has no place for
         _take_off(model)
-        problem = f"has {len(names)} weights, of which the model has {len(places)}, {len(places & set(names))} by name"
+        problem = (
+            f"has {len(names)} weights; the model has places for {len(places)}, {len(places & set(names))} by name"
+        )
         raise InputError(folder, problem, "an adapter trained on this model")
     return adapted
 
 
 def _take_off(model: Any) -> None:
-    """Remove from a model the adapter that peft has put into it."""
+    """Remove from a model the adapter that peft has added to it."""
     from peft.tuners.tuners_utils import BaseTunerLayer
 
     for name, module in list(model.named_modules()):
@@ -122,12 +127,12 @@ def _take_off(model: Any) -> None:
 
 
 def check_adapter(folder: Path) -> list[str]:
-    """The names of the adapter's weights; InputError unless the folder holds a whole one with finite weights."""
+    """The names of the adapter's weights. Raises InputError unless the folder has a whole adapter with finite weights."""
     from safetensors import SafetensorError, safe_open
 
     kind = read_json(folder / "adapter_config.json", "an adapter's config")
     if not isinstance(kind, dict) or kind.get("peft_type") != "LORA":
-        raise InputError(folder / "adapter_config.json", "is no LoRA adapter", "peft_type: LORA", key="peft_type")
+        raise InputError(folder / "adapter_config.json", "is not a LoRA adapter", "peft_type: LORA", key="peft_type")
     weights = folder / "adapter_model.safetensors"
     try:
         with safe_open(weights, framework="pt") as tensors:

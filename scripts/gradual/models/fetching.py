@@ -1,4 +1,4 @@
-"""Base models that others made: from a folder, or from the hub."""
+"""Base models that others made, from a folder or from the Hugging Face hub."""
 
 from pathlib import Path
 from typing import Any
@@ -8,14 +8,15 @@ from gradual.models.handle import MODEL_FILES, write_handle
 
 
 def fetch_base(model: dict[str, Any], handle: Path) -> None:
-    """Write the handle of a base model with source folder or hub, downloading the latter at its pinned revision.
+    """Write the handle of a base model with source folder or hub. A model of the hub is downloaded at its pinned revision.
 
-    The hub's token comes from its own environment variable (HF_TOKEN); it is never logged.
+    The hub's token comes from the environment variable HF_TOKEN; it is never logged. Raises InputError where the folder
+    is missing or its files cannot be used.
     """
     if model["source"] == "folder":
         folder = Path(model["path"]).expanduser()
         if not folder.is_dir():
-            raise InputError(folder, "no such folder", "a local model folder (models.<name>.path)", key="path")
+            raise InputError(folder, "there is no such folder", "a local model folder (models.<name>.path)", key="path")
         write_handle(handle, folder, f"folder {model['path']}")
     else:
         from huggingface_hub import snapshot_download

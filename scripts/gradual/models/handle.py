@@ -1,7 +1,7 @@
-"""The handle of a base model, `base.json`: which folder holds the model's files, and their digests.
+"""The handle of a base model, `base.json`. It names the folder of the model's files and has their digests.
 
-Whatever depends on a base model depends on this one small file, which changes when the model does. The folder is named
-relative to the handle where the files lie beside it.
+A job that needs a base model depends on this one small file, which changes when the model does. The folder is "." where
+the files lie beside the handle, else its absolute path.
 """
 
 from pathlib import Path
@@ -15,9 +15,9 @@ MODEL_FILES = ("*.json", WEIGHTS, "*.txt", "*.model", "*.jinja")
 
 
 def write_handle(handle: Path, folder: Path, source: str) -> None:
-    """Write the handle of the base model whose files lie in `folder`, after checking that they can be used.
+    """Check the base model's files in `folder`, and write their handle.
 
-    Raises InputError where weights are missing, not safetensors, or cut short.
+    Raises InputError where the files cannot be used (`check_model_folder`).
     """
     files = sorted({f for pattern in MODEL_FILES for f in folder.glob(pattern) if f.is_file() and f.name != HANDLE})
     check_model_folder(folder, [f.name for f in files])
@@ -33,7 +33,7 @@ def write_handle(handle: Path, folder: Path, source: str) -> None:
 
 
 def check_model_folder(folder: Path, names: list[str]) -> None:
-    """Raise InputError unless the folder holds a config, a tokenizer and whole safetensors weights."""
+    """Raise InputError unless the named files of the folder are a config, a tokenizer and whole safetensors weights."""
     from safetensors import SafetensorError, safe_open
 
     for needed in ("config.json", "tokenizer.json"):
@@ -42,7 +42,7 @@ def check_model_folder(folder: Path, names: list[str]) -> None:
     objects = ("config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors.index.json")
     for name in sorted(set(objects) & set(names)):
         if not isinstance(read_json(folder / name, "a model's file"), dict):
-            raise InputError(folder / name, "holds no object", "a model's file, as `save_pretrained` writes it")
+            raise InputError(folder / name, "is not a JSON object", "a model's file as `save_pretrained` writes it")
     weights = [name for name in names if name.startswith("model") and name.endswith(".safetensors")]
     if not weights:
         raise InputError(folder, "has no safetensors weights", "model.safetensors (pickled weights are not loaded)")
@@ -55,7 +55,7 @@ def check_model_folder(folder: Path, names: list[str]) -> None:
 
 
 def model_folder(handle: Path) -> Path:
-    """The folder of a base model's files; InputError where one that the handle names is missing or cannot be read."""
+    """The folder of a base model's files. Raises InputError where one of them is missing or cannot be read."""
     named = read_json(handle, "the handle of a base model")
     for key, kind in (("path", str), ("sha256", dict)):
         if not isinstance(named, dict) or not isinstance(named.get(key), kind):

@@ -1,4 +1,4 @@
-"""Base models and their tokenizers in memory, with the adapters of a state merged into the weights."""
+"""Load base models and their tokenizers, and merge the adapters of a state into the weights."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ from gradual.models.handle import model_folder
 
 
 def load_tokenizer(handle: Path) -> Any:
-    """The tokenizer of a base model."""
+    """The tokenizer of a base model. Raises InputError where it cannot be loaded."""
     import_libraries()
     from transformers import AutoTokenizer
 
@@ -20,11 +20,15 @@ def load_tokenizer(handle: Path) -> Any:
         return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     except (KeyError, ValueError, TypeError, OSError) as error:
         cause = " ".join(str(error).split())
-        raise InputError(folder, f"has a tokenizer that cannot be loaded ({cause})", "that of the model") from error
+        raise InputError(folder, f"has a tokenizer that cannot be loaded ({cause})", "the model's tokenizer") from error
 
 
 def load_model(handle: Path, adapters: Sequence[Path], dtype: str, device: str | None = None) -> Any:
-    """The base model with each adapter folder merged into it, in order; on the GPU where there is one, or on `device`."""
+    """The base model with the adapter of each folder merged into it, in order.
+
+    It lies on `device`; by default on the GPU, or on the CPU where there is no GPU. Raises InputError where the model
+    cannot be loaded or lacks weights, or where an adapter does not fit it.
+    """
     import_libraries()
     import torch
     from transformers import AutoModelForCausalLM
@@ -39,7 +43,7 @@ def load_model(handle: Path, adapters: Sequence[Path], dtype: str, device: str |
             raise
         cause = " ".join(str(error).split())
         raise InputError(folder, f"cannot be loaded ({cause})", "weights that fit config.json") from error
-    if missing := sorted(found["missing_keys"]):  # transformers fills them with random numbers, and only warns
+    if missing := sorted(found["missing_keys"]):  # transformers only warns, and fills them with random numbers
         raise InputError(folder, f"lacks {len(missing)} weights", "all weights of config.json's model", key=missing[0])
     for adapter in adapters:
         model = merge_adapter(model, adapter)

@@ -1,4 +1,4 @@
-"""The shape of a model of Llama's or Qwen2's architecture, and what follows from it: parameters and operations."""
+"""The shape of a model of Llama's or Qwen2's architecture, and the numbers of parameters that follow from it."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -29,12 +29,12 @@ class Shape:
 
     @property
     def keys(self) -> int:
-        """Width of the keys, and of the values, over all their heads."""
+        """Width of the keys over all their heads; that of the values is the same."""
         return self.key_value_heads * self.head_size
 
     @property
     def projections(self) -> dict[str, tuple[int, int]]:
-        """Input and output width of each projection of a layer, by the name that LoRA's targets have."""
+        """Input and output width of each projection of a layer, by its name in LoRA's targets."""
         hidden, inner = self.hidden_size, self.intermediate_size
         return {
             "q_proj": (hidden, self.queries),
@@ -48,7 +48,7 @@ class Shape:
 
     @property
     def parameters(self) -> int:
-        """Parameters of the whole model: projections, biases of Qwen2's queries, keys and values, norms, embeddings."""
+        """Parameters of the whole model: projections, norms, embeddings, and biases of Qwen2's queries, keys and values."""
         biases = self.queries + 2 * self.keys if self.architecture == "qwen2" else 0
         layer = sum(a * b for a, b in self.projections.values()) + biases + 2 * self.hidden_size
         embeddings = self.vocabulary * self.hidden_size * (1 if self.tied else 2)
@@ -60,7 +60,7 @@ class Shape:
 
 
 def shape_of(config: Mapping[str, Any]) -> Shape:
-    """The shape in a model's config.json."""
+    """The shape that a model's config.json describes."""
     heads = config["num_attention_heads"]
     return Shape(
         architecture=config["model_type"],

@@ -69,7 +69,7 @@ ADAPTERS = {
         lambda f: (f / "adapter_config.json").write_text("[]"),
         "adapter_config.json",
         "peft_type",
-        "is no LoRA adapter",
+        "is not a LoRA adapter",
     ),
     "config of nothing": (
         lambda f: (f / "adapter_config.json").write_text("{}"),
@@ -77,7 +77,12 @@ ADAPTERS = {
         "peft_type",
         "expected peft_type: LORA",
     ),
-    "adapter of another kind": (configure(peft_type="IA3"), "adapter_config.json", "peft_type", "is no LoRA adapter"),
+    "adapter of another kind": (
+        configure(peft_type="IA3"),
+        "adapter_config.json",
+        "peft_type",
+        "is not a LoRA adapter",
+    ),
     "empty weights": (lambda f: cut(f / ADAPTER), ADAPTER, None, "cannot be read"),
     "weights cut in their header": (lambda f: cut(f / ADAPTER, 100), ADAPTER, None, "cannot be read"),
     "weights cut in their values": (lambda f: halve(f / ADAPTER), ADAPTER, None, "not fully covered"),
@@ -86,24 +91,24 @@ ADAPTERS = {
     "a value that is no number": (with_value(float("nan")), ADAPTER, FIRST, "has values that are not finite"),
     "a value without end": (with_value(float("inf")), ADAPTER, FIRST, "has values that are not finite"),
     "a value without beginning": (with_value(float("-inf")), ADAPTER, FIRST, "whose training went well"),
-    "a tensor too few": (edit_adapter(lambda _: None), "", None, "has 7 weights, of which the model has 8"),
+    "a tensor too few": (edit_adapter(lambda _: None), "", None, "has 7 weights; the model has places for 8"),
     "a tensor of another name": (
         lambda f: edit_weights(f / ADAPTER, lambda ts: {n.replace("layers.0", "layers.7"): t for n, t in ts.items()}),
         "",
         None,
-        "has 8 weights, of which the model has 8, 4 by name",
+        "has 8 weights; the model has places for 8, 4 by name",
     ),
     "a tensor of another shape": (edit_adapter(lambda t: t[:, :32].clone()), "", None, "size mismatch"),
     "another rank": (configure(r=8), "", None, "does not fit the model"),
     "no rank": (configure(r=0), "", None, "`r` should be a positive integer"),
     "rank in words": (configure(r="four"), "", None, "does not fit the model"),
-    "other targets": (configure(target_modules=["o_proj"]), "", None, "has 8 weights, of which the model has 4"),
+    "other targets": (configure(target_modules=["o_proj"]), "", None, "has 8 weights; the model has places for 4"),
     "fewer targets": (configure(target_modules=["q_proj"]), "", None, "expected an adapter trained on this model"),
     "more targets": (
         configure(target_modules=["q_proj", "v_proj", "o_proj"]),
         "",
         None,
-        "has 8 weights, of which the model has 12",
+        "has 8 weights; the model has places for 12",
     ),
     "targets of another architecture": (configure(target_modules=["c_attn"]), "", None, "not found in the base model"),
     "no targets": (configure(target_modules=[]), "", None, "does not fit the model"),
@@ -133,8 +138,8 @@ def test_a_whole_adapter_is_taken_and_changes_the_model(handle, adapter):
 
 
 OTHER_MODELS = {
-    "more layers": ({"layers": 3}, "qwen2", "has 8 weights, of which the model has 12"),
-    "fewer layers": ({"layers": 1}, "qwen2", "has 8 weights, of which the model has 4"),
+    "more layers": ({"layers": 3}, "qwen2", "has 8 weights; the model has places for 12"),
+    "fewer layers": ({"layers": 1}, "qwen2", "has 8 weights; the model has places for 4"),
     "narrower": ({"hidden_size": 32}, "qwen2", "does not fit the model"),
     "another architecture": ({}, "llama", "does not fit the model"),
 }

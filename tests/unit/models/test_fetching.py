@@ -51,7 +51,7 @@ BREAKAGES = {
     ),
     "empty config": (lambda f: cut(f / "config.json"), "config.json", "cannot be read"),
     "config cut short": (lambda f: halve(f / "config.json"), "config.json", "expected a model's file, in JSON"),
-    "config that is a list": (lambda f: (f / "config.json").write_text("[]"), "config.json", "holds no object"),
+    "config that is a list": (lambda f: (f / "config.json").write_text("[]"), "config.json", "is not a JSON object"),
     "broken settings of the tokenizer": (
         lambda f: cut(f / "tokenizer_config.json", 1),
         "tokenizer_config.json",

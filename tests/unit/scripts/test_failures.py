@@ -331,7 +331,7 @@ BROKEN_ADAPTERS = {
     "another kind": (
         lambda f: edit_json(f / "adapter_config.json", peft_type="IA3"),
         "adapter_config.json",
-        "is no LoRA adapter; expected peft_type: LORA",
+        "is not a LoRA adapter; expected peft_type: LORA",
     ),
     "not a number": (
         lambda f: edit_weights(
@@ -343,7 +343,7 @@ BROKEN_ADAPTERS = {
     "other targets": (
         lambda f: edit_json(f / "adapter_config.json", target_modules=["q_proj"]),
         "",
-        "has 28 weights, of which the model has 4",
+        "has 28 weights; the model has places for 4",
     ),
 }
 
