@@ -367,7 +367,7 @@ def test_a_prompt_that_the_models_positions_do_not_reach_is_refused(load, handle
     short, long = Prompt("f1", 0, "Q: What?\nA:"), Prompt("f2", 3, "Q: What is r0 of train subject 1?\nA:" * 9)
     length = len(load_tokenizer(handle)(long.text)["input_ids"])
     engine = load(limited(handle, tmp_path / "model", length + 4))
-    problem = f"a prompt of {length} tokens and 5 for the answer; expected at most the model's {length + 4}"
+    problem = f"a prompt of {length} tokens and 5 for the answer; expected at most the model's {length + 4} tokens"
     with pytest.raises(InputError) as caught:
         answers(engine, [[short], [long]], Decoding(5, ("\n",)))
     assert str(caught.value).startswith(f"fact f2, prompt 3: {problem} (fewer probe.shots or probe.max_new_tokens")

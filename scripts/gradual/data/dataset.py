@@ -1,4 +1,4 @@
-"""A study's dataset: its raw files, where they are, and the facts that a study keeps of them."""
+"""A study's dataset: where its raw files are, and which of their facts the study keeps."""
 
 import logging
 from collections.abc import Mapping
@@ -15,9 +15,9 @@ from gradual.ground.errors import InputError
 
 log = logging.getLogger("gradual")
 WORLD = "world"  # the reader of a generated world, which has no raw files
-# One interface: `read(source, *, type_from)` turns a folder or a .zip archive into a facts table. `type_from` declares the
-# type of a question whose dataset names none (question_word or one_pool). A reader raises InputError that names the file,
-# the row (the line, or the place in a JSON list, both from 1) and the key that cannot be used.
+# Each place, except the generated world's, is called as `read(source, *, type_from)`, and turns a folder or a .zip archive
+# into a facts table. `type_from` (question_word or one_pool) declares the type of a question if its dataset has no types. A
+# reader raises InputError with the file, the row (a line, or a place in a JSON list, both from 1) and the key.
 READERS = Choice(
     "reader",
     {
@@ -42,7 +42,7 @@ def build_dataset(
 ) -> Dataset:
     """The facts that a study keeps; `dataset` and `world` are the config's sections.
 
-    `exemplars` maps a split to how many of its facts a prompt shows: each relation must have one more.
+    `exemplars` maps a split to the number of exemplars that a prompt takes from it. Each relation must have one fact more.
     Raises InputError for raw files that cannot be used, and where a split or an exemplar is missing.
     """
     reader = READERS[dataset["reader"]]
@@ -50,11 +50,11 @@ def build_dataset(
         file = "world"
         table, communities = reader(world, seed)
     elif source is None:
-        raise InputError("dataset", "no raw files are given", f"those of reader: {dataset['reader']}", key="path")
+        raise InputError("dataset", "no raw files are given", f"files for reader: {dataset['reader']}", key="path")
     else:
         file = str(source)
         if dataset["manifest"]:
-            log.info("%d raw files are those of the manifest", verify(source, Path(dataset["manifest"])))
+            log.info("%d raw files have the digests of the manifest", verify(source, Path(dataset["manifest"])))
         table = reader(source, type_from=dataset["type_from"])
         communities = pd.DataFrame({"subject": [], "community": []}, dtype=str)
     read = f.count(f.validate(table, file))
@@ -69,13 +69,13 @@ def build_dataset(
 
 
 def download_path(dataset: Mapping[str, Any]) -> str | None:
-    """Where the dataset's url is downloaded to, in the project's folder; studies of one url share the file."""
+    """Where the dataset's url is downloaded to, in the project's folder. Studies with the same url share the file."""
     url = dataset["url"]
     return f"data/{url.rpartition('/')[2]}" if url else None
 
 
 def raw_source(dataset: Mapping[str, Any], root: Path = Path()) -> Path | None:
-    """The raw files: the local path where it exists or nothing is downloaded, else the download; None for a world."""
+    """The raw files: the local path if it exists or there is no url, else the download. None for a generated world."""
     path, download = dataset["path"], download_path(dataset)
     if path and ((root / Path(path).expanduser()).exists() or not download):
         return Path(path).expanduser()
@@ -83,7 +83,7 @@ def raw_source(dataset: Mapping[str, Any], root: Path = Path()) -> Path | None:
 
 
 def raw_files(source: Path | None) -> list[str]:
-    """The files that are tracked of a source: each file of a folder, or the archive."""
+    """The files of a source that Snakemake tracks: the data files of a folder, or the archive."""
     if source and source.is_dir():
         return sorted(str(path) for path in source.rglob("*") if path.suffix in (".json", ".jsonl", ".tsv"))
     return [str(source)] if source else []

@@ -1,4 +1,4 @@
-"""Downloads that resume, retry, and count only when their digest is right."""
+"""Downloads that resume, try again, and are kept only if their digest is right."""
 
 import errno
 import re
@@ -13,15 +13,15 @@ from gradual.ground.files import digest
 
 TIMEOUT = (10, 60)  # seconds to connect, and between two blocks
 BLOCK = 1 << 16  # bytes; a broken connection loses at most one block
-FIRST_PAUSE = 1.0  # seconds before the second attempt; doubles with each
-PASSING = (408, 425, 429, 500, 502, 503, 504)  # statuses that another attempt may cure
+FIRST_PAUSE = 1.0  # seconds before the second attempt; each later pause is twice the last one
+PASSING = (408, 425, 429, 500, 502, 503, 504)  # statuses after which another attempt may succeed
 RANGE_NOT_SATISFIABLE = 416
 
 
 def download(url: str, sha256: str | None, target: Path, attempts: int = 5) -> None:
-    """Download to `<target>.part`, resuming what is there, and rename it to the target once its digest is right.
+    """Download to `<target>.part`, resume one that is there, and rename it to the target when its digest is right.
 
-    After the last failed attempt the part is kept, and the next call goes on with it; it is removed where its digest is
+    After the last failed attempt the part is kept, and the next call resumes it. The part is removed if its digest is
     wrong or the disk is full. Raises InputError in all three cases, and for a URL or digest that cannot be used.
     """
     address = urlsplit(url)
@@ -40,7 +40,7 @@ def download(url: str, sha256: str | None, target: Path, attempts: int = 5) -> N
             break
         except requests.RequestException as error:
             status = error.response.status_code if error.response is not None else None
-            if status == RANGE_NOT_SATISFIABLE:  # the part is whole, or not a part of this file: its digest says which
+            if status == RANGE_NOT_SATISFIABLE:  # the part is whole or of another file; the digest shows which
                 break
             if status is not None and status not in PASSING:
                 raise InputError(url, f"the server answered {status}", "a file", key="dataset.url") from error
@@ -52,7 +52,7 @@ def download(url: str, sha256: str | None, target: Path, attempts: int = 5) -> N
             raise
     else:
         problem = f"not downloaded in {attempts} attempts ({failure})"
-        raise InputError(url, problem, "a connection; the next call goes on where this one stopped") from failure
+        raise InputError(url, problem, "a connection; the next call resumes the download") from failure
     found = digest(part)
     if sha256 is not None and found != sha256.lower():
         part.unlink()
@@ -63,7 +63,7 @@ def download(url: str, sha256: str | None, target: Path, attempts: int = 5) -> N
 
 
 def _fetch(url: str, part: Path) -> None:
-    """Append to the part what it lacks, or write it anew where the server does not resume."""
+    """Append the missing bytes to the part, or write all of it again where the server does not resume."""
     have = part.stat().st_size if part.exists() else 0
     headers = {"Accept-Encoding": "identity"}
     if have:

@@ -1,4 +1,4 @@
-"""The facts table: every dataset in one form, with ids that depend on content alone."""
+"""The facts table. Every dataset takes this form, and the ids of the facts depend only on their content."""
 
 import json
 import re
@@ -20,10 +20,10 @@ FACT_ID = re.compile("[0-9a-f]{16}")
 
 
 def make_table(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
-    """The facts table of rows with the keys split, relation, subject, question and answers.
+    """The facts table of rows that have the keys split, relation, subject, question and answers.
 
-    The id is a digest of the row and of its occurrence among identical rows, so that it does not depend on the order of
-    the rows and repeated rows stay distinct. Sorted by split, relation and id.
+    The id is a digest of the row and of its number among identical rows. So it does not depend on the order of the rows,
+    and repeated rows stay distinct. The table is sorted by split, relation and id.
     """
     seen: Counter[str] = Counter()
     table = []
@@ -45,7 +45,7 @@ def sort(facts: pd.DataFrame) -> pd.DataFrame:
 
 
 def validate(facts: pd.DataFrame, file: object) -> pd.DataFrame:
-    """The facts table itself, or InputError naming the first row and key that break its schema."""
+    """The facts table itself. Raises InputError with the first row and key that break its schema."""
     if list(facts.columns) != COLUMNS:
         raise InputError(file, f"has the columns {list(facts.columns)}", f"the columns {COLUMNS}")
     if not len(facts):
@@ -71,7 +71,7 @@ def validate(facts: pd.DataFrame, file: object) -> pd.DataFrame:
 
 
 def read_facts(path: Path | str) -> pd.DataFrame:
-    """A facts table from its Parquet file, validated."""
+    """The facts table of a Parquet file, validated."""
     facts = read_parquet(path, "a facts table")
     if "answers" in facts:
         facts["answers"] = facts["answers"].map(lambda value: list(value) if isinstance(value, np.ndarray) else value)
@@ -79,7 +79,7 @@ def read_facts(path: Path | str) -> pd.DataFrame:
 
 
 def count(facts: pd.DataFrame) -> pd.DataFrame:
-    """Rows and rows with one answer by split."""
+    """The numbers of facts, of facts with one answer, and of relations, by split."""
     single = facts["answers"].str.len() == 1
     return (
         facts.assign(single_answer=single)

@@ -13,7 +13,7 @@ def of_split(split: str, facts: pd.DataFrame) -> pd.DataFrame:
     return facts[facts["split"] == split]
 
 
-# Each takes a facts table and gives the rows that are asked, with the columns of a facts table.
+# Each function takes a facts table and returns the rows that are asked, with the columns of a facts table.
 QUESTION_SETS: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     split: partial(of_split, split) for split in SPLITS if split != "support"
 }

@@ -1,4 +1,4 @@
-"""How a document states a fact: sentence templates by relation, of the generated world and of EntityQuestions."""
+"""The sentences in which a document states a fact: templates by relation, for the generated world and EntityQuestions."""
 
 STATEMENTS: dict[str, tuple[str, ...]] = {
     # the generated world
@@ -73,6 +73,6 @@ FALLBACK = ("{q} The answer is {a}.", "{q} It is {a}.", "{q} {a}.")
 
 
 def state(relation: str, subject: str, question: str, answer: str, paraphrase: int) -> str:
-    """The sentence that states a fact; facts of unknown relation or subject are stated through their question."""
+    """The sentence that states a fact. A fact of unknown relation or subject is stated with its question."""
     templates = STATEMENTS.get(relation, FALLBACK) if subject else FALLBACK
     return templates[paraphrase % len(templates)].format(s=subject, a=answer, q=question)

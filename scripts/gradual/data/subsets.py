@@ -1,4 +1,4 @@
-"""The facts that a study keeps of a dataset, and the splits that it carves off train."""
+"""Which facts of a dataset a study keeps, and which splits it takes out of train."""
 
 import difflib
 from collections.abc import Iterable, Mapping
@@ -12,9 +12,9 @@ from gradual.ground.seeding import digest_of
 
 
 def keep(facts: pd.DataFrame, dataset: Mapping[str, Any], seed: int, file: object) -> pd.DataFrame:
-    """The facts that a study keeps of a whole dataset; `dataset` is the config's section, `file` is what errors name.
+    """The facts that a study keeps of a whole dataset; `dataset` is the config's section, and errors name `file`.
 
-    Raises InputError for a relation that the data does not have, and for shares that cannot be carved.
+    Raises InputError for a relation that the data do not have, and for shares that cannot be carved.
     """
     if dataset["relations"]:
         facts = keep_relations(facts, dataset["relations"], file)
@@ -25,31 +25,32 @@ def keep(facts: pd.DataFrame, dataset: Mapping[str, Any], seed: int, file: objec
 
 
 def single_answer(facts: pd.DataFrame, splits: Iterable[str]) -> pd.DataFrame:
-    """Without the facts of the splits that have several answers (GL 4.1.1; a repeated answer counts as several)."""
+    """The facts without those of the given splits that have several answers, even equal ones (GL 4.1.1)."""
     several = facts["split"].isin(list(splits)) & (facts["answers"].str.len() != 1)
     return facts[~several].reset_index(drop=True)
 
 
 def keep_relations(facts: pd.DataFrame, relations: list[str], file: object) -> pd.DataFrame:
-    """Only the facts of the relations; InputError where the data has no such relation."""
+    """Only the facts of the relations. Raises InputError where the data have no such relation."""
     known = sorted(facts["relation"].unique())
     for relation in relations:
         if relation not in known:
             near = difflib.get_close_matches(relation, known, 1)
             hint = f"one of {', '.join(known)}" + (f" (did you mean {near[0]!r}?)" if near else "")
-            raise InputError(file, f"there is no relation {relation!r}", hint, key="dataset.relations")
+            raise InputError(file, f"has no relation {relation!r}", hint, key="dataset.relations")
     return facts[facts["relation"].isin(relations)].reset_index(drop=True)
 
 
 def _shuffled(ids: pd.Series, *key: object) -> pd.Series:
-    """The ids in a seeded order that does not depend on the order they come in."""
+    """The ids in a seeded order that does not depend on the order in which they come."""
     return ids.loc[ids.map(lambda fact_id: digest_of(*key, fact_id)).sort_values().index]
 
 
 def carve(facts: pd.DataFrame, shares: dict[str, float], seed: int, file: object) -> pd.DataFrame:
-    """Move a share of each relation's train facts to each of the named splits; ids are kept.
+    """Move a share of each relation's train facts to each of the named splits; the ids do not change.
 
-    Raises InputError where a split exists already, the shares reach 1, or a relation would be left without train facts.
+    Raises InputError where a split already exists or would be empty, the shares reach 1, or a relation would have no train
+    facts.
     """
     if not shares:
         return facts
@@ -58,7 +59,7 @@ def carve(facts: pd.DataFrame, shares: dict[str, float], seed: int, file: object
     for split in shares:
         if split in set(facts["split"]):
             raise InputError(
-                file, f"the data has a split {split!r} already", "a new split", key=f"dataset.carve.{split}"
+                file, f"the data already has a split {split!r}", "a new split", key=f"dataset.carve.{split}"
             )
     facts = facts.copy()
     train = facts[facts["split"] == "train"]
@@ -79,7 +80,7 @@ def carve(facts: pd.DataFrame, shares: dict[str, float], seed: int, file: object
 
 
 def sample(facts: pd.DataFrame, max_facts: dict[str, int], seed: int) -> pd.DataFrame:
-    """At most so many facts of each named split, drawn at random but independently of the order of the rows."""
+    """At most `max_facts` facts of each named split, drawn by the seed and not by the order of the rows."""
     kept = [
         group.loc[_shuffled(group["fact_id"], "sample", seed).index[: max_facts.get(split, len(group))]]
         for split, group in facts.groupby("split")
@@ -88,7 +89,7 @@ def sample(facts: pd.DataFrame, max_facts: dict[str, int], seed: int) -> pd.Data
 
 
 def drop_overlap(facts: pd.DataFrame, keys: Iterable[str]) -> pd.DataFrame:
-    """Without the train facts whose question, subject or an answer occurs (case-folded) in a test fact (Gekhman)."""
+    """The facts without train facts that share a case-folded question, subject or answer (`keys`) with test (Gekhman)."""
     test, train = facts[facts["split"] == "test"], facts["split"] == "train"
     drop = pd.Series(False, index=facts.index)
     for key in keys:
@@ -102,7 +103,7 @@ def drop_overlap(facts: pd.DataFrame, keys: Iterable[str]) -> pd.DataFrame:
 
 
 def check_exemplars(facts: pd.DataFrame, split: str, shots: int, file: object) -> None:
-    """Raise InputError unless every relation has `shots` exemplars in the split beside the fact that is asked about."""
+    """Raise InputError unless every relation has `shots` exemplars in the split besides the fact that is asked about."""
     asked = facts[facts["split"] != "support"]
     shown = facts[facts["split"] == split].groupby("relation")["question"].nunique()
     for relation in sorted(asked["relation"].unique()):

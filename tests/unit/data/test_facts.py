@@ -187,7 +187,7 @@ def test_carve_leaves_its_input_and_other_splits_alone():
     [
         ({"test": 0.6, "dev": 0.4}, 10, "leave no train facts", "dataset.carve"),
         ({"test": 0.9}, 1, "'P17' has 1 facts", "dataset.carve"),
-        ({"train": 0.1}, 10, "has a split 'train' already", "dataset.carve.train"),
+        ({"train": 0.1}, 10, "already has a split 'train'", "dataset.carve.train"),
         ({"test": 0.1, "dev": 0.3}, 3, "gives no facts", "dataset.carve.test"),
     ],
 )

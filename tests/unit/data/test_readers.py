@@ -262,7 +262,7 @@ MALFORMED = {
         "entity_questions",
         {name.replace("P17", "P9999"): text for name, text in entity_files().items()},
         "dataset/dev/P9999.dev.json",
-        {"says": "an unknown relation 'P9999'"},
+        {"says": "is of the unknown relation 'P9999'"},
     ),
     "entity: empty file": entity("", says="line 1, column 1: malformed JSON"),
     "entity: cut short": entity('[{"question": "Which', says="malformed JSON"),
@@ -312,7 +312,7 @@ MALFORMED = {
             "WikiQA-dev.tsv": LABELS + label_line("Q2") + label_line("Q1"),
         },
         "WikiQA-dev.tsv",
-        {"row": 3, "key": "QuestionID", "says": "is in the split 'train' too"},
+        {"row": 3, "key": "QuestionID", "says": "is also in the split 'train'"},
     ),
     "wikiqa: broken split file": (
         "wikiqa",
@@ -332,7 +332,9 @@ MALFORMED = {
     "jsonl: byte-order mark": jsonl(b"\xef\xbb\xbf" + TRAIN.encode(), says="byte 0: a byte-order mark"),
     "jsonl: UTF-16": jsonl(TRAIN.encode("utf-16"), row=1, says="byte 0: not UTF-8"),
     "jsonl: Latin-1 in row 2": jsonl(TRAIN.encode() + b'{"question": "\xfc"}', row=2, says=f"byte {len(TRAIN) + 14}:"),
-    "jsonl: no question": jsonl('{"qestion": "q?", "answer": "a"}', row=1, key="question", says="'qestion' is no key"),
+    "jsonl: no question": jsonl(
+        '{"qestion": "q?", "answer": "a"}', row=1, key="question", says="'qestion' is not a key"
+    ),
     "jsonl: no answer": jsonl(TRAIN + '{"question": "q?"}', row=2, key="answer", says="is missing"),
     "jsonl: two answer keys": jsonl(
         '{"question": "q?", "answer": "a", "answers": ["a"]}', row=1, key="answers", says="has both answer and answers"

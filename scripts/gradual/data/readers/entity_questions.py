@@ -1,4 +1,4 @@
-"""EntityQuestions (Sciavolino et al. 2021): dataset/<split>/<relation>.<split>.json, lists of {question, answers}."""
+"""EntityQuestions (Sciavolino et al. 2021). Its files dataset/<split>/<relation>.<split>.json list {question, answers}."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,11 +40,11 @@ SPLITS = ("train", "dev", "test")
 
 
 def read(source: Path, *, type_from: str | None = None) -> pd.DataFrame:
-    """The facts of the folder or archive that holds dataset/, or of dataset/ itself.
+    """The facts of a folder or archive that has the folder dataset/, or of dataset/ itself.
 
-    The relation is the file's name, the subject what fills the relation's template. Answers are kept as they stand,
-    with repetitions. `type_from` has no use here: every question has a relation. Raises InputError where a split or one
-    of its relations is missing, or a row is malformed or does not match its template.
+    The relation is in the file's name, and the subject is what fills the relation's template. Answers are not changed, and
+    repeated ones are kept. `type_from` is not used, because every question has a relation. Raises InputError where a split
+    or one of its relations is missing, or where a row is malformed or does not match its template.
     """
     wanted = "dataset/<split>/<relation>.<split>.json of the splits train, dev and test"
     files = find(source, rf"P\d+\.({'|'.join(SPLITS)})\.json", wanted)
@@ -53,7 +53,7 @@ def read(source: Path, *, type_from: str | None = None) -> pd.DataFrame:
 
 
 def subject_of(question: str, relation: str) -> str:
-    """The subject that fills the relation's template; "" where the question does not match it."""
+    """The subject that fills the relation's template in the question; "" where the question does not match it."""
     before, after = TEMPLATES[relation].split("{}")
     if not (question.startswith(before) and question.endswith(after)):
         return ""
@@ -61,7 +61,7 @@ def subject_of(question: str, relation: str) -> str:
 
 
 def _check_complete(source: Path, files: dict[str, RawFile]) -> None:
-    """Raise InputError unless each relation has a file in each split: an incomplete download would go unnoticed."""
+    """Raise InputError unless each relation has a file in each split, because a download may be incomplete."""
     present = {tuple(name.split(".")[:2]) for name in files}
     for split in SPLITS:
         if split not in {found for _, found in present}:
@@ -77,10 +77,10 @@ def _rows(file: RawFile) -> Iterator[dict[str, Any]]:
     if file.path.parent.name not in ("", split):
         raise InputError(file.label, f"is in the folder {file.path.parent.name!r}", f"the folder {split!r}")
     if relation not in TEMPLATES:
-        raise InputError(file.label, f"an unknown relation {relation!r}", f"one of {', '.join(TEMPLATES)}")
+        raise InputError(file.label, f"is of the unknown relation {relation!r}", f"one of {', '.join(TEMPLATES)}")
     rows = parse_json(file.text(), file.label)
     if not isinstance(rows, list) or not rows:
-        raise InputError(file.label, "no rows", "a JSON list of objects with question and answers")
+        raise InputError(file.label, "has no rows", "a JSON list of objects with question and answers")
     for number, value in enumerate(rows, 1):
         row = check_object(value, file.label, number, "an object with question and answers")
         question = check_text(require(row, "question", file.label, number), file.label, number, "question")

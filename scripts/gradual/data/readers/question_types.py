@@ -1,4 +1,4 @@
-"""Types of questions for datasets without relations, so that a prompt's exemplars can be of the question's type."""
+"""Types of questions for datasets without relations, so that the exemplars of a prompt can have the question's type."""
 
 import re
 
@@ -20,9 +20,10 @@ QUESTION_WORDS = {
 
 
 def question_type(question: str, type_from: str | None, file: str, row: int) -> str:
-    """The declared type of a question: its first word where that is a question word (or one with -ever), or one for all.
+    """The type of a question, as `type_from` declares it. Raises InputError where it declares none.
 
-    Raises InputError where no type is declared.
+    With `question_word`, the type is the first word if that is a question word (also with -ever), else "other". With
+    `one_pool`, all questions have the same type.
     """
     if type_from == "one_pool":
         return ONE_POOL

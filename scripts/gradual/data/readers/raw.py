@@ -1,4 +1,4 @@
-"""Raw files of a dataset, from a folder or from a zip archive that is read in place, and checks of what they hold."""
+"""Raw files of a dataset, from a folder or a zip archive that is not unpacked, and checks of their content."""
 
 import difflib
 import hashlib
@@ -15,21 +15,21 @@ from typing import Any
 
 from gradual.ground.errors import InputError
 
-MAX_ARCHIVE_BYTES = 1 << 30  # of all members of an archive, unpacked; EntityQuestions has 0.03 GiB
+MAX_ARCHIVE_BYTES = 1 << 30  # all members of an archive together, unpacked; EntityQuestions has 0.03 GiB
 MAX_FOLDER_DEPTH = 4  # as in <archive's folder>/dataset/train/P17.train.json
 BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True)
 class RawFile:
-    """One file: the name that errors give it, its path inside the source, and how to read it."""
+    """One file: its name in errors, its path inside the source, and a function that reads it."""
 
     label: str
     path: PurePosixPath
     read: Callable[[], bytes]
 
     def text(self) -> str:
-        """The content, which must be UTF-8 without a byte-order mark."""
+        """The content as text. Raises InputError unless it is UTF-8 without a byte-order mark."""
         try:
             content = self.read()
         except OSError as error:
@@ -45,10 +45,10 @@ class RawFile:
 
 
 def find(source: Path, pattern: str, wanted: str) -> dict[str, RawFile]:
-    """The files of a folder or zip archive whose name (without folders) matches the pattern, by name, in order.
+    """The files of a folder or zip archive whose names (without folders) match the pattern, by name, in order of path.
 
-    `wanted` describes them. Raises InputError where the source cannot be read, is unsafe, holds none of them, or holds
-    two of the same name.
+    `wanted` describes them in errors. Raises InputError where the source cannot be read, is unsafe, has none of these
+    files, or has two with the same name.
     """
     if source.is_dir():
         files = _in_folder(source)
@@ -70,9 +70,10 @@ def find(source: Path, pattern: str, wanted: str) -> dict[str, RawFile]:
 
 
 def verify(source: Path, manifest: Path) -> int:
-    """Check the raw files against a manifest in `sha256sum` format and return how many it names.
+    """Check the raw files against a manifest in `sha256sum` format, and return how many files it names.
 
-    A file is known by its name alone. Raises InputError for the first that is missing or has another digest.
+    Only the name of a file counts, not its folder. Raises InputError for the first file that is missing or has another
+    digest.
     """
     files = {file.path.name: file for file in (_in_folder(source) if source.is_dir() else _in_archive(source))}
     lines = manifest.read_text(encoding="utf-8").splitlines()
@@ -134,7 +135,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def parse_json(text: str, file: str, row: int | None = None) -> Any:
-    """The JSON value of a text; InputError names the place where it is malformed, or says that a key is repeated."""
+    """The JSON value of a text. Raises InputError, with the place, where it is malformed, and where a key is repeated."""
     try:
         return json.loads(text, object_pairs_hook=_object)
     except json.JSONDecodeError as error:
@@ -143,27 +144,27 @@ def parse_json(text: str, file: str, row: int | None = None) -> Any:
     except ValueError as error:
         raise InputError(file, f"malformed JSON ({error})", "valid JSON", row=row) from error
     except RecursionError as error:
-        raise InputError(file, "JSON that is nested too deeply", "flat JSON", row=row) from error
+        raise InputError(file, "the JSON is nested too deeply", "flat JSON", row=row) from error
 
 
 def check_object(value: Any, file: str, row: int, expected: str) -> dict[str, Any]:
-    """The value; InputError unless it is a JSON object."""
+    """The value. Raises InputError unless it is a JSON object."""
     if not isinstance(value, dict):
         raise InputError(file, f"{value!r}", expected, row=row)
     return value
 
 
 def require(row: dict[str, Any], key: str, file: str, number: int, known: tuple[str, ...] = ()) -> Any:
-    """The row's value of a key; InputError where it has none, with the key that was perhaps meant."""
+    """The row's value of a key. Where it has none, raises InputError with a similar key that the row has instead."""
     if key in row:
         return row[key]
     near = [name for name in difflib.get_close_matches(key, row, 1) if name not in known]
-    meant = f" ({near[0]!r} is no key)" if near else ""
-    raise InputError(file, f"is missing{meant}", "it in every row", row=number, key=key)
+    meant = f" ({near[0]!r} is not a key)" if near else ""
+    raise InputError(file, f"is missing{meant}", "this key in every row", row=number, key=key)
 
 
 def check_text(value: Any, file: str, row: int, key: str) -> str:
-    """The text without surrounding space; InputError unless it is one line of valid text that is not empty."""
+    """The text without surrounding space. Raises InputError unless it is one line of valid text that is not empty."""
     if not isinstance(value, str) or not (text := value.strip()):
         raise InputError(file, f"{value!r}", "a text that is not empty", row=row, key=key)
     if "\n" in text or "\r" in text:
@@ -174,7 +175,7 @@ def check_text(value: Any, file: str, row: int, key: str) -> str:
 
 
 def check_answers(value: Any, file: str, row: int, key: str) -> list[str]:
-    """The answers; InputError unless they are a list of at least one text."""
+    """The answers. Raises InputError unless they are a list of at least one text."""
     if not isinstance(value, list) or not value:
         raise InputError(file, f"{value!r}", "a list of at least one answer", row=row, key=key)
     return [check_text(answer, file, row, key) for answer in value]

@@ -1,4 +1,4 @@
-"""WikiQA (Yang et al. 2015): questions with the answer phrases of their sentences, and the questions of each split."""
+"""WikiQA (Yang et al. 2015): one file has questions with answer phrases, and others list the questions of each split."""
 
 import logging
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ SPLITS = ("train", "dev", "test")
 PHRASES = "WikiQASent.pos.ans.tsv"
 SENTENCE_COLUMNS = ["QuestionID", "Question", "DocumentID", "DocumentTitle", "SentenceID", "Sentence"]
 PHRASE_COLUMNS = ["AnswerPhrase1", "AnswerPhrase2", "AnswerPhrase3"]
-NO_ANSWER = "NO_ANS"  # how an annotator says that a sentence has no phrase
+NO_ANSWER = "NO_ANS"  # an annotator's mark for a sentence without a phrase
 
 log = logging.getLogger("gradual")
 
@@ -32,12 +32,12 @@ class _Question:
 
 
 def read(source: Path, *, type_from: str | None) -> pd.DataFrame:
-    """The questions that have an answer phrase; their distinct phrases are the answers, the first one first.
+    """The questions that have an answer phrase. Their distinct phrases are the answers, in the order of the file.
 
     The subject is the title of the question's Wikipedia page. A question belongs to the split whose WikiQA-<split>.tsv
-    lists its id. One that none of the files that are there lists belongs to train: with the dev file alone, train is
-    every question that is not in dev, and there is no test split until one is carved. Raises InputError where the
-    phrase file is missing or has no phrase, a row is malformed, or a question has two texts or two splits.
+    lists its id, and to train if no such file lists it. For example, if the dev file is the only one, train has every
+    question that is not in dev, and there is no test split until one is carved. Raises InputError where the phrase file
+    is missing or has no phrase, a row is malformed, or a question has two texts or two splits.
     """
     files = _files(source)
     file = files[PHRASES].label
@@ -55,14 +55,14 @@ def read(source: Path, *, type_from: str | None) -> pd.DataFrame:
         if question.phrases
     ]
     if not rows:
-        raise InputError(file, "no question with an answer phrase", "at least one")
+        raise InputError(file, "has no question with an answer phrase", "at least one")
     listed = ", ".join(split for split in SPLITS if f"WikiQA-{split}.tsv" in files) or "no"
     log.info("WikiQA: %d questions, %d with a phrase; files of %s split", len(questions), len(rows), listed)
     return make_table(rows)
 
 
 def count_questions(source: Path) -> tuple[int, int]:
-    """Questions in the phrase file, and those of them that have a phrase."""
+    """The numbers of questions in the phrase file, and of those that have a phrase."""
     questions = _questions(_files(source)[PHRASES])
     return len(questions), sum(bool(question.phrases) for question in questions.values())
 
@@ -104,19 +104,19 @@ def _splits(files: dict[str, RawFile]) -> dict[str, str]:
         for number, cells in _table(file, [*SENTENCE_COLUMNS, "Label"]):
             key = check_text(cells[0], file.label, number, "QuestionID")
             if splits.setdefault(key, split) != split:
-                problem = f"{key} is in the split {splits[key]!r} too"
+                problem = f"{key} is also in the split {splits[key]!r}"
                 raise InputError(file.label, problem, "one split per question", row=number, key="QuestionID")
     return splits
 
 
 def _table(file: RawFile, columns: list[str]) -> Iterator[tuple[int, list[str]]]:
-    """The lines of a tab-separated file below its header, with their numbers; quotes mean nothing in it."""
+    """The numbers and cells of the lines below the header of a tab-separated file; quotes are plain characters."""
     lines = [line.removesuffix("\r") for line in file.text().removesuffix("\n").split("\n")]
     header = lines[0].split("\t")
     if header != columns:
-        raise InputError(file.label, f"the header {header}", f"the columns {', '.join(columns)}", row=1)
+        raise InputError(file.label, f"has the header {header}", f"the columns {', '.join(columns)}", row=1)
     for number, line in enumerate(lines[1:], 2):
         cells = line.split("\t")
         if len(cells) != len(columns):
-            raise InputError(file.label, f"{len(cells)} cells", f"{len(columns)}, separated by tabs", row=number)
+            raise InputError(file.label, f"has {len(cells)} cells", f"{len(columns)}, separated by tabs", row=number)
         yield number, cells
