@@ -61,7 +61,7 @@ def build_dataset(
     table = subsets.keep(table, dataset, seed, file)
     for split in ("train", "dev", "test"):
         if split not in set(table["split"]):
-            raise InputError(file, f"no facts in split {split!r}", "train, dev and test facts", key="dataset.carve")
+            raise InputError(file, f"has no facts in split {split!r}", "train, dev and test facts", key="dataset.carve")
     for split, shots in exemplars.items():
         subsets.check_exemplars(table, split, shots, file)
     counts = pd.concat([read.assign(stage="read"), f.count(table).assign(stage="kept")])

@@ -71,7 +71,7 @@ def carve(facts: pd.DataFrame, shares: dict[str, float], seed: int, file: object
             facts.loc[order[start : start + count], "split"] = split
             start += count
         if start >= len(order):
-            raise InputError(file, f"relation {relation!r} has {len(order)} facts", "more", key="dataset.carve")
+            raise InputError(file, f"relation {relation!r} has {len(order)} facts", "more facts", key="dataset.carve")
     for split in shares:
         if split not in set(facts["split"]):
             problem = f"a share of {shares[split]} gives no facts of any relation"
@@ -89,7 +89,10 @@ def sample(facts: pd.DataFrame, max_facts: dict[str, int], seed: int) -> pd.Data
 
 
 def drop_overlap(facts: pd.DataFrame, keys: Iterable[str]) -> pd.DataFrame:
-    """The facts without train facts that share a case-folded question, subject or answer (`keys`) with test (Gekhman)."""
+    """The facts without the train facts that share a question, subject or answer with a test fact (Gekhman et al. 2024).
+
+    `keys` says which of these are compared. They are compared case-folded.
+    """
     test, train = facts[facts["split"] == "test"], facts["split"] == "train"
     drop = pd.Series(False, index=facts.index)
     for key in keys:

@@ -29,4 +29,4 @@ def out_of_memory(error: BaseException) -> bool:
 
 
 class EndedWithNotice(Exception):
-    """A job ended because it was told to (SIGTERM). It saved its progress, and continues when it is started again."""
+    """A job was told to end (SIGTERM). It saved its progress before it ended, and continues when it is started again."""

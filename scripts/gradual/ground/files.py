@@ -1,4 +1,4 @@
-"""Read files with errors that name them. Write files whole or not at all, because each has a temporary name at first."""
+"""Read files with errors that name them. Write files whole or not at all: under a temporary name, then renamed."""
 
 import errno
 import hashlib

@@ -11,7 +11,7 @@ Settings = TypeVar("Settings")
 
 
 def pick(kind: type[Settings], section: Mapping[str, Any]) -> Settings:
-    """The dataclass, whose fields are filled from the keys of a section with the same names; lists become tuples.
+    """The dataclass with its fields from the keys of a section that have the same names; lists become tuples.
 
     Raises InputError where a key is missing.
     """

@@ -133,9 +133,7 @@ def of_facts(
     if len(values) > 1:
         return mean_interval(values, level)
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", stats.DegenerateDataWarning
-        )  # the interval is then undefined, and shown as such
+        warnings.simplefilter("ignore", stats.DegenerateDataWarning)  # the interval is then undefined
         found = stats.bootstrap(
             seeds[0],
             lambda *arrays: statistic(*arrays),

@@ -141,7 +141,7 @@ def check_adapter(folder: Path) -> list[str]:
     except (OSError, SafetensorError) as error:
         raise InputError(weights, f"cannot be read ({error})", "a whole safetensors file of an adapter") from error
     if not names:
-        raise InputError(weights, "holds no weights", "those of an adapter")
+        raise InputError(weights, "holds no weights", "the weights of an adapter")
     if broken:
         raise InputError(weights, "has values that are not finite", "an adapter whose training went well", key=broken)
     return names

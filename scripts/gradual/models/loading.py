@@ -44,7 +44,9 @@ def load_model(handle: Path, adapters: Sequence[Path], dtype: str, device: str |
         cause = " ".join(str(error).split())
         raise InputError(folder, f"cannot be loaded ({cause})", "weights that fit config.json") from error
     if missing := sorted(found["missing_keys"]):  # transformers only warns, and fills them with random numbers
-        raise InputError(folder, f"lacks {len(missing)} weights", "all weights of config.json's model", key=missing[0])
+        raise InputError(
+            folder, f"lacks {len(missing)} weights", "all weights of the model in config.json", key=missing[0]
+        )
     for adapter in adapters:
         model = merge_adapter(model, adapter)
     return model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")).eval()

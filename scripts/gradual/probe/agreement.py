@@ -76,7 +76,7 @@ def _classes(compared: pd.DataFrame, column: str, answers: pd.Series, rule: Rule
 
 
 def same_distribution(pairs: Sequence[tuple[pd.Series, pd.Series]], seed: int = 0) -> float | None:
-    """The p-value for the hypothesis that two ways to sample have the same distribution; None if no shuffle changes it.
+    """The p-value for the hypothesis that two ways to sample have the same distribution; None if all shuffles are equal.
 
     A pair holds, for one prompt, how often each way drew each text; both ways drew the same number of samples. The
     statistic is Pearson's chi-square of homogeneity, summed over the prompts. Few samples are spread over many texts, so

@@ -22,12 +22,12 @@ class Exemplar:
     answer: str
 
 
-Renderer = Callable[[list[Exemplar], str], str]  # exemplars and a question, as the text of a prompt
+Renderer = Callable[[list[Exemplar], str], str]  # from exemplars and a question to the text of a prompt
 
 
 @dataclass(frozen=True)
 class PromptSettings:
-    """How prompts are made; `seed` makes a probe's prompts differ from a retest's."""
+    """How prompts are made. Another `seed` gives other prompts, for example in a retest."""
 
     seed: int
     shots: int

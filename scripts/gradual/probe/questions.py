@@ -11,7 +11,7 @@ from gradual.probe.settings import AnswerSettings, ProbeKey, Sampling
 
 
 def shard(facts: pd.DataFrame, index: int, count: int) -> pd.DataFrame:
-    """Part `index` of `count` parts of the facts. Each part is contiguous in the canonical order; together they are all."""
+    """Part `index` of `count` parts of the facts. Each part is contiguous in the canonical order; each fact is in one."""
     edges = [round(i * len(facts) / count) for i in range(count + 1)]
     return facts.iloc[edges[index] : edges[index + 1]]
 
@@ -41,7 +41,7 @@ def probe_prompts(
 
 
 def probe_decoding(settings: AnswerSettings, sampling: Sampling | None, key: ProbeKey) -> Decoding:
-    """How the prompts of a probe are answered: greedily and, with `sampling`, by samples too."""
+    """How the prompts of a probe are answered: greedily, and also by samples if `sampling` is given."""
     drawn = (
         {"samples": sampling.samples, "temperature": sampling.temperature, "top_k": sampling.top_k} if sampling else {}
     )

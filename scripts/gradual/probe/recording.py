@@ -25,7 +25,7 @@ def generation_rows(answered: list[Answered]) -> Iterator[tuple[Any, ...]]:
 
 
 class GenerationsFile:
-    """A Parquet file of generations that grows by row groups; `constants` are the names of its first columns, integers."""
+    """A Parquet file of generations that grows by row groups; `constants` names its first columns, which are integers."""
 
     def __init__(self, path: Path, *constants: str) -> None:
         import pyarrow as pa
@@ -69,7 +69,7 @@ def append_generations(
 ) -> None:
     """Stream the answers to `total` groups of prompts to a generations file, so that the use of memory does not grow.
 
-    `constants` are the values of the file's first columns. A bar shows the progress on a terminal, and lines do in the log.
+    `constants` are the values of the file's first columns. A terminal shows the progress as a bar, and the log as lines.
     """
     from tqdm import tqdm
 

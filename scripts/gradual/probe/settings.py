@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class AnswerSettings:
-    """How a question is asked and answered, in probes and evaluations alike: keys of the config's section probe."""
+    """How a question is asked and answered in probes and evaluations. The fields are keys of the config's section probe."""
 
     shots: int
     exemplars: str  # per_fact | per_relation
@@ -18,7 +18,7 @@ class AnswerSettings:
 
 @dataclass(frozen=True)
 class Sampling:
-    """How a probe samples answers: keys of the config's section probe."""
+    """How a probe samples answers. The fields are keys of the config's section probe."""
 
     samples: int
     temperature: float
@@ -27,7 +27,7 @@ class Sampling:
 
 @dataclass(frozen=True)
 class ProbeKey:
-    """Which probe of which state under which study seed: it seeds the prompts and the samples."""
+    """A probe of a state under a seed of the study. It seeds the prompts and the samples."""
 
     seed: int
     state: str

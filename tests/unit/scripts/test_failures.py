@@ -437,7 +437,9 @@ def test_a_token_limit_that_a_prompt_exceeds_is_named_with_the_remedy(handle, in
         InputError, match=r"^fact [0-9a-f]{16}, prompt \d: a prompt of \d+ tokens and 4 for the"
     ) as caught:
         probe(handle, inputs, out)
-    assert "; expected at most the model's 24 tokens (fewer probe.shots or probe.max_new_tokens, or" in str(caught.value)
+    assert "; expected at most the model's 24 tokens (fewer probe.shots or probe.max_new_tokens, or" in str(
+        caught.value
+    )
     assert contents(out) == {}
 
 

@@ -16,7 +16,7 @@ ARCHITECTURES = ("llama", "qwen2")  # plain causal attention, as computed here; 
 
 @dataclass
 class Level:
-    """Keys and values of N sequences: tensors (N, heads, L, size), one per layer; `lengths` (N,) are without padding.
+    """Keys and values of N sequences: tensors (N, heads, L, size), one per layer; `lengths` (N,) do not count padding.
 
     If there is a level `above`, sequence i continues its sequence `parents[i]`.
     """
@@ -98,7 +98,7 @@ class Filling:
 
 @dataclass
 class _Reading:
-    """How R rows read a level. Row r reads sequence `owner[r]`, as number `slot[r]` of the at most `width` rows of one."""
+    """How R rows read a level. Row r reads the sequence `owner[r]`, as number `slot[r]` of its rows (at most `width`)."""
 
     level: Level
     owner: Any
@@ -130,7 +130,7 @@ class _Reading:
         return self._apart(scores, query.shape[2])
 
     def weighted(self, layer: int, weights: Any) -> Any:
-        """The sums of each row's sequence's values by weights (R, heads, groups, L): (R, heads, groups, size)."""
+        """Sums of the values of each row's sequence, by weights (R, heads, groups, L): (R, heads, groups, size)."""
         import torch
 
         value = self.level.values[layer]

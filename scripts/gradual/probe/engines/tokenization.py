@@ -14,7 +14,7 @@ KEPT = 2**14  # prompts whose token ids are kept
 
 
 class Encoder:
-    """Turns prompts into token ids. It keeps those of up to KEPT prompts, because each epoch is asked the same."""
+    """Turns prompts into token ids. It keeps those of up to KEPT prompts, because each epoch is asked the same ones."""
 
     def __init__(self, tokenizer: Any, special_tokens: bool) -> None:
         self.tokenizer, self.special_tokens = tokenizer, special_tokens

@@ -41,7 +41,7 @@ class TransformersEngine:
 
     def use(self, adapter: Path) -> None:
         adapted = with_adapter(self.model, adapter)  # an adapter that does not fit is refused before anything changes
-        for parameter, data in self._weights:  # merging replaces the data of its targets, and changes none in place
+        for parameter, data in self._weights:  # merging replaces the data, and does not change them in place
             parameter.data = data
         self.model = merged(adapted, adapter).eval()
 
@@ -88,7 +88,7 @@ class TransformersEngine:
             wave_tokens=limits.wave_tokens // 2,
             logits=limits.logits // 2,
         )
-        log.warning("again, with %d tokens a batch and %d a wave", self.limits.batch_tokens, self.limits.wave_tokens)
+        log.warning("next try: %d tokens per batch, %d per wave", self.limits.batch_tokens, self.limits.wave_tokens)
         torch.cuda.empty_cache()
         middle = -(-len(groups) // 2)
         usage, answers = Usage(), []
@@ -100,7 +100,7 @@ class TransformersEngine:
         return answers, usage
 
     def _waves(self, groups: Iterable[list[Prompt]], decoding: Decoding) -> Iterator[list[Group]]:
-        """Groups with their prompts' token ids, collected until their prompt tokens fill a wave."""
+        """Waves of groups with their token ids. A wave is full when its prompts have `wave_tokens` tokens."""
         wave: list[Group] = []
         held = 0
         for group in groups:

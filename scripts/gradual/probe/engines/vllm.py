@@ -65,7 +65,7 @@ FIXED_PROMPT = "Q: What is this?\nA:"  # its logits show whether the weights hav
 
 @dataclass(frozen=True)
 class Limits:
-    """How much vLLM computes at a time. Limits change speed and memory, and answers only by floating-point rounding."""
+    """How much vLLM computes at a time. Limits change speed and memory; they change answers only by rounding."""
 
     memory_share: float  # of a GPU's memory
     sequences: int = 256  # answers that are decoded together
@@ -133,7 +133,7 @@ class VllmEngine:
             self._shrink(error)
             self._start()
         if self._fixed_logits() == self._loaded_logits:
-            raise InputError(adapter, "changes no logits: vLLM ignores it", "an adapter trained on this model")
+            raise InputError(adapter, "changes no logits, because vLLM ignores it", "an adapter trained on this model")
 
     def answer(
         self,
@@ -237,7 +237,7 @@ class VllmEngine:
         return name
 
     def _count(self, output: Any, kind: str) -> None:
-        """Add the work of a request to the usage; vLLM gives the cached tokens of the prompt for its last sequence."""
+        """Add the work of a request to the usage. vLLM reports the cached tokens of the last sequence of a request."""
         prompt = len(output.prompt_token_ids)
         self.usage.prompt_tokens += prompt if kind == GREEDY else 0
         self.usage.computed_tokens += len(output.outputs) * (prompt - output.num_cached_tokens)

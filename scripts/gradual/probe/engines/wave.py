@@ -1,4 +1,4 @@
-"""A wave is a number of groups of prompts that the transformers engine answers together, from prefill to the last sample.
+"""A wave is a list of groups of prompts that the transformers engine answers together, from prefill to the last sample.
 
 Prompts are prefilled in batches of similar length. A prefix that prompts share is computed once, and the last layer is
 computed only where its output is read. The greedy answer and all samples of a prompt share the keys and values of the
@@ -25,7 +25,7 @@ TOGETHER = 1024  # the most prompts that are decoded together; Limits.logits may
 
 @dataclass(frozen=True)
 class Limits:
-    """How much the engine computes at a time. Limits change speed and memory, but answers only by rounding."""
+    """How much the engine computes at a time. Limits change speed and memory; they change answers only by rounding."""
 
     batch_tokens: int  # of one prefill
     wave_tokens: int  # of the prompts of a wave, whose keys and values are held together
@@ -136,7 +136,7 @@ class Wave:
             self.groups[g].sampled[p] = tuple(answers)
 
     def _together(self, tokens: int) -> int:
-        """How many prompts are decoded together, if each has the logits of up to `tokens` next tokens at a time."""
+        """How many prompts are decoded together, if each has up to `tokens` rows of logits."""
         return min(TOGETHER, max(1, self.limits.logits // (max(1, tokens) * self.model.config.vocab_size)))
 
     def _prefilled(self, places: list[tuple[int, int]]) -> Iterator[_Chunk]:
