@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gradual.ground.errors import InputError
+from gradual.ground.errors import InputError, out_of_memory
 from gradual.ground.libraries import import_libraries
 from gradual.models.adapters import merge_adapter
 from gradual.models.handle import model_folder
@@ -39,7 +39,7 @@ def load_model(handle: Path, adapters: Sequence[Path], dtype: str, device: str |
             folder, dtype=dtype, use_safetensors=True, trust_remote_code=False, output_loading_info=True
         )
     except (KeyError, ValueError, TypeError, OSError, RuntimeError) as error:
-        if "out of memory" in str(error).lower():
+        if out_of_memory(error):
             raise
         cause = " ".join(str(error).split())
         raise InputError(folder, f"cannot be loaded ({cause})", "weights that fit config.json") from error
