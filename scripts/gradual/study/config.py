@@ -1,4 +1,4 @@
-"""A study's config: the default one overlaid with the study's own keys, and checked."""
+"""The config of a study: the default config with the study's own keys over it, complete and checked."""
 
 import difflib
 import json
@@ -17,16 +17,16 @@ from gradual.ground.errors import InputError
 from gradual.study.config_checks import CHECKS, Problem, nearest
 from gradual.study.runs import Config
 
-REPLACED = ("dataset", "models")  # sections that a study gives whole
+REPLACED = ("dataset", "models")  # sections that a study replaces as a whole
 
 
 def load_config(overrides: Mapping[str, Any], default: Path, schema: Path) -> Config:
-    """The default config, overlaid with what a study extends and with the study's own keys; complete and checked.
+    """The complete and checked config of a study.
 
-    The sections dataset and models are replaced whole, and so are lists, scalars and each run by its name (null takes it
-    away). Other mappings merge deeply. `overrides` that name no study change the default one, which extends what
-    config.yaml says; another study extends only what it says itself, a file of studies/ beside config.yaml.
-    Raises one InputError with all problems of the config.
+    `overrides` are the study's own keys. They lie over the files that the study extends, and these lie over `default`.
+    Mappings merge key by key. The sections dataset and models, each run, and lists are replaced as a whole. A run that is
+    null is removed. `extends` names a file of studies/ beside config.yaml. Without the key `study`, `overrides` change the
+    default study, and only then does `extends` of config.yaml count. Raises one InputError with all problems of the config.
     """
     rules = json.loads(Path(schema).read_text(encoding="utf-8"))
     problems: list[Problem] = []
@@ -35,7 +35,7 @@ def load_config(overrides: Mapping[str, Any], default: Path, schema: Path) -> Co
     if "study" in own:
         base = _without(base, "extends")
     extended = own.get("extends", base.get("extends"))
-    if extended is None:  # what the default models say of the runs that they extend has no meaning
+    if extended is None:  # the runs that the default models name are in the file that config.yaml extends
         base["models"] = {name: _without(model, "runs") for name, model in base["models"].items()}
     layers = [*_extended(extended, Path(default).parent / "studies", problems), own]
     merged = base
@@ -61,7 +61,7 @@ def _without(mapping: Mapping[str, Any], *keys: str) -> dict[str, Any]:
 
 
 def _overlaid(below: Config, layer: Config, problems: list[Problem]) -> Config:
-    """A config with a layer over it."""
+    """The config `below` with a layer over it."""
     merged = dict(below)
     for key, value in layer.items():
         if key == "runs":
@@ -71,7 +71,7 @@ def _overlaid(below: Config, layer: Config, problems: list[Problem]) -> Config:
 
 
 def _extended(name: Any, studies: Path, problems: list[Problem]) -> list[Config]:
-    """What a study extends, the furthest first, without the keys that say which study it is."""
+    """The configs that a study extends, the most distant first, without their keys study and extends."""
     known = sorted(file.stem for file in studies.glob("*.yaml"))
     layers: list[Config] = []
     seen: list[str] = []
@@ -92,7 +92,7 @@ def _extended(name: Any, studies: Path, problems: list[Problem]) -> list[Config]
 
 
 def resolve(schema: Mapping[str, Any], root: Mapping[str, Any]) -> dict[str, Any]:
-    """The schema with what it refers to beneath its own keywords."""
+    """The schema with its $ref resolved. Its own keywords override those of the schema that it refers to."""
     if "$ref" not in schema:
         return dict(schema)
     target: Any = root
@@ -149,7 +149,7 @@ def read_yaml(path: Path, expected: str) -> dict[str, Any]:
 
 
 def _plain(value: Any, path: tuple[Any, ...], problems: list[Problem]) -> Any:
-    """A deep copy with plain dicts and lists; keys that are no texts are problems and left out."""
+    """A deep copy with plain dicts and lists. A key that is not a text is a problem and is left out."""
     if isinstance(value, Mapping):
         for key in value:
             if not isinstance(key, str):
@@ -162,10 +162,10 @@ def _plain(value: Any, path: tuple[Any, ...], problems: list[Problem]) -> Any:
 
 
 def _check_taken_away(below: Config, above: Any) -> Iterator[Problem]:
-    """Null takes away a run that there is: a misspelt name would silently keep it."""
+    """Null must name an existing run, because a misspelt name would silently keep the run."""
     for name, run in above.items() if isinstance(above, dict) else ():
         if run is None and name not in below:
-            yield Problem(f"runs.{name}", "null, but there is no such run to take away", nearest(name, below))
+            yield Problem(f"runs.{name}", "null, but there is no such run to remove", nearest(name, below))
 
 
 def _overlay(below: Any, above: Any, deep: bool = True) -> Any:
@@ -192,7 +192,7 @@ def _dotted(path: Iterable[Any]) -> str | None:
 
 
 def _error(file: str, problems: list[Problem]) -> InputError:
-    """One error for all problems; the last one gives it its end."""
+    """One error that lists all problems. InputError itself writes what the last problem expected."""
     if len(problems) == 1:
         return InputError(file, problems[0].problem, problems[0].expected, key=problems[0].key)
     places = [f"\n  key {p.key!r}: {p.problem}" if p.key else f"\n  {p.problem}" for p in problems]
@@ -200,7 +200,7 @@ def _error(file: str, problems: list[Problem]) -> InputError:
     return InputError(file, f"{len(problems)} problems:{''.join(lines)}{places[-1]}", problems[-1].expected)
 
 
-# JSON Schema takes 3.0 for an integer and NaN for a number of any range.
+# JSON Schema accepts 3.0 as an integer, and NaN as a number in any range. This validator accepts neither.
 _Validator = extend(
     Draft202012Validator,
     type_checker=Draft202012Validator.TYPE_CHECKER.redefine_many(
@@ -219,7 +219,7 @@ def _schema_problems(config: Config, root: Config) -> list[Problem]:
 
 
 def _translate(error: ValidationError, config: Config, root: Config) -> Iterator[Problem]:
-    """The problems that a validation error stands for, in words that name paths and values."""
+    """The problems that a validation error stands for, with the keys and values in their texts."""
     path = list(error.absolute_path)
     if error.validator == "additionalProperties":
         known = error.schema.get("properties", {})
@@ -230,7 +230,7 @@ def _translate(error: ValidationError, config: Config, root: Config) -> Iterator
         for key in error.validator_value:
             if key not in error.instance:
                 part = path[0] if path and path[0] in REPLACED else "a run" if path and path[0] == "runs" else None
-                whole = f" ({part} is replaced whole, not merged)" if part else ""
+                whole = f" ({part} is replaced as a whole, not merged)" if part else ""
                 given = error.instance.get("source")
                 kind = f" of a model with source: {given}" if given else ""
                 yield Problem(_dotted([*path, key]), "missing", f"this key{kind}{whole}")
@@ -246,7 +246,7 @@ def _translate(error: ValidationError, config: Config, root: Config) -> Iterator
 
 def _yaml_hint(error: ValidationError) -> str:
     text = error.instance if error.validator == "type" and isinstance(error.instance, str) else ""
-    return " (a text to YAML, which wants a point, as in 1.0e-5)" if re.fullmatch(r"\d+[eE][-+]?\d+", text) else ""
+    return " (YAML reads it as a text; write a point, as in 1.0e-5)" if re.fullmatch(r"\d+[eE][-+]?\d+", text) else ""
 
 
 def _nearest_key(key: str, known: Iterable[str], path: list[Any], root: Config) -> str:

@@ -1,4 +1,4 @@
-"""What a config must be beyond its schema: each check tells its problems."""
+"""The checks of a config that its schema cannot make. Each check yields the problems that it finds."""
 
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -12,7 +12,7 @@ ADAPTER_SHAPE = ("rank", "alpha", "dropout", "targets")  # what a continued adap
 
 
 class Problem(NamedTuple):
-    """What is wrong with the value at a path (None: with the whole config), and what was expected there."""
+    """A problem with the value of a key (None for the whole config), and what was expected there."""
 
     key: str | None
     problem: str
@@ -20,7 +20,7 @@ class Problem(NamedTuple):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """What is known, beginning with what is nearest to a name."""
+    """The expectation in an error about an unknown name: the nearest known name or, without one, all known names."""
     known = list(known)
     near = difflib.get_close_matches(name, known, 1)
     if near:
@@ -34,17 +34,17 @@ def _check_dataset(config: Config) -> Iterator[Problem]:
     if reader == "world":
         for key in ("path", "url"):
             if dataset[key] is not None:
-                yield Problem(f"dataset.{key}", f"{dataset[key]!r}", "null with reader: world, which is generated")
+                yield Problem(f"dataset.{key}", f"{dataset[key]!r}", "null, because reader: world reads no files")
         for split in ("test", "dev"):
             if split not in carve:
-                problem = "missing (dataset is replaced whole, not merged)"
-                yield Problem(f"dataset.carve.{split}", problem, "a share: the world has no such split of its own")
+                problem = "missing (dataset is replaced as a whole, not merged)"
+                yield Problem(f"dataset.carve.{split}", problem, "a share, because the world has no such split")
     elif dataset["path"] is None and dataset["url"] is None:
         yield Problem("dataset.path", "neither path nor url", f"the raw files of reader: {reader}")
     if dataset["url"] is not None and dataset["sha256"] is None and dataset["manifest"] is None:
-        yield Problem("dataset.sha256", "missing", "the digest of the download or a manifest, as there is a url")
+        yield Problem("dataset.sha256", "missing", "the digest of the download or a manifest, because a url is given")
     if dataset["sha256"] is not None and dataset["url"] is None:
-        yield Problem("dataset.sha256", f"{dataset['sha256']!r}", "null without a url: only a download is checked")
+        yield Problem("dataset.sha256", f"{dataset['sha256']!r}", "null, because there is no url and so no download")
     if sum(carve.values()) >= 1:
         yield Problem("dataset.carve", f"{carve} leaves no train facts", "shares whose sum is less than 1")
 
@@ -56,7 +56,7 @@ def _check_exemplars(config: Config) -> Iterator[Problem]:
     for section in ("probe", "evaluation"):
         if config[section]["exemplar_split"] == "support":
             yield Problem(
-                f"{section}.exemplar_split", "'support'", "a split that there is, or a share dataset.carve.support"
+                f"{section}.exemplar_split", "'support'", "a split of the dataset, or a share dataset.carve.support"
             )
 
 
@@ -64,7 +64,9 @@ def _check_corpus(config: Config) -> Iterator[Problem]:
     corpus = config["corpus"]
     pretrained = any(model["source"] == "pretrain" for model in config["models"].values())
     if pretrained and corpus["questions"] and not corpus["asked"] and "support" not in config["dataset"]["carve"]:
-        yield Problem("corpus.asked", "0", "facts that question documents may ask, or a share dataset.carve.support")
+        yield Problem(
+            "corpus.asked", "0", "facts that question documents may ask about, or a share dataset.carve.support"
+        )
 
 
 def _check_models(config: Config) -> Iterator[Problem]:
@@ -73,7 +75,7 @@ def _check_models(config: Config) -> Iterator[Problem]:
         other = labels.setdefault(model["label"], name)
         if other != name:
             problem = f"{model['label']!r}, the label of models.{other}"
-            yield Problem(f"models.{name}.label", problem, "another one, to tell the models apart in the tables")
+            yield Problem(f"models.{name}.label", problem, "another label, because the tables show only the labels")
         if model["source"] != "pretrain":
             continue
         size, heads, groups = model["hidden_size"], model["heads"], model["key_value_heads"]
@@ -84,7 +86,7 @@ def _check_models(config: Config) -> Iterator[Problem]:
 
 
 def _check_models_runs(config: Config) -> Iterator[Problem]:
-    """A model that names its runs has all that these need."""
+    """If a model names its runs, it also names all runs that these need."""
     table = runs(config)
     for model, settings in config["models"].items():
         for i, name in enumerate(settings["runs"] or []):
@@ -110,18 +112,18 @@ def _check_batches(config: Config) -> Iterator[Problem]:
     for section, settings in sections.items():
         batch, micro_batch = settings["batch"], settings["micro_batch"]
         if micro_batch < batch and batch % micro_batch:
-            problem = f"a batch of {batch} is no multiple of {micro_batch}"
+            problem = f"a batch of {batch} is not a multiple of {micro_batch}"
             yield Problem(f"{section}.micro_batch", problem, "a divisor of the batch")
             if section == "training":
-                return  # the runs have it from there
+                return  # the runs inherit the same problem
 
 
 def _check_graph(config: Config) -> Iterator[Problem]:
-    """Runs form a tree from the origin, and select by states that are there before them, by categories of these."""
+    """Runs form a tree from the origin. A run selects by states that exist before it, and by their categories."""
     table = runs(config)
     for name, what in ((ORIGIN, "the untouched model"), ("base", "the folder of the base model")):
         if name in table:
-            yield Problem(f"runs.{name}", f"a run named {name!r}", f"another name: it is {what}")
+            yield Problem(f"runs.{name}", f"a run named {name!r}", f"another name, because this one is {what}")
     known = [ORIGIN, *(name for name in table if name != ORIGIN)]
     for name, run in table.items():
         wanted = [(f"runs.{name}.from", run.parent)]
@@ -157,12 +159,12 @@ def _check_categories(config: Config, run: Run) -> Iterator[Problem]:
         mode = probe_mode(config, state)
         there = FULL if mode == "full" else GREEDY_ONLY
         if category not in there:
-            why = "" if state == ORIGIN else f", as probe.trained_states is {mode}"
+            why = "" if state == ORIGIN else f", because probe.trained_states is {mode}"
             yield Problem(f"runs.{run.name}.{key}", f"{category!r} in state {state!r}", f"{' or '.join(there)}{why}")
 
 
 def _check_continued(table: Mapping[str, Run]) -> Iterator[Problem]:
-    """A continued adapter keeps its shape; another one would be silently ignored."""
+    """A continued adapter keeps its shape, because another shape would be silently ignored."""
     for name, run in table.items():
         chain = adapter_chain(table, run.parent)
         if run.adapter == MERGE or not chain:
@@ -175,7 +177,7 @@ def _check_continued(table: Mapping[str, Run]) -> Iterator[Problem]:
 
 
 def _check_tables(config: Config) -> Iterator[Problem]:
-    """The tables tell of runs that there are; whether a shown table has what it needs, the tables say themselves."""
+    """The runs that the section tables names exist. `tables.registry.needs` checks what a shown table needs."""
     named = config["tables"]
     wanted = [(key, named[key]) for key in ("one_stage", "two_stage") if named[key]]
     lists = {key: named[key] for key in ("longer", "strategies", "rounds", "replay")}
@@ -192,7 +194,7 @@ def _check_choice(config: Config) -> Iterator[Problem]:
         yield Problem("choose_on", f"{config['choose_on']!r}", f"one of evaluation.splits ({', '.join(splits)})")
 
 
-# Each check and the sections that must be well-formed for it.
+# Each check, and the sections that must be without a problem before it runs.
 CHECKS: tuple[tuple[tuple[str, ...], Callable[[Config], Iterable[Problem]]], ...] = (
     (("dataset",), _check_dataset),
     (("dataset", "probe", "evaluation"), _check_exemplars),

@@ -1,4 +1,7 @@
-"""A study by name, as the Makefile takes it, outside Snakemake: `default`, a file of studies/, or a path to a config."""
+"""Loading a study outside Snakemake, by the name that the Makefile accepts.
+
+A name is `default`, the name of a file in studies/, or the path of a config.
+"""
 
 from pathlib import Path
 

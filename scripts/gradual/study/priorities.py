@@ -1,4 +1,4 @@
-"""The order of jobs: a machine with few cores begins with the job that most work waits for."""
+"""The order of the jobs. A machine with few cores starts with the job that most work waits for."""
 
 from collections.abc import Iterable, Mapping
 
@@ -8,10 +8,10 @@ from gradual.study.steps import longest_chains, standing_on
 
 
 def urgencies(wanted: Mapping[str, Iterable[Result]], config: Config) -> dict[tuple[str, Result], int]:
-    """By model and result, how much work there is from it to the end of the longest chain that waits for it.
+    """For each model and result, the work on the longest chain of results that begins with this result.
 
-    `wanted` are the results that each model is to have. Work is counted roughly, in prompts for a fact: a probe by its
-    own, an evaluation by the epochs, and a training by one.
+    `wanted` are the results that each model must have. The unit of work is roughly one prompt per fact. A probe counts
+    its prompts, an evaluation counts one per epoch, and a training counts one.
     """
     table = runs(config)
 

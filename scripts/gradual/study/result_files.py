@@ -1,7 +1,7 @@
-"""The result files of a study: for each kind of result its path below results/<study>/ and the rule that makes it.
+"""The result files of a study: for each kind of result, its path below results/<study>/ and the rule that makes it.
 
 A path is a pattern. Snakemake reads its names in braces as wildcards, and `path` fills them in. States are `origin` and
-the names of the runs. Probe 0 is the probe; 1 and above are retests with other prompts.
+the names of the runs. Probe 0 is the probe. Probe 1 is the re-probe, with other prompts.
 """
 
 from typing import NamedTuple
@@ -62,7 +62,7 @@ KINDS: dict[str, Kind] = {
     PROVENANCE: Kind("write_provenance", "provenance.json"),
 }
 
-# What names the jobs of a rule, in the files of their logs and benchmarks.
+# The names of a rule's jobs in the paths of their log files and benchmark files.
 JOBS = (
     {
         "build_facts": "seed{seed}",
@@ -84,10 +84,10 @@ JOBS = (
 
 
 class Result(NamedTuple):
-    """A result of a model and a seed: its kind, and the state and probe that it is of.
+    """A result of a model and a seed: its kind, its state and its probe.
 
-    `questions` names the questions that the state is asked (`data.question_sets`). `probe` and `questions` matter for
-    probes only, and facts are of no state.
+    `questions` names the questions that the state is asked (`data.question_sets`). `probe` and `questions` have
+    a meaning only for probes. Facts belong to no state.
     """
 
     kind: str
@@ -108,5 +108,5 @@ def path_of(result: Result, seed: object, model: str, shard: object = 0) -> str:
 
 
 def benchmark(rule: str, **names: object) -> str:
-    """Where Snakemake writes what a job took, relative to results/<study>/."""
+    """The path of the file with a job's time and memory, which Snakemake writes, relative to results/<study>/."""
     return f"benchmarks/{rule}/{JOBS[rule]}.tsv".format_map(names)

@@ -15,7 +15,7 @@ Config = dict[str, Any]
 
 @dataclass(frozen=True)
 class Replay:
-    """The facts that a run replays: those of a category in a state, of which each epoch draws a share."""
+    """The replay pool of a run: the facts of a category in a state. Each epoch draws the share `ratio` of them."""
 
     state: str
     category: str
@@ -26,9 +26,9 @@ class Replay:
 class Run:
     """A state of the model: trained from its parent on the facts that have the selected categories.
 
-    `kind` says how the state comes about (see `steps.STATE_KINDS`). `select` maps states to categories. `size_of` is the
-    run whose number of train facts this run draws. `adapter` says whether the run continues its parent's adapter or
-    merges it into the weights and trains a new one.
+    `kind` says how the state comes about (see `steps.STATE_KINDS`). `select` maps states to categories. `size_of` names
+    another run, and this run draws as many train facts as that run has. `adapter` says whether the run continues its
+    parent's adapter, or merges it into the weights and trains a new one.
     """
 
     name: str
@@ -77,7 +77,7 @@ def awaited(run: Run) -> set[str]:
 def adapter_chain(table: Runs, state: str) -> list[str]:
     """The states whose adapters, applied in order to the base model, give the state; none for the origin.
 
-    A run that continues an adapter takes its place in the chain. One that merges adds its own.
+    A run that continues its parent's adapter takes the parent's place in the chain. A run that merges follows its parent.
     """
     if state == ORIGIN:
         return []
@@ -93,7 +93,7 @@ def runs_of(config: Config, model: str) -> list[str]:
 
 
 def probe_mode(config: Config, state: str, probe: int = 0) -> str:
-    """How a state is probed: "full" (with sampled answers) or "greedy". A retest (probe 1 and above) is greedy."""
+    """How a state is probed: "full" (with sampled answers) or "greedy". A re-probe (probe 1) is greedy."""
     if probe:
         return "greedy"
     return "full" if state == ORIGIN else config["probe"]["trained_states"]

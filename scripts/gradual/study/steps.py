@@ -1,6 +1,6 @@
-"""The graph of a study, stated once: what each result is made from.
+"""The graph of a study, which says what each result is made from.
 
-The rules take their inputs from it, and so do the order of the jobs, the costs, the plan and the preflight.
+The rules, the order of the jobs, the costs, the plan and the preflight all use this graph.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -41,7 +41,7 @@ class StateKind:
 
 
 def _trained(run: Run, runs: Runs) -> Inputs:
-    """A LoRA training on the run's examples. It continues its parent's adapter, or trains a new one beside it."""
+    """A LoRA training on the run's examples. It continues its parent's adapter, or it trains a new one."""
     parent = [] if run.adapter == MERGE else adapter_chain(runs, run.parent)[-1:]
     return {
         "base": [Result(BASE)],
@@ -60,12 +60,12 @@ def adapters(states: Iterable[str]) -> list[Result]:
 
 
 def beneath(run: Run, runs: Runs) -> list[str]:
-    """The states whose adapters are merged into the weights beneath a run's own adapter."""
+    """The states whose adapters are merged into the weights before a run's own adapter is added."""
     return adapter_chain(runs, run.name)[:-1]
 
 
 def _probed(result: Result, runs: Runs) -> Inputs:
-    """What asks a state: the base model, the facts, and the adapters that give the state."""
+    """The inputs of a probe: the base model, the facts, and the adapters that give the state."""
     loaded = adapters(adapter_chain(runs, result.state))
     return {"base": [Result(BASE)], "facts": [Result(FACTS)], "adapters": loaded}
 
@@ -79,7 +79,7 @@ def _evaluated(result: Result, runs: Runs) -> Inputs:
 
 
 def _graded(result: Result, runs: Runs) -> Inputs:
-    """An evaluation, and its parent's: not all answers of the two may be equal."""
+    """An evaluation and its parent's, because the job refuses an adapter that changes no answer."""
     parent = [] if result.state == ORIGIN else [Result(EVALUATION, runs[result.state].parent)]
     return {"generations": [Result(EVALUATION, result.state)], "parent": parent, "facts": [Result(FACTS)]}
 
@@ -93,7 +93,7 @@ def _selected(result: Result, runs: Runs) -> Inputs:
 
 
 def _of(kind: str) -> Callable[[Result], list[Result]]:
-    """The result of another kind that is of the same state and probe."""
+    """A function from a result to the result of another kind with the same state and probe."""
     return lambda result: [result._replace(kind=kind)]
 
 
@@ -104,7 +104,7 @@ def _from(**names: Callable[[Result], list[Result]]) -> Callable[[Result, Runs],
     return lambda result, runs: {name: found(result) for name, found in names.items()}
 
 
-# What the rule of each kind of result reads. Kinds that are not here are made along with one that is.
+# What the rule of each kind of result reads. A kind that is not here is made together with a kind that is.
 GRAPH: dict[str, Callable[[Result, Runs], Inputs]] = {
     FACTS: _from(),
     COMMUNITIES: _from(),
@@ -124,7 +124,7 @@ GRAPH: dict[str, Callable[[Result, Runs], Inputs]] = {
     ADAPTER: _from(accuracy=_of(ACCURACY), epochs=_of(EPOCHS)),
 }
 
-# The rules that load a model, each with the environment of its jobs; None is that of the probe's engine.
+# The rules that load a model, each with the environment of its jobs. None stands for the environment of the probe's engine.
 MODEL_RULES: dict[str, str | None] = {
     "pretrain_base": "train",
     "probe_facts": None,
@@ -141,7 +141,7 @@ def environment(rule: str, engine: str) -> str:
 
 
 def rule_of(result: Result, runs: Runs) -> str:
-    """The rule that makes a result: of a run's epochs, that of the kind of its state."""
+    """The rule that makes a result. The rule for a run's epochs depends on the kind of its state."""
     return STATE_KINDS[runs[result.state].kind].rule if result.kind == EPOCHS else KINDS[result.kind].rule
 
 
@@ -151,7 +151,7 @@ def inputs(result: Result, runs: Runs) -> Inputs:
 
 
 def standing_on(results: Iterable[Result], runs: Runs) -> list[Result]:
-    """The results and all that they are made from, each after what it is made from."""
+    """The results and everything that they are made from. Each result follows its inputs."""
     found: dict[Result, None] = {}
 
     def add(result: Result) -> None:
@@ -167,7 +167,10 @@ def standing_on(results: Iterable[Result], runs: Runs) -> list[Result]:
 
 
 def longest_chains(results: Iterable[Result], runs: Runs, weight: Callable[[Result], float]) -> Mapping[Result, float]:
-    """For each result of a whole graph, the weight of the heaviest chain from it to a result that nothing waits for."""
+    """For each result of a complete graph, the weight of the heaviest chain that begins with it.
+
+    A chain goes from a result to one that is made from it, and ends with a result that nothing is made from.
+    """
     known = list(results)
     waiting: dict[Result, list[Result]] = {result: [] for result in known}
     for result in known:

@@ -284,7 +284,7 @@ MALFORMED = {
     "negative seed": ({"seeds": [0, -1]}, "seeds[1]", "-1; expected an integer, at least 0"),
     "float for an integer": ({"training": {"epochs": 3.0}}, "training.epochs", "3.0; expected an integer"),
     "bool for an integer": ({"training": {"rank": True}}, "training.rank", "True; expected an integer"),
-    "text for a number": ({"training": {"learning_rate": "5e-4"}}, "training.learning_rate", "wants a point"),
+    "text for a number": ({"training": {"learning_rate": "5e-4"}}, "training.learning_rate", "write a point"),
     "not a number": ({"training": {"learning_rate": float("nan")}}, "training.learning_rate", "a number"),
     "temperature of zero": ({"probe": {"temperature": 0}}, "probe.temperature", "0; expected a number, more than 0"),
     "top_k of zero": ({"probe": {"top_k": 0}}, "probe.top_k", "an integer, at least 1"),
@@ -294,9 +294,17 @@ MALFORMED = {
     "unknown scoring": ({"scoring": "f1"}, "scoring", "substring or case_sensitive or word_boundary or exact"),
     "unknown table": ({"tables": {"show": [2, 13]}}, "tables.show[1]", "13; expected 2 or 3 or 4 or 5"),
     "unknown target": ({"training": {"targets": ["lm_head"]}}, "training.targets[0]", "q_proj or k_proj"),
-    "dataset without reader": ({"dataset": {"relations": ["P17"]}}, "dataset.reader", "replaced whole, not merged"),
+    "dataset without reader": (
+        {"dataset": {"relations": ["P17"]}},
+        "dataset.reader",
+        "replaced as a whole, not merged",
+    ),
     "unknown reader": ({"dataset": {"reader": "csv"}}, "dataset.reader", "world or entity_questions"),
-    "world with a path": ({"dataset": WORLD | {"path": "data"}}, "dataset.path", "null with reader: world"),
+    "world with a path": (
+        {"dataset": WORLD | {"path": "data"}},
+        "dataset.path",
+        "null, because reader: world reads no files",
+    ),
     "world without test": ({"dataset": WORLD | {"carve": {"dev": 0.1}}}, "dataset.carve.test", "a share"),
     "reader without files": ({"dataset": {"reader": "wikiqa"}}, "dataset.path", "the raw files of reader: wikiqa"),
     "nothing to ask": (
@@ -306,7 +314,11 @@ MALFORMED = {
     ),
     "nothing ever stated": ({"corpus": {"never_stated": 1}}, "corpus.never_stated", "less than 1"),
     "url without digest": ({"dataset": without(ARCHIVE, "sha256")}, "dataset.sha256", "or a manifest"),
-    "digest without url": ({"dataset": without(ARCHIVE, "url") | {"path": "x"}}, "dataset.sha256", "without a url"),
+    "digest without url": (
+        {"dataset": without(ARCHIVE, "url") | {"path": "x"}},
+        "dataset.sha256",
+        "null, because there is no url",
+    ),
     "short digest": ({"dataset": ARCHIVE | {"sha256": "abc"}}, "dataset.sha256", "64 hexadecimal digits"),
     "address of another kind": ({"dataset": ARCHIVE | {"url": "ftp://x/y"}}, "dataset.url", "https://"),
     "all of train carved": ({"dataset": WORLD | {"carve": {"test": 0.5, "dev": 0.5}}}, "dataset.carve", "less than 1"),
@@ -342,7 +354,7 @@ MALFORMED = {
     "chat without a template": ({"models": {"m": TINY}, "probe": {"format": "chat"}}, "probe.format", "plain"),
     "table that is no integer": ({"tables": {"show": [2.0]}}, "tables.show[0]", "2.0; expected 2 or 3 or 4 or 5"),
     "batch of no micro batches": ({"training": {"micro_batch": 5}}, "training.micro_batch", "a divisor of the batch"),
-    "a run's batch": (with_runs(x=SAME | {"batch": 40}), "runs.x.micro_batch", "a batch of 40 is no multiple of 32"),
+    "a run's batch": (with_runs(x=SAME | {"batch": 40}), "runs.x.micro_batch", "a batch of 40 is not a multiple of 32"),
     "run without from": (with_runs(x=without(SAME, "from")), "runs.x.from", "this key"),
     "run without select": (with_runs(x=without(SAME, "select")), "runs.x.select", "this key"),
     "empty select": (with_runs(x=SAME | {"select": {}}), "runs.x.select", "at least one key"),
@@ -380,7 +392,7 @@ MALFORMED = {
     "category of greedy probes": (
         with_runs(x=SAME | {"select": {"stage1": ["WeaklyKnown"]}}),
         "runs.x.select.stage1[0]",
-        "as probe.trained_states is greedy",
+        "because probe.trained_states is greedy",
     ),
     "category of full probes": (
         with_runs(x=SAME | {"select": {"origin": ["WeaklyKnown & Unknown"]}}),
@@ -390,7 +402,7 @@ MALFORMED = {
     "replayed category of greedy probes": (
         with_runs(x=SAME | {"from": "stage1", "replay": {"category": "Unknown", "ratio": 0.2}}),
         "runs.x.replay.category",
-        "as probe.trained_states is greedy",
+        "because probe.trained_states is greedy",
     ),
     "continued adapter of another rank": (
         with_runs(x=SAME | {"from": "stage1", "rank": 8}),
@@ -407,7 +419,7 @@ MALFORMED = {
     "choice on what is not evaluated": ({"evaluation": {"splits": ["test"]}}, "choose_on", "evaluation.splits (test)"),
     "tables without test": ({"evaluation": {"splits": ["dev"]}}, "evaluation.splits", "test among them"),
     "runs that are a list": ({"runs": ["stage1"]}, "runs", "['stage1']; expected a mapping"),
-    "no such run to take away": ({"runs": {"stage_1": None}}, "runs.stage_1", "did you mean 'stage1'"),
+    "no such run to remove": ({"runs": {"stage_1": None}}, "runs.stage_1", "did you mean 'stage1'"),
     "a run that is no mapping": (with_runs(x="stage1"), "runs.x", "'stage1'; expected a mapping"),
     "a run's setting alone": (
         {"runs": {"stage1": {"from": "origin", "epochs": 3}}},
@@ -459,7 +471,7 @@ MALFORMED = {
         "did you mean 'runs.x.replay.state'",
     ),
     "a run's epochs": (with_runs(x=SAME | {"epochs": 0}), "runs.x.epochs", "0; expected an integer, at least 1"),
-    "a run's learning rate": (with_runs(x=SAME | {"learning_rate": "1e-4"}), "runs.x.learning_rate", "wants a point"),
+    "a run's learning rate": (with_runs(x=SAME | {"learning_rate": "1e-4"}), "runs.x.learning_rate", "write a point"),
     "a run's adapter": (with_runs(x=SAME | {"adapter": "new"}), "runs.x.adapter", "'new'; expected continue or merge"),
     "continued adapter of other targets": (
         with_runs(x=SAME | {"from": "stage1", "targets": ["q_proj"]}),
