@@ -7,9 +7,9 @@ from gradual.knowledge.scoring import RULES, grade
 
 
 def grade_epochs(generations: pd.DataFrame, facts: pd.DataFrame) -> pd.DataFrame:
-    """Right or wrong under each scoring rule, a row per epoch and fact: epoch, split, fact_id, then the rules.
+    """Whether each answer is right under each scoring rule. An output is compared with the fact's first answer (GL 4.1.1).
 
-    The first answer of a fact counts (GL 4.1.1).
+    There is a row per epoch and fact. Columns: epoch, split, fact_id, then one per rule.
     """
     known = facts.set_index("fact_id")
     graded = grade(generations, known["answers"].str[0])
@@ -18,16 +18,16 @@ def grade_epochs(generations: pd.DataFrame, facts: pd.DataFrame) -> pd.DataFrame
 
 
 def accuracy_by_epoch(grades: pd.DataFrame, scoring: str) -> pd.DataFrame:
-    """n, right and accuracy (0..1) under the study's rule, and the accuracy under every rule, by epoch and split."""
+    """By epoch and split: n, right and accuracy (0..1) under the study's rule, and accuracy_<rule> under every rule."""
     groups = grades.groupby(["epoch", "split"])
     table = groups[scoring].agg(n="size", right="sum", accuracy="mean")
     return table.join(groups[list(RULES)].mean().add_prefix("accuracy_")).reset_index()
 
 
 def check_adapter_effect(generations: pd.DataFrame, parent: pd.DataFrame, run: str) -> None:
-    """Raise InputError where every answer of an epoch equals the parent's: the adapter was not applied.
+    """Raise InputError if all answers of an epoch equal the parent's, because then the adapter was not applied.
 
-    A parent that is a run itself has several epochs; equality with any of them counts.
+    If the parent is a run, it has several epochs, and the answers must differ from those of each epoch.
     """
     answers = [rows.set_index("fact_id")["text"].sort_index() for _, rows in parent.groupby("epoch")]
     for epoch, rows in generations.groupby("epoch"):

@@ -1,4 +1,4 @@
-"""How well a model knows a fact: the four categories of GL's Table 1 (after Gekhman et al. 2024)."""
+"""The four categories of how well a model knows a fact (GL Table 1, after Gekhman et al. 2024)."""
 
 import numpy as np
 import pandas as pd
@@ -7,7 +7,7 @@ from gradual.ground.errors import InputError
 from gradual.probe.generations import GREEDY, SAMPLED
 
 HIGHLY, MAYBE, WEAKLY, UNKNOWN = "HighlyKnown", "MaybeKnown", "WeaklyKnown", "Unknown"
-# The class of facts without a right greedy answer where nothing was sampled (GL Table 3).
+# The category of facts without a right greedy answer if no answers were sampled (GL Table 3).
 WEAKLY_OR_UNKNOWN = "WeaklyKnown & Unknown"
 FULL = (HIGHLY, MAYBE, WEAKLY, UNKNOWN)
 GREEDY_ONLY = (HIGHLY, MAYBE, WEAKLY_OR_UNKNOWN)
@@ -16,9 +16,10 @@ GREEDY_ONLY = (HIGHLY, MAYBE, WEAKLY_OR_UNKNOWN)
 def categorize(grades: pd.DataFrame, scoring: str, mode: str, file: str) -> pd.DataFrame:
     """The category of each fact from its counts of right answers under one scoring rule.
 
-    `grades` has a row per fact, prompt and kind (see `grading.count_right`). `mode` is "full" (sampled answers tell
-    WeaklyKnown from Unknown) or "greedy". Columns of the result: fact_id, greedy_n, greedy_right, sampled_n,
-    sampled_right, category; a row per fact, by fact_id. Raises InputError where a fact lacks the answers it needs.
+    `grades` has a row per fact, prompt and kind (see `scoring.count_right`). `mode` is "full" (sampled answers
+    distinguish WeaklyKnown from Unknown) or "greedy". The result has a row per fact, sorted by fact_id. Its columns are
+    fact_id, greedy_n, greedy_right, sampled_n, sampled_right and category. Raises InputError if a fact has
+    no greedy answer, or no samples although it needs them.
     """
     counts = grades.groupby(["fact_id", "kind"])[["n", scoring]].sum().unstack("kind", fill_value=0)
     table = pd.DataFrame(index=counts.index)

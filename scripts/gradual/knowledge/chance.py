@@ -1,4 +1,4 @@
-"""How often WeaklyKnown is luck: the sampled answers to one fact, held against the answer of another."""
+"""How often a fact is WeaklyKnown by chance. The sampled answers to one fact are compared with another fact's answer."""
 
 import pandas as pd
 
@@ -7,16 +7,17 @@ from gradual.knowledge.categories import UNKNOWN, WEAKLY
 from gradual.knowledge.scoring import RULES
 from gradual.probe.generations import GREEDY, SAMPLED
 
-PARTNERS = 20  # other facts that a fact's answer is held against
+PARTNERS = 20  # at most so many other facts are compared with a fact
 
 
 def chance_rates(generations: pd.DataFrame, facts: pd.DataFrame, categories: pd.DataFrame, rule: str) -> pd.DataFrame:
-    """By relation: facts without a right greedy answer, how many of them are WeaklyKnown, and the chance rate.
+    """For each relation, the facts without a right greedy answer, how many are WeaklyKnown, and the chance rate.
 
-    `generations` has the columns fact_id, kind and text; `categories` fact_id and category. The chance rate is the
-    probability that the sampled answers to another such fact of the relation hold the fact's answer, where that one's own
-    answer is another and its greedy answers do not hold it (a fact so answered would be MaybeKnown): what WeaklyKnown would
-    be of facts of which the model knows no more than of each other. Each fact is held against up to PARTNERS others.
+    `generations` has the columns fact_id, kind and text, and `categories` has fact_id and category. Each fact is compared
+    with up to PARTNERS others of its relation that also have no right greedy answer. A partner has another gold answer,
+    and its greedy answers do not contain the fact's answer, because such a fact would be MaybeKnown. The chance rate is
+    the share of partners whose sampled answers contain the fact's answer, averaged over the facts. It estimates the share
+    of WeaklyKnown facts if the model knew only the relation of each fact.
     Columns: relation, facts, weakly_known, chance (0..1, NaN without a partner).
     """
     unsolved = categories[categories["category"].isin([WEAKLY, UNKNOWN])]

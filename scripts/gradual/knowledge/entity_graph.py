@@ -1,4 +1,4 @@
-"""The graph of entities behind GL Table 5, and what chance would make of it."""
+"""The graph of entities (GL 4.1.2, Table 5), and the same graph for facts that are drawn at random."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -8,7 +8,11 @@ import pandas as pd
 
 
 class Links(NamedTuple):
-    """Nodes of the graph: those of the initial facts, the others of the reclassified facts, and the linked of these."""
+    """Numbers of nodes.
+
+    `initial` counts the nodes of the initial facts, `reclassified` the other nodes of the reclassified facts, and `linked`
+    those of the latter that are linked to an initial node.
+    """
 
     initial: int
     reclassified: int
@@ -16,19 +20,19 @@ class Links(NamedTuple):
 
     @property
     def share(self) -> float:
-        """Linked over reclassified nodes; NaN where nothing is reclassified."""
+        """The linked nodes as a share of the reclassified ones (0..1). NaN if there are no reclassified nodes."""
         return self.linked / self.reclassified if self.reclassified else float("nan")
 
 
 class Null(NamedTuple):
-    """The shares of linked nodes among facts drawn at random, and the p-value of the observed share against them."""
+    """The shares of linked nodes for facts drawn at random, and the p-value of the observed share."""
 
     shares: np.ndarray
     p: float
 
 
 def edges(facts: pd.DataFrame) -> list[tuple[str, str]]:
-    """An edge per fact: its subject (the whole question where that is unknown) and its first answer."""
+    """An edge per fact, between its subject and its first answer. If the subject is unknown, the question replaces it."""
     subjects = facts["subject"].where(facts["subject"].str.strip() != "", facts["question"])
     return list(zip(subjects.str.strip(), facts["answers"].str[0].str.strip(), strict=True))
 
@@ -41,9 +45,9 @@ def nodes(found: Iterable[tuple[str, str]]) -> set[str]:
 def links(initial: set[str], reclassified: Sequence[tuple[str, str]]) -> Links:
     """How many nodes of the reclassified facts are connected to an initial node (GL 4.1.2, Table 5).
 
-    `initial` are the nodes of the facts that were MaybeKnown. A node of both kinds of facts counts as initial alone; a
-    reclassified node is linked if a path of reclassified facts leads from it to an initial node (a path through initial
-    facts has met one already). GL does not say either.
+    `initial` are the nodes of the facts that were MaybeKnown. A node of both kinds of facts counts only as initial. A
+    reclassified node is linked if a path of reclassified facts leads from it to an initial node. Paths through initial
+    facts need no search, because they have reached an initial node already. GL specifies neither rule.
     """
     import networkx as nx
 
@@ -64,10 +68,10 @@ def permuted(
     times: int,
     seed: int,
 ) -> Null:
-    """The shares of linked nodes when, `times` times, `draws[i]` facts of `pools[i]` are the reclassified ones.
+    """The shares of linked nodes in `times` random draws. Each draw reclassifies `draws[i]` facts of `pools[i]`.
 
-    p is one-sided: the share of the draws, the observed one included, that are at least as linked as it; NaN where the
-    observed share is not defined.
+    p is one-sided. It is the share of all draws, including the observed one, with at least the observed share of linked
+    nodes. It is NaN if the observed share is not defined.
     """
     random = np.random.default_rng(seed)
     shares = np.empty(times)

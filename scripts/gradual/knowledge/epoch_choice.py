@@ -6,7 +6,10 @@ from gradual.ground.errors import InputError
 
 
 def choose_epoch(accuracy: pd.DataFrame, split: str) -> int:
-    """The epoch of the best accuracy on the split, the earliest of equals."""
+    """The epoch with the best accuracy on the split. Among equal epochs, it is the earliest.
+
+    Raises InputError if no epoch was evaluated on the split.
+    """
     rows = accuracy[accuracy["split"] == split]
     if rows.empty:
         raise InputError(

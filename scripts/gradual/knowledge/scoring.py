@@ -1,4 +1,4 @@
-"""Grading: is a generated answer right? Four scoring rules, side by side; a study names the one that counts."""
+"""Grading of generated answers under four scoring rules. A study chooses the rule that counts."""
 
 import re
 import string
@@ -14,12 +14,12 @@ _PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
 def substring(output: str, answer: str) -> bool:
-    """The answer occurs in the output, case-folded (GL 4.1.1; the case as in the authors' code)."""
+    """The answer occurs in the output, case-folded (GL 4.1.1; the authors' code also ignores the case here)."""
     return answer.casefold() in output.casefold()
 
 
 def case_sensitive(output: str, answer: str) -> bool:
-    """The answer occurs in the output as it stands (the authors' code at test)."""
+    """The answer occurs in the output, with the same case (the authors' code for the test)."""
     return answer in output
 
 
@@ -48,7 +48,7 @@ def grade(generations: pd.DataFrame, answers: pd.Series) -> pd.DataFrame:
     """The generations with a boolean column per scoring rule.
 
     `generations` has the columns fact_id and text; `answers` maps fact_id to the gold answer. Each distinct pair of
-    output and answer is graded once.
+    output and answer is graded once. Raises InputError for a fact without a gold answer.
     """
     pairs = pd.DataFrame({"output": generations["text"], "answer": generations["fact_id"].map(answers)})
     for fact_id in generations["fact_id"][pairs["answer"].isna()].unique()[:1]:
@@ -66,7 +66,9 @@ def grade(generations: pd.DataFrame, answers: pd.Series) -> pd.DataFrame:
 
 
 def count_right(graded: pd.DataFrame) -> pd.DataFrame:
-    """Per fact, prompt and kind of answer: n answers and, per rule, how many are right (all answers of equal text count).
+    """For each fact, prompt and kind of answer, the number of answers, and the number of right ones under each rule.
+
+    A distinct answer counts as often as it was given.
 
     Columns: fact_id, prompt_index, kind, n, then one per rule.
     """

@@ -15,13 +15,13 @@ def select_facts(
     size: int | None = None,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """The facts a run trains on and those it may replay: columns fact_id, role ("train" | "replay"), by fact_id.
+    """The facts that a run trains on, and the replay pool. Columns: fact_id, role ("train" | "replay").
 
-    A fact is selected if in every state of `select` its category is one of those listed (GL 4.2.2). With a `size`, so
-    many of these are drawn at random, all where there are fewer (Gekhman et al. 2024 compare training sets of one size).
-    `replay` is a state and a category: the pool holds the facts of that category there that are not selected anyway.
-    `categories` maps states to their tables (fact_id, category). Raises InputError where nothing is selected or the
-    replay pool is empty.
+    A fact is selected if its category in every state of `select` is one of those listed (GL 4.2.2). With a `size`, so many
+    of these are drawn at random, or all if there are fewer (Gekhman et al. 2024 compare training sets of equal size).
+    `replay` is a state and a category. The replay pool has the facts of this category in this state, without the selected
+    facts. `categories` maps states to their tables (fact_id, category). In the result, each role is sorted by fact_id.
+    Raises InputError if no fact is selected or the replay pool is empty.
     """
     tables = {state: table.set_index("fact_id")["category"] for state, table in categories.items()}
     chosen: set[str] | None = None

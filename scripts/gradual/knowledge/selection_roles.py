@@ -1,3 +1,3 @@
-"""The roles that a fact can have in a run: it is trained on in every epoch, or may be replayed."""
+"""The roles of a fact in a run. A run trains on it in every epoch, or may replay it."""
 
 TRAIN, REPLAY = "train", "replay"

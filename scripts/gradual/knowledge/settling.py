@@ -1,4 +1,4 @@
-"""Asking about a fact until its category is settled. Such a probe, and no other one, depends on the code that grades."""
+"""Asking about a fact only until its category is settled. Only such a probe depends on the code of grading."""
 
 import pandas as pd
 
@@ -9,10 +9,10 @@ from gradual.probe.answers import Answered, Asking
 def until_settled(answers: pd.Series, scoring: str) -> Asking:
     """Ask about each fact until the answers settle its category under a scoring rule.
 
-    A right and a wrong greedy answer make a fact MaybeKnown, whatever follows. Where all greedy answers are wrong, and only
-    there, samples are drawn, and a right one makes it WeaklyKnown. HighlyKnown and Unknown (without samples: neither Highly
-    nor MaybeKnown) are settled by the last answer. So `knowledge.categorize` finds the same category as with all answers,
-    under this rule and no other. `answers` maps fact_id to the gold answer, as for `grading.grade`.
+    One right and one wrong greedy answer make a fact MaybeKnown. Samples are drawn only if all greedy answers are wrong,
+    and one right sample makes the fact WeaklyKnown. The other categories need all answers. So `categories.categorize`
+    finds the same category as with all answers, but only under this rule. `answers` maps fact_id to the gold answer, as
+    for `scoring.grade`.
     """
     right = RULES[scoring]
 
