@@ -1,4 +1,4 @@
-"""What pretraining and fine-tuning share of the transformers Trainer: a log, a watch on the loss, and checkpoints."""
+"""Callbacks of the transformers Trainer for pretraining and fine-tuning: progress log, loss check, last checkpoint."""
 
 import json
 import logging
@@ -15,10 +15,10 @@ SECONDS_BETWEEN_LINES = 10
 
 
 def last_checkpoint(folder: Path) -> str | None:
-    """The newest whole checkpoint of a training folder, as the Trainer takes it; None where there is none.
+    """The path of the newest complete checkpoint in a training folder, or None.
 
-    A job that is killed while it writes a checkpoint leaves a broken one, which is removed: its state, written last, cannot
-    be read.
+    A job that is killed while it writes a checkpoint leaves a broken one. Its trainer_state.json is written last, so it is
+    missing or cannot be read. Such a checkpoint is removed.
     """
     checkpoints = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
     for checkpoint in checkpoints:
@@ -31,7 +31,7 @@ def last_checkpoint(folder: Path) -> str | None:
 
 
 def log_progress(trainer: Any) -> None:
-    """Let a Trainer write its progress to the log, at most a line every few seconds, instead of printing every loss."""
+    """Let a Trainer log its progress instead of printing every loss. It writes at most one line in ten seconds."""
     from transformers import PrinterCallback, TrainerCallback
 
     class LogProgress(TrainerCallback):
@@ -55,7 +55,7 @@ def log_progress(trainer: Any) -> None:
 
 
 def stop_at_bad_loss(trainer: Any, section: str) -> None:
-    """Let a Trainer raise InputError, naming the config's section, when its loss or gradient is not finite."""
+    """Let a Trainer raise InputError if its loss or gradient norm is not finite. The error names the config's `section`."""
     from transformers import TrainerCallback
 
     class StopAtBadLoss(TrainerCallback):

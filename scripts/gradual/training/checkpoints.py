@@ -1,4 +1,7 @@
-"""Checkpoints of a fine-tuning: of every epoch, within one, and at notice; `callbacks` finds the last."""
+"""Checkpoints of a fine-tuning: after every epoch, every few steps, and after SIGTERM.
+
+`callbacks.last_checkpoint` finds the newest one.
+"""
 
 import shutil
 from pathlib import Path
@@ -7,7 +10,7 @@ from typing import Any
 from gradual.ground.errors import EndedWithNotice
 from gradual.training.ranks import any_rank, noticed
 
-STEPS_BETWEEN = 100  # two checkpoints within an epoch
+STEPS_BETWEEN = 100  # steps between two checkpoints within an epoch
 
 
 def checkpoints(folder: Path) -> list[Path]:
@@ -16,7 +19,7 @@ def checkpoints(folder: Path) -> list[Path]:
 
 
 def steps(checkpoint: Path) -> int:
-    """How many steps had been done at a checkpoint."""
+    """The number of steps done before a checkpoint."""
     return int(checkpoint.name.rpartition("-")[2])
 
 
@@ -26,9 +29,10 @@ def ends_epoch(step: int, trainer_state: Any, epochs: float) -> bool:
 
 
 def keep_checkpoints(trainer: Any, folder: Path) -> None:
-    """Let a Trainer without a save strategy of its own keep a checkpoint of every epoch, and the newest within one.
+    """Let a Trainer keep a checkpoint of every epoch, and the newest checkpoint within the current epoch.
 
-    Where notice is given (SIGTERM) to any rank, all of them save one at the end of their step, and stop.
+    The Trainer must have no save strategy of its own. If any rank has received SIGTERM, all ranks save a checkpoint at the
+    end of their step, and stop.
     """
     from transformers import TrainerCallback
 
@@ -49,7 +53,7 @@ def keep_checkpoints(trainer: Any, folder: Path) -> None:
 
 
 def stop_if_unfinished(trainer: Any) -> None:
-    """Raise EndedWithNotice where a training has stopped before its last step, as it does after notice."""
+    """Raise EndedWithNotice if a training has stopped before its last step. It does so after SIGTERM."""
     step, last = trainer.state.global_step, trainer.state.max_steps
     if step < last:
         raise EndedWithNotice(f"ended with notice (SIGTERM) after step {step} of {last}; continues when started again")

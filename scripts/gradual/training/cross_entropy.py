@@ -4,6 +4,6 @@ from typing import Any
 
 
 def loss(model: Any, batch: dict[str, Any], tokens: Any) -> tuple[Any, Any]:
-    """The loss of a micro batch (see `objectives`), from its input_ids and labels, and the model's outputs."""
+    """The loss of a micro batch with input_ids and labels (see `objectives`), and the model's outputs."""
     outputs = model(**batch, num_items_in_batch=tokens)
     return outputs["loss"], outputs

@@ -1,7 +1,8 @@
-"""Training examples: the rows that a run trains on and replays.
+"""Training examples: the rows that a run trains on, and those that it may replay.
 
-The examples of a run are a file, with a row for each: columns EXAMPLE_COLUMNS. `role` is TRAIN or REPLAY, and `source` says
-where the answer is from. Rows to train on come first. Other answers, questions or sources are other rows, not other code.
+The examples of a run are in a file with the columns EXAMPLE_COLUMNS and a row per example. `role` is TRAIN or REPLAY, and
+`source` says where the answer comes from. Rows to train on come first. Other questions or answers need other rows, and no
+other code of training.
 """
 
 from typing import Any
@@ -17,9 +18,9 @@ DATASET = "dataset"  # the source of a fact's own answer
 
 
 def build_examples(selection: pd.DataFrame, facts: pd.DataFrame) -> pd.DataFrame:
-    """The examples of a selection (columns fact_id and role): each fact's question and its first answer.
+    """The examples of a selection (columns fact_id and role), with each fact's question and first answer.
 
-    Raises InputError where a selected fact is not a train fact.
+    Raises InputError if a selected fact is not a train fact.
     """
     known = facts[facts["split"] == "train"].set_index("fact_id")
     missing = [fact_id for fact_id in selection["fact_id"] if fact_id not in known.index]
@@ -32,7 +33,7 @@ def build_examples(selection: pd.DataFrame, facts: pd.DataFrame) -> pd.DataFrame
 
 
 def read_examples(path: Any) -> pd.DataFrame:
-    """The examples of a run from their file; InputError for a file that breaks their schema, or without any to train on."""
+    """The examples of a run from their file. Raises InputError for a broken file or one without a row to train on."""
     examples = read_parquet(path, "the examples of a run", EXAMPLE_COLUMNS)
     roles = examples["role"].tolist()
     unknown = next((row for row, role in enumerate(roles, 1) if role not in (TRAIN, REPLAY)), None)

@@ -1,8 +1,8 @@
-"""How much GPU memory a LoRA training takes: a calculation for the architecture of Llama and Qwen2.
+"""An estimate of the GPU memory of a LoRA training, for the architecture of Llama and Qwen2.
 
-What training keeps is counted tensor by tensor: frozen weights in the model's dtype; the adapter, its gradients and
-AdamW's two states in fp32; what autograd saves of each layer for the backward pass; and the logits with their softmax. The
-largest of what comes and goes within one operation is not, for which a share of the GPU is left (SHARE).
+The estimate sums the tensors that training keeps: the frozen weights in the model's dtype; the adapter, its gradients and
+AdamW's two states in fp32; the tensors that autograd saves in each layer for the backward pass; and the logits with their
+softmax. It leaves out the temporary tensors of single operations. SHARE leaves memory for these.
 """
 
 from collections.abc import Mapping
@@ -12,15 +12,19 @@ from typing import Any
 from gradual.models.shape import ARCHITECTURES, BYTES, Shape, shape_of
 from gradual.training.settings import TrainingSettings
 
-CONTEXT = 2 * 2**30  # bytes that CUDA, its libraries and NCCL take of a GPU: an allowance, not measured
-SHARE = 0.9  # of a GPU's memory that an estimate may fill
-PER_LOGIT = 3 * 4  # bytes: at the loss's backward pass its softmax and two gradients, in fp32
-PER_TRAINED = 4 + 4 + 8  # bytes per parameter of the adapter: itself, its gradient, AdamW's states
+CONTEXT = 2 * 2**30  # bytes for CUDA, its libraries and NCCL on a GPU; a guess, not measured
+SHARE = 0.9  # share of a GPU's memory that an estimate may fill
+PER_LOGIT = 3 * 4  # bytes per logit in the backward pass of the loss: the softmax and two gradients, in fp32
+PER_TRAINED = 4 + 4 + 8  # bytes per parameter of the adapter: the parameter, its gradient, AdamW's states
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Bytes on each GPU: the frozen weights, all of the adapter, what layers save, the logits, and CUDA's own."""
+    """Bytes on each GPU.
+
+    `weights` are frozen. `adapter` includes gradients and AdamW's states. `activations` are the tensors that autograd
+    saves in the layers. `context` is the memory of CUDA itself.
+    """
 
     weights: int
     adapter: int
@@ -36,10 +40,11 @@ class Estimate:
 def estimate(
     model: Shape, settings: TrainingSettings, rows: int, tokens: int, dtype: str, ranks: int, checkpointing: bool
 ) -> Estimate:
-    """What training takes on each GPU at its peak, with micro batches of `rows` rows of `tokens` tokens.
+    """The peak memory of training on each GPU, with micro batches of `rows` rows of `tokens` tokens.
 
-    `settings` are a run's training settings (rank, targets, dropout). With checkpointing, layers keep their inputs only,
-    and one layer at a time the rest; the logits have gone by then. Several ranks keep gradients twice (DDP's buckets).
+    Of the `settings`, the LoRA rank, the targets and the dropout count. With checkpointing, each layer keeps only its
+    input, and one layer at a time keeps its other tensors, after the logits have been freed. With several ranks, each
+    rank keeps the gradients twice, because DDP copies them into buckets.
     """
     trained = model.adapter_parameters(settings.rank, settings.targets)
     half = BYTES[dtype] < 4
@@ -59,16 +64,16 @@ def estimate(
 def saved_per_token(model: Shape, settings: TrainingSettings, dtype: str) -> int:
     """Bytes that autograd saves per token in one layer.
 
-    The inputs of the layer's two norms (fp32); of attention, queries, keys and values of every head, the output and the
-    softmax's normaliser; of the MLP, gate, its activation and up; of LoRA, the input of each target and its product with
-    A. In fp32 without dropout, inputs that are one tensor are saved once; else each target has a copy of its own.
+    They are the inputs of the layer's two norms (fp32); the queries, keys, values, output and softmax normaliser of every
+    attention head; the MLP's gate, its activation and up; and for each LoRA target, its input and the product with A. In
+    fp32 without dropout, targets with the same input share one saved tensor. Otherwise each target has its own copy.
     """
     size = BYTES[dtype]
     inputs = {"q_proj": "norm", "k_proj": "norm", "v_proj": "norm", "gate_proj": "norm 2", "up_proj": "norm 2"}
     widths = {target: model.projections[target][0] for target in settings.targets}
     attention = 4 * model.queries
     if size == 4 and not settings.dropout:
-        attention -= widths.get("o_proj", 0)  # whose input is attention's output
+        attention -= widths.get("o_proj", 0)  # its input is the output of attention, which is already counted
         widths = {inputs.get(target, target): width for target, width in widths.items()}
     masks = sum(widths.values()) if settings.dropout else 0
     values = attention + 3 * model.intermediate_size + sum(widths.values()) + settings.rank * len(settings.targets)
@@ -84,9 +89,9 @@ def needs_checkpointing(
     ranks: int,
     memory: int,
 ) -> bool:
-    """Whether training would not fit into a share of so many bytes of GPU memory without gradient checkpointing.
+    """Whether training without gradient checkpointing would need more than SHARE of `memory` bytes on a GPU.
 
-    False for a model of another architecture, of which no estimate is made.
+    False for a model of another architecture, because there is no estimate for it.
     """
     if config["model_type"] not in ARCHITECTURES or dtype not in BYTES:
         return False

@@ -1,4 +1,4 @@
-"""LoRA fine-tuning of a state on selected facts, through peft and the transformers Trainer, on one or several ranks."""
+"""LoRA fine-tuning of a state with peft and the transformers Trainer, on one or several ranks."""
 
 import sys
 from collections.abc import Sequence
@@ -20,10 +20,10 @@ from gradual.training.texts import Row
 
 @dataclass(frozen=True)
 class Training:
-    """What a LoRA training needs besides the model.
+    """The inputs of a LoRA training besides the model.
 
-    `rows` are the tokens of the examples, those to train on first; `trained` says how many these are, and the others are
-    the replay pool, of which an epoch draws the share `ratio`. Checkpoints go to `folder`.
+    `rows` are the tokens of the examples. The first `trained` rows are those to train on. The others are the replay pool,
+    and each epoch draws the share `ratio` of it. `padding` is the id of the padding token. Checkpoints go to `folder`.
     """
 
     rows: Sequence[Row]
@@ -36,7 +36,7 @@ class Training:
 
 
 def attach_adapter(model: Any, parent: Path | None, settings: TrainingSettings) -> Any:
-    """The model with a trainable LoRA adapter: the parent's, continued, or a new one."""
+    """The model with a trainable LoRA adapter. It is the parent's adapter or, without a parent, a new one."""
     from peft import LoraConfig, get_peft_model
 
     if parent:
@@ -54,12 +54,13 @@ def attach_adapter(model: Any, parent: Path | None, settings: TrainingSettings) 
 
 
 def train_adapter(model: Any, training: Training) -> tuple[list[Path], list[dict[str, float]]]:
-    """Train the model's adapter; the checkpoint folder of each epoch, and the loss curve.
+    """Train the model's adapter. Returns the checkpoint folder of each epoch, and the loss curve.
 
-    `model` is a PeftModel. Every rank calls this. It resumes from the last checkpoint in the training's folder, to the
-    same result, on whatever number of ranks. Without dropout, results do not depend on that number, up to rounding. With
-    dropout each rank drops at random in its own micro batches, so that they agree as two seeds do. Raises InputError where
-    the loss is not finite or the adapter has not changed, and EndedWithNotice after SIGTERM.
+    `model` is a PeftModel. Every rank calls this function. It resumes from the last checkpoint in the training's folder,
+    with the same result, even if the number of ranks has changed. Without dropout, the result does not depend on the number
+    of ranks, except for rounding. With dropout, results with different numbers of ranks differ like results with different
+    seeds, because each rank draws its own dropout masks. Raises InputError if a text is too long, the loss is not finite or
+    the adapter has not changed, and EndedWithNotice after SIGTERM.
     """
     import torch
 
@@ -118,12 +119,12 @@ def _arguments(model: Any, training: Training, rows: int, tokens: int) -> Any:
         disable_tqdm=not sys.stderr.isatty(),
     )
     if ranks() == 1:
-        arguments._n_gpu = min(arguments.n_gpu, 1)  # else the Trainer spreads, and multiplies, the batch over all GPUs
+        arguments._n_gpu = min(arguments.n_gpu, 1)  # otherwise the Trainer uses all GPUs and multiplies the batch
     return arguments
 
 
 def _exceeds_memory(model: Any, settings: TrainingSettings, rows: int, tokens: int) -> bool:
-    """Whether this rank needs gradient checkpointing: by its GPU's memory; never without a GPU."""
+    """Whether the training needs gradient checkpointing to fit into the memory of this rank's GPU. False without a GPU."""
     import torch
 
     if not torch.cuda.is_available():
@@ -134,7 +135,7 @@ def _exceeds_memory(model: Any, settings: TrainingSettings, rows: int, tokens: i
 
 
 def _trainer(model: Any, training: Training, batches: EpochBatches, arguments: Any) -> Any:
-    """A Trainer of the model on the training's rows, which takes them in the order of `batches`."""
+    """A Trainer of the model on the training's rows. It reads the rows in the order of `batches`."""
     from torch.utils.data import DataLoader
 
     class EpochLoader(DataLoader):
@@ -143,7 +144,7 @@ def _trainer(model: Any, training: Training, batches: EpochBatches, arguments: A
 
     class EpochTrainer(trainer_class(training.settings.objective)):  # type: ignore[misc]
         def get_train_dataloader(self) -> EpochLoader:
-            """Not accelerate's, which fills a rank that is left without rows with those of the epoch's beginning."""
+            """Replaces accelerate's loader, which gives rows of the epoch's beginning again to a rank without rows."""
             return EpochLoader(
                 self.train_dataset,
                 batch_sampler=batches,
@@ -152,7 +153,7 @@ def _trainer(model: Any, training: Training, batches: EpochBatches, arguments: A
             )
 
         def _save_rng_state(self, output_dir: str) -> None:
-            """Of all ranks before the checkpoint's state is written, which says that it is whole."""
+            """Waits for all ranks, because trainer_state.json is written next and marks the checkpoint as complete."""
             super()._save_rng_state(output_dir)
             self.accelerator.wait_for_everyone()
 

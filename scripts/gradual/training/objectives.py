@@ -1,4 +1,4 @@
-"""Objectives: the losses that a run can train with, by name. This is the one place where a loss is computed.
+"""Objectives: the losses that a run can train with, by name.
 
 An objective takes the model, a micro batch and the number of tokens with loss in the whole step, over all ranks and
 accumulated batches. It returns this micro batch's part of the step's mean loss, a scalar tensor.

@@ -1,13 +1,13 @@
-"""Ranks: the processes of one training, one per GPU. What a rank asks of itself and of the others."""
+"""Ranks: the processes of one training, one per GPU. The functions here tell a rank about itself and about the others."""
 
 import os
 from pathlib import Path
 from typing import Any
 
-FOLDER = "GRADUAL_RANKS_FOLDER"  # names the folder that the launcher and its ranks share
-NOTICE = "notice"  # a file in it: the launcher was told to end
+FOLDER = "GRADUAL_RANKS_FOLDER"  # environment variable: the folder that the launcher and its ranks share
+NOTICE = "notice"  # a file in this folder: the launcher has received SIGTERM
 
-told: list[int] = []  # signals that were notice for this process
+told: list[int] = []  # the SIGTERMs that this process has received
 
 
 def rank() -> int:
@@ -16,22 +16,22 @@ def rank() -> int:
 
 
 def ranks() -> int:
-    """How many ranks there are; 1 for a process without torchrun."""
+    """The number of ranks. It is 1 for a process without torchrun."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def launched() -> bool:
-    """Whether this process is a rank that `launch` started."""
+    """Whether this process is a rank that `workflow.launching.launch` started."""
     return FOLDER in os.environ
 
 
 def noticed() -> bool:
-    """Whether this process, or the launcher of its ranks, was told to end."""
+    """Whether this process, or the launcher of its ranks, has received SIGTERM."""
     return bool(told) or (launched() and (Path(os.environ[FOLDER]) / NOTICE).exists())
 
 
 def any_rank(flag: bool, device: Any) -> bool:
-    """Whether the flag is set on any rank; every rank must ask at once. `device` is the torch device of this rank."""
+    """Whether the flag is set on any rank. Every rank must call this. `device` is the torch device of this rank."""
     import torch
 
     if not torch.distributed.is_initialized():
@@ -42,7 +42,7 @@ def any_rank(flag: bool, device: Any) -> bool:
 
 
 def from_first(value: Any) -> Any:
-    """What the first rank has; every rank must ask at once."""
+    """The value of the first rank. Every rank must call this."""
     import torch
 
     values = [value]

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """How a run trains: the keys of the config's section training, with the run's own over them.
+    """How a run trains: the keys of the config's section training. The run's own keys override them.
 
-    `objective` names the loss (see `objectives`) and `loss_on` the tokens that it is on: "answer" or "text".
+    `objective` names the loss (see `objectives`). `loss_on` names the tokens with loss: "answer" or "text".
     """
 
     rank: int
