@@ -78,7 +78,7 @@ def test_a_truncated_adapter_is_named_by_the_job_that_reads_it(broken):
     weights.write_bytes(weights.read_bytes()[:1000])
     said = run(broken)
     assert "adapter_model.safetensors: cannot be read" in said
-    assert "what does not depend on it has gone on." in said
+    assert "jobs that do not depend on failed ones have run." in said
 
 
 def test_a_job_holds_its_lock_while_it_works(broken):

@@ -1,4 +1,4 @@
-"""What each state of a study took: prompts, tokens and seconds, from the usage files and Snakemake's benchmarks."""
+"""The costs of each state of a study: prompts and tokens from the usage files, seconds from Snakemake's benchmarks."""
 
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,12 @@ COUNTED = ("prompts", "prompt_tokens", "answer_tokens", "computed_tokens")
 
 
 def table(found: list[dict[str, Any]], root: Path, labels: dict[str, str]) -> pd.DataFrame:
-    """A row per model, state and work, means over the seeds; a last row per model with the sums.
+    """A row per model, state and work, with means over the seeds. The last row of each model has the sums.
 
-    `found` are works as `Work.described` gives them, `root` is results/<study>, and `labels` names the models.
-
+    `found` are works as `works.Work.described` returns them. `root` is results/<study>. `labels` maps models to labels.
     Columns: model, label, state, work, jobs, prompts, prompt_tokens, answer_tokens, computed_tokens, seconds
-    (wall-clock time, summed over jobs). The benchmark is missing if a job's results were copied here: then its seconds and
-    their sums are undefined (NaN).
+    (wall-clock time, summed over jobs). If a benchmark file is missing, because results were copied here, its seconds and
+    their sums are NaN. Raises InputError for a usage file that is broken.
     """
     rows = []
     for work in found:

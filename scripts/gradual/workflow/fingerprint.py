@@ -1,8 +1,8 @@
-"""The meaning of a script: a fingerprint of its code and of the code that it imports.
+"""The fingerprint of a script: a digest of its code and of the code that it imports.
 
-Snakemake tracks no imported module, so each rule carries the fingerprint of its script among its params. What cannot
-change a result does not count: comments, docstrings and formatting, the text of an error or of a line in the log, the help
-of an option, the block that starts a script, and the implementations (`ground.choices`) that a study does not choose.
+Snakemake does not track imported modules, so each rule has the fingerprint of its script among its params. Code that
+cannot change a result does not count: comments, docstrings and formatting, the texts of errors and log lines, the help of
+options, the block that starts a script, and the implementations (`ground.choices`) that a study does not choose.
 """
 
 import ast
@@ -15,24 +15,27 @@ from typing import Any, NamedTuple
 from gradual.ground.errors import InputError
 
 IGNORED_FIELDS = ("kind", "type_comment", "type_ignores")
-RESOURCES = "RESOURCES"  # a module's tuple of names of the files beside it that it reads
+RESOURCES = "RESOURCES"  # a module's tuple with the names of the files that it reads from its own folder
 DYNAMIC = ("import_module", "__import__")
 CHOICE = "Choice"  # ground.choices.Choice
-CHOICES_MODULE = "choices.py"  # the one module that imports by a name that is computed
+CHOICES_MODULE = "choices.py"  # the only module that may import by a computed name
 LOGGER = "log"
 HELP = ("help", "description", "epilog")  # keywords of argparse
 
 
 class Choices(NamedTuple):
-    """A call of Choice: the setting that chooses, and the place ("module:attribute") of each name."""
+    """A call of Choice: its setting, and pairs of a name and its place ("module:attribute")."""
 
     setting: str
     places: tuple[tuple[str, str], ...]
 
 
 class Module(NamedTuple):
-    """What counts of a module: a digest of its meaning, the absolute names it may import, what it lets a study choose, and
-    the files that it reads."""
+    """The parts of a module that count in a fingerprint.
+
+    `digest` is of its code. `imports` are the absolute names that it may import. `choices` are its calls of Choice.
+    `resources` are the files that it reads.
+    """
 
     digest: str
     imports: tuple[str, ...]
@@ -41,13 +44,13 @@ class Module(NamedTuple):
 
 
 def code_fingerprint(script: Path, library: Path, chosen: Mapping[str, Collection[str]] | None = None) -> str:
-    """16 hex digits that change with the meaning of a script or of any module that it imports, directly or not.
+    """16 hex digits that change with the code of a script or of any module that it imports, directly or indirectly.
 
-    Modules are looked for beside the package folder `library`. Imports inside functions count, and so does the
-    __init__ of each package. `chosen` maps a setting to the names that a study chooses for it: of a Choice by that
-    setting only these count, and of another Choice all. A module names the other files that it reads in `RESOURCES`, a
-    tuple of names of files beside it; their bytes count. Raises InputError for a missing file, a syntax error, or an
-    import whose name is computed, which cannot be followed.
+    Modules are searched for in the folder that holds the package folder `library`. Imports inside functions count, and so
+    does the __init__ of each package. `chosen` maps a setting to the names that a study chooses for it. Only these names
+    of a Choice by this setting count. All names of any other Choice count. The bytes of the files in a module's
+    `RESOURCES` also count. Raises InputError for a missing file, a syntax error, or an import of a computed name, because
+    it cannot be followed.
     """
     root = Path(library).parent
     parts: dict[str, str] = {}
@@ -69,7 +72,9 @@ def code_fingerprint(script: Path, library: Path, chosen: Mapping[str, Collectio
         for resource in module.resources:
             file = path.parent / resource
             if not file.is_file():
-                raise InputError(path, f"there is no file {resource!r} beside it", "files to read", key=RESOURCES)
+                raise InputError(
+                    path, f"there is no file {resource!r} beside it", "names of existing files", key=RESOURCES
+                )
             parts[f"{name}:{resource}"] = _hash(file.read_bytes())
         fresh = wanted - sought
         sought |= fresh
@@ -78,7 +83,7 @@ def code_fingerprint(script: Path, library: Path, chosen: Mapping[str, Collectio
 
 
 def chosen_by(config: Mapping[str, Any]) -> dict[str, list[str]]:
-    """What a study chooses of each Choice that its whole workflow shares."""
+    """The names that a study chooses for the settings that are the same in all its jobs."""
     return {
         "reader": [config["dataset"]["reader"]],
         "engine": [config["probe"]["engine"]],
@@ -91,7 +96,7 @@ def _hash(content: bytes) -> str:
 
 
 def _locate(name: str, root: Path) -> Iterator[tuple[str, Path]]:
-    """The modules below `root` that importing a dotted name runs: its packages and itself, as far as they are there."""
+    """The modules below `root` that run when a dotted name is imported: its packages, and the module itself."""
     parts = name.split(".")
     for end in range(1, len(parts) + 1):
         place = root.joinpath(*parts[:end])
@@ -111,7 +116,7 @@ def _read(path: Path, name: str) -> Module:
 
 @cache
 def _analyse(path: Path, name: str, mtime: int, size: int) -> Module:
-    """`mtime` and `size` make the cache notice an edited file."""
+    """A parsed module. With `mtime` and `size` among the arguments, the cache notices an edited file."""
     try:
         tree = ast.parse(path.read_bytes())
     except (SyntaxError, ValueError) as error:
@@ -124,7 +129,7 @@ def _analyse(path: Path, name: str, mtime: int, size: int) -> Module:
 
 
 def _imported(node: ast.AST, package: str, path: Path) -> Iterator[str]:
-    """The names that a node may import, from inside `package`."""
+    """The absolute names that a node of a module in `package` may import."""
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)
     elif isinstance(node, ast.ImportFrom):
@@ -145,7 +150,7 @@ def _imported(node: ast.AST, package: str, path: Path) -> Iterator[str]:
 
 
 def _starts(node: ast.stmt) -> bool:
-    """Whether a statement is the block that starts a script: how it is started changes no result."""
+    """Whether a statement is the block that starts a script. It does not count, because it changes no result."""
     return isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'"
 
 
@@ -154,13 +159,13 @@ def _is_choice(node: Any) -> bool:
 
 
 def _choices(node: Any, path: Path) -> Choices:
-    """What a call of Choice names, which must be literal."""
+    """The setting and the places of a call of Choice, which must be literals."""
     try:
         setting, places = map(ast.literal_eval, node.args)
         return Choices(setting, tuple(sorted(places.items())))
     except (ValueError, AttributeError) as error:
         expected = "a setting and a mapping from names to places, as literal texts"
-        raise InputError(path, "a Choice that is computed", expected, row=node.lineno) from error
+        raise InputError(path, "the arguments of Choice are computed", expected, row=node.lineno) from error
 
 
 def _resources(tree: ast.Module, path: Path) -> tuple[str, ...]:
@@ -182,7 +187,7 @@ def _resources(tree: ast.Module, path: Path) -> tuple[str, ...]:
 
 
 def _says_nothing(node: Any) -> bool:
-    """Whether a statement is a docstring, another text that stands alone, or a call of the logger."""
+    """Whether a statement is a docstring, another text without use, or a call of the logger."""
     if not isinstance(node, ast.Expr):
         return False
     value = node.value
@@ -192,9 +197,9 @@ def _says_nothing(node: Any) -> bool:
 
 
 def _canonical(node: Any) -> str:
-    """A syntax tree as text, without positions and what says nothing: the same in all Python versions."""
+    """A syntax tree as text, without the parts that do not count. The text is the same in all Python versions."""
     if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
-        return f"Raise(exc={_canonical(node.exc.func)})"  # what is raised counts, not what it says
+        return f"Raise(exc={_canonical(node.exc.func)})"  # the type of the error counts, its text does not
     if _is_choice(node):
         return f"Choice({_canonical(node.args[0])})"
     if isinstance(node, ast.AST):

@@ -1,4 +1,4 @@
-"""Which GPUs a job may use: free ones of its machine, or of its scheduler's allocation, that no other job holds."""
+"""The GPUs of a job. A job holds GPUs of its machine, or of its SLURM allocation, that no other job holds."""
 
 import fcntl
 import logging
@@ -16,13 +16,13 @@ from gradual.ground.errors import InputError
 
 log = logging.getLogger("gradual")
 VISIBLE = "CUDA_VISIBLE_DEVICES"
-NAME = re.compile(r"\d+|(GPU|MIG)-.+")  # what CUDA takes for a GPU; it ignores what follows any other word
+NAME = re.compile(r"\d+|(GPU|MIG)-.+")  # names of GPUs; CUDA ignores all words after any other word
 ALLOCATION = "SLURM_JOB_ID"
 SECONDS_BETWEEN_TRIES = 0.5
 
 
 def here() -> list[str]:
-    """The GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them; none without one."""
+    """The names of the GPUs that this process may use, in the format of CUDA_VISIBLE_DEVICES."""
     if VISIBLE in os.environ:
         words = os.environ[VISIBLE].split(",")
     else:
@@ -36,11 +36,11 @@ def here() -> list[str]:
 
 @contextmanager
 def taken(count: int, folder: Path | None = None) -> Iterator[list[str]]:
-    """Hold `count` GPUs while the context lasts, and make CUDA see these only; waits until so many are free.
+    """Hold `count` GPUs while the context lasts, and make only these visible to CUDA. Waits until enough are free.
 
-    Locks on files in `folder`, which all jobs of a user share, mark the GPUs that are held; the system releases them when
-    a process ends, however it ends. In a scheduler's allocation, whose GPUs are no other's, its own jobs alone share
-    them. Raises InputError where there are fewer GPUs.
+    Locks on files in `folder` mark the GPUs that are held. All jobs of a user share this folder. In a SLURM allocation,
+    only the jobs of the allocation share it, because they alone use its GPUs. The operating system releases the locks
+    when a process ends, even if it is killed. Raises InputError if the machine has fewer GPUs.
     """
     names = here()
     if count > len(names):
@@ -66,11 +66,12 @@ def _shared_folder() -> Path:
 
 
 def _found(count: int, names: list[str], folder: Path, held: ExitStack) -> list[str]:
-    """The names of `count` GPUs whose locks `held` holds from now on."""
+    """The names of `count` GPUs. `held` keeps their locks."""
     found: list[str] = []
     waiting = False
     folder.mkdir(mode=0o700, exist_ok=True)
-    with (folder / "queue").open("w") as queue:  # one job takes GPUs at a time: none waits with half of its own
+    # Only one job at a time takes GPUs, so that no two jobs wait for each other with a part of their GPUs.
+    with (folder / "queue").open("w") as queue:
         fcntl.flock(queue, fcntl.LOCK_EX)
         while True:
             for name in names:
@@ -79,7 +80,7 @@ def _found(count: int, names: list[str], folder: Path, held: ExitStack) -> list[
             if len(found) == count:
                 return found
             if not waiting:
-                log.info("waiting for %d of the GPUs %s", count, ", ".join(names))
+                log.info("waiting until %d of these GPUs are free: %s", count, ", ".join(names))
                 waiting = True
             time.sleep(SECONDS_BETWEEN_TRIES)
 

@@ -1,4 +1,4 @@
-"""What failed, why, and where to read more, from Snakemake's own log."""
+"""The failed jobs of a Snakemake run, with their causes and logs, from Snakemake's own log."""
 
 import re
 from pathlib import Path
@@ -8,9 +8,9 @@ TOLD = ("error: ", "remedy: ")
 
 
 def explain(logs: list[str]) -> str:
-    """The failed jobs of Snakemake's logs, each with its log's path and the cause and remedy at that log's end.
+    """A text about the failed jobs in Snakemake's logs. It is empty if no job failed.
 
-    Empty where no job failed.
+    For each job, it has the path of the job's log, and the cause and the remedy from the end of that log.
     """
     text = "\n".join(Path(log).read_text(encoding="utf-8", errors="replace") for log in logs)
     said = []
@@ -23,5 +23,5 @@ def explain(logs: list[str]) -> str:
     if not said:
         return ""
     return "\n".join(
-        [*said, "With keep-going, what does not depend on it has gone on. Start again to continue from here."]
+        [*said, "With keep-going, jobs that do not depend on failed ones have run. Start again to continue from here."]
     )

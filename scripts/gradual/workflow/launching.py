@@ -1,9 +1,8 @@
 """The start of a training on one or several ranks, and how the ranks end together.
 
-A script that has several GPUs starts itself again, once per rank (`launch`). SIGTERM is notice to end: the ranks finish
-their step, keep what they did and end. torchrun itself must not heed it, since it would give them 30 seconds only; so it
-ignores SIGTERM. The launcher passes the notice on as a file in a folder that it shares with the ranks, and the ranks write
-there what ended them.
+A script that has several GPUs starts itself again as several ranks (`launch`). After SIGTERM, the ranks finish their step,
+save a checkpoint and end. torchrun would give them only 30 seconds for this, so it ignores SIGTERM. Instead, the launcher
+writes a file into a folder that it shares with the ranks. A rank that fails writes its cause into the same folder.
 """
 
 import ctypes
@@ -23,12 +22,14 @@ from gradual.workflow.gpus import taken
 from gradual.workflow.starting import explanation, gpus_asked, report
 
 CAUSE = "cause-of-rank-{}"
-KILLED = re.compile(r"^\s*exitcode\s*: -(\d+) ")  # of a rank, in the summary that torchrun prints
+KILLED = re.compile(
+    r"^\s*exitcode\s*: -(\d+) "
+)  # in the summary that torchrun prints; a rank was killed by this signal
 PR_SET_PDEATHSIG = 1  # see prctl(2)
 
 
 def on_ranks(script: Path, main: Callable[[], None]) -> None:
-    """Run a training script's main as `starting.report` does: as one rank per GPU of its option --gpus."""
+    """Run a training script's main as `starting.report` does, with one rank for each GPU of its option --gpus."""
     report(lambda: _start(script, main))
 
 
@@ -47,10 +48,10 @@ def _start(script: Path, main: Callable[[], None]) -> None:
 
 
 def launch(script: Path, arguments: Sequence[str], count: int) -> None:
-    """Run a script as `count` ranks on this machine; their log is this process's.
+    """Run a script as `count` ranks on this machine. Their log goes to the log of this process.
 
-    When they fail, exits with the cause that the first of them told as the log's last lines, and status 1; with status
-    128 + n where signal n killed one.
+    If a rank fails, this process exits with status 1, and the log ends with the cause of the rank that failed first. If
+    signal n killed a rank, it exits with status 128 + n.
     """
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count)]
     command = [*torchrun, "--signals-to-handle", "SIGINT", "--", str(script), *arguments]
@@ -71,7 +72,7 @@ def launch(script: Path, arguments: Sequence[str], count: int) -> None:
             killed = _pass_on(run)
             status = run.wait()
         finally:
-            run.kill()  # on an error here or SIGINT; the ranks die with it
+            run.kill()  # after an error here or SIGINT; the ranks end with torchrun
             run.wait()
         if killed:
             print(f"error: a rank was ended by signal {killed}", file=sys.stderr)
@@ -81,17 +82,17 @@ def launch(script: Path, arguments: Sequence[str], count: int) -> None:
 
 
 def threads(count: int) -> int:
-    """Threads of each of `count` ranks, which share those of the job, or else the machine's cores."""
+    """The number of threads of each of `count` ranks. They share the job's threads, or the machine's cores."""
     given = os.environ.get("OMP_NUM_THREADS", "")
     return max(1, (int(given) if given.isdigit() else len(os.sched_getaffinity(0))) // count)
 
 
 @contextmanager
 def ordered_end() -> Iterator[None]:
-    """Take SIGTERM as notice in this process, for `noticed`; in a rank, let the launcher tell what ended it.
+    """Record SIGTERM for `ranks.noticed` instead of ending. A rank also leaves the cause of its failure to the launcher.
 
-    A rank also dies with torchrun, so that none is left at work on files that a new start then works on, and only the
-    first one logs what goes well.
+    A rank is killed when torchrun ends, so that it cannot write files that a new start also writes. Only the first rank
+    logs its progress.
     """
     if launched():
         _die_with_parent()
@@ -128,7 +129,7 @@ def _die_with_parent() -> None:
 
 
 def _pass_on(run: subprocess.Popen[str]) -> int:
-    """Copy the ranks' log to this process's until they end; the signal that killed one of them, or 0."""
+    """Copy the ranks' log to this process's log until they end. Returns the signal that killed a rank, or 0."""
     killed = 0
     for line in run.stderr or ():
         sys.stderr.write(line)
@@ -139,6 +140,6 @@ def _pass_on(run: subprocess.Popen[str]) -> int:
 
 
 def _cause(folder: Path) -> str:
-    """What the rank that failed first told; that the others lost it is what they tell."""
+    """The cause of the rank that failed first. The other ranks fail only because they lost this rank."""
     causes = sorted(folder.glob(CAUSE.format("*")), key=lambda file: file.stat().st_mtime_ns)
     return causes[0].read_text(encoding="utf-8") if causes else ""

@@ -1,7 +1,7 @@
-"""The lock of a study: one Snakemake at a time makes its results, and none while jobs of a killed one are at work.
+"""The lock of a study. Only one Snakemake at a time makes its results, and none starts while jobs of a killed one run.
 
-The system releases a lock when its process ends, however it ends, so that a killed run can be started again. (Snakemake's
-own lock stays behind, and is off in the profiles.)
+The operating system releases a lock when its process ends, even if it is killed. So a killed run can be started again.
+Snakemake's own lock would remain, and the profiles turn it off.
 """
 
 import fcntl
@@ -11,19 +11,21 @@ from typing import IO
 from gradual.ground.errors import InputError
 from gradual.workflow import slurm
 
-STUDY, JOBS = ".lock", ".jobs"  # held by Snakemake; by every job at work, and it names the SLURM run whose jobs may be
+STUDY = ".lock"  # held by Snakemake
+JOBS = ".jobs"  # held by every running job; its content is the name of the SLURM run
 
 
 def hold(results: Path, logs: list[str]) -> IO[str]:
     """Hold the study of a results folder until the returned file is closed or the process ends.
 
-    Jobs that outlive a killed Snakemake hold a lock of their own, which they share. Jobs in SLURM's queue hold none yet,
-    and jobs on other hosts hold one only where the file system passes locks on. So SLURM is asked for them, by the run's
-    name in `logs`, Snakemake's own. Raises InputError where the study is held, or jobs of it are left.
+    Jobs share a second lock, which they still hold after Snakemake was killed. But jobs in SLURM's queue hold no lock yet,
+    and jobs on other hosts hold it only if the file system supports this. So SLURM is also asked for jobs of the last
+    run. Snakemake's `logs` have the name of the new run, which is recorded. Raises InputError if another Snakemake holds
+    the study, or if jobs of a killed one are left.
     """
     results.mkdir(parents=True, exist_ok=True)
     lock = (results / STUDY).open("w")
-    _lock(lock, f"another Snakemake is at work on {results}", "one at a time")
+    _lock(lock, f"another Snakemake is at work on {results}", "one Snakemake at a time")
     with (results / JOBS).open("a+") as jobs:
         _lock(jobs, f"jobs of a Snakemake that was killed are still at work on {results}", "wait, or end them")
         jobs.seek(0)

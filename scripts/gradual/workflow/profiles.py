@@ -1,4 +1,4 @@
-"""A Snakemake profile as far as it says where jobs run: its executor and its resources."""
+"""Reading a Snakemake profile: its executor and its resources, which say where jobs run."""
 
 import re
 from dataclasses import dataclass
@@ -9,13 +9,18 @@ import yaml
 
 from gradual.ground.errors import InputError
 
-FILE = re.compile(r"(profile|config)(?:\.v(\d+)\+)?\.yaml")  # as Snakemake looks for it in a profile's folder
+FILE = re.compile(
+    r"(profile|config)(?:\.v(\d+)\+)?\.yaml"
+)  # the file names that Snakemake accepts in a profile's folder
 
 
 @dataclass(frozen=True)
 class Profile:
-    """A profile: its file, its executor ("local" without one), whether rules run in conda environments, and resources of
-    rules and of all rules."""
+    """A profile.
+
+    `executor` is "local" if the profile names none. `conda` says whether rules run in conda environments. `set_resources`
+    are the resources by rule, and `default_resources` those of all rules.
+    """
 
     file: Path
     executor: str
@@ -24,11 +29,11 @@ class Profile:
     default_resources: dict[str, Any]
 
     def resource(self, rule: str, name: str, default: Any) -> Any:
-        """What the profile gives a rule, else what it gives every rule, else the rule's own."""
+        """The value that the profile sets for a rule, else its value for all rules, else the rule's own."""
         return self.set_resources.get(rule, {}).get(name, self.default_resources.get(name, default))
 
     def gpus(self, rule: str, default: int) -> int:
-        """How many GPUs a job of a rule has; InputError where the profile does not give a number."""
+        """The number of GPUs of a rule's jobs. Raises InputError if the profile sets something else than an integer."""
         given = self.resource(rule, "gpu", default)
         if not isinstance(given, int):
             raise InputError(self.file, f"{given!r} GPUs for {rule}", "a number", key="set-resources")
@@ -38,7 +43,7 @@ class Profile:
 def read_profile(name: str, root: Path) -> Profile:
     """A profile from its folder or file, or from the folder of its name in profiles/.
 
-    Raises InputError for one that there is not, and for resources that are not as Snakemake takes them.
+    Raises InputError for a profile that does not exist, and for resources in a format that Snakemake refuses.
     """
     places = [root / name, root / "profiles" / name]
     found = next((place for place in places if place.exists()), None)
@@ -72,7 +77,7 @@ def _file(folder: Path) -> Path:
 
 
 def _pairs(given: Any, separator: str, file: Path, key: str) -> list[tuple[str, Any]]:
-    """The pairs of a mapping, or of a list of texts that a separator divides."""
+    """The pairs of a mapping, or of a list of texts with a separator between key and value."""
     if given is None:
         return []
     if isinstance(given, dict):
@@ -84,6 +89,6 @@ def _pairs(given: Any, separator: str, file: Path, key: str) -> list[tuple[str, 
 
 
 def _plain(value: Any) -> Any:
-    """A value without the quotes that keep Snakemake from taking a text for an expression."""
+    """A value without its inner quotes. They tell Snakemake that a text is not an expression."""
     quoted = isinstance(value, str) and len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
     return value[1:-1] if quoted else value

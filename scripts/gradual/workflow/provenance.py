@@ -1,4 +1,4 @@
-"""Where results come from: config, digests of data and models, code, packages, hardware and time."""
+"""The provenance of results: git commit, packages, locks, hardware, and the time and memory of jobs."""
 
 import os
 import platform
@@ -27,7 +27,7 @@ def git_state(root: Path) -> dict[str, Any]:
 
 
 def hardware() -> dict[str, Any]:
-    """Processor, cores and memory in GiB; GPUs by name where nvidia-smi answers."""
+    """The processor, the number of cores, the memory in GiB, and the names of the GPUs that nvidia-smi reports."""
     model = platform.processor()
     info = Path("/proc/cpuinfo")
     if info.exists():
@@ -54,14 +54,15 @@ def packages() -> dict[str, str | None]:
 
 
 def locks(folder: Path) -> dict[str, str]:
-    """The SHA-256 of each lock in the folder: what the environments of the jobs are made from."""
+    """The SHA-256 of each lock in the folder. The environments of the jobs are made from these locks."""
     return {file.name: digest(file) for file in sorted(folder.glob("*.lock"))}
 
 
 def timings(benchmarks: Path, counted: set[str]) -> list[dict[str, Any]]:
-    """Jobs, seconds and peak memory (MiB) by rule, from Snakemake's benchmark files; a job's last run counts.
+    """Jobs, seconds and peak memory (MiB) by rule, from Snakemake's benchmark files. The last run of a job counts.
 
-    `counted` are files relative to the study: of their rules no others count, which may be of runs that it once had.
+    `counted` are benchmark files, relative to results/<study>. Other files of the same rules do not count, because they
+    may belong to runs that the study no longer has.
     """
     rows = []
     rules = {Path(path).parent.name for path in counted}

@@ -1,4 +1,4 @@
-"""A dry run of Snakemake in words: what would run, what change makes it run, and what merely follows."""
+"""An explanation of a dry run of Snakemake: which jobs would run, and which changes cause this."""
 
 import ast
 import json
@@ -29,7 +29,7 @@ class Job(NamedTuple):
 
 
 def jobs(dry_run: str) -> list[Job]:
-    """The jobs of a dry run's output, without the targets' own."""
+    """The jobs in the output of a dry run, without the target rule all."""
     found = []
     for rule, text in JOB.findall(dry_run):
         fields = dict(FIELD.findall(text))
@@ -39,7 +39,7 @@ def jobs(dry_run: str) -> list[Job]:
 
 
 def differences(before: Any, now: Any, key: str = "") -> list[str]:
-    """In which settings two values differ, as "key: before -> now"; of two mappings only the keys that differ."""
+    """The differences of two values, as "key: before -> now". For mappings, only the keys that differ are listed."""
     if isinstance(before, dict) and isinstance(now, dict):
         keys = [k for k in {**before, **now} if before.get(k) != now.get(k)]
         return [text for k in keys for text in differences(before.get(k), now.get(k), f"{key}.{k}" if key else k)]
@@ -49,7 +49,7 @@ def differences(before: Any, now: Any, key: str = "") -> list[str]:
 
 
 def causes(job: Job) -> list[str]:
-    """What makes a job run of itself, in words; nothing where it only follows from other jobs."""
+    """The causes in the job itself, in words. Empty if it runs only because other jobs make its inputs anew."""
     found = []
     for part in re.split(r"; (?=[A-Z])", job.reason):
         name, _, rest = part.partition(": ")
@@ -66,10 +66,10 @@ def causes(job: Job) -> list[str]:
 
 
 def explain(dry_run: str) -> str:
-    """What a dry run would do and why, a line per rule and cause, then what follows from these."""
+    """The jobs of a dry run, with a line per rule and cause, and then the jobs that run only because of these."""
     found = jobs(dry_run)
     if not found:
-        return "Nothing would run: every result is of the config, the data and the code as they are.\n"
+        return "Nothing would run, because every result is up to date with the config, the data and the code.\n"
     by_cause: dict[tuple[str, str], list[Job]] = {}
     follow: Counter[str] = Counter()
     for job in found:
@@ -77,26 +77,26 @@ def explain(dry_run: str) -> str:
             by_cause.setdefault((job.rule, cause), []).append(job)
         if not causes(job):
             follow[job.rule] += 1
-    lines = [f"{len(found)} jobs would run.", "", "Of themselves:"]
+    lines = [f"{len(found)} jobs would run.", "", "Because of a change:"]
     for (rule, cause), of_cause in by_cause.items():
         wildcards = "; ".join(job.wildcards for job in of_cause[:3] if job.wildcards)
         more = f" and {len(of_cause) - 3} more" if len(of_cause) > 3 else ""
         lines.append(f"  {rule} ({wildcards}{more}): {cause}" if wildcards else f"  {rule}: {cause}")
     if follow:
-        lines += ["", "Because these make their inputs anew:"]
+        lines += ["", "Because the jobs above make their inputs anew:"]
         lines.append("  " + ", ".join(f"{rule} ({n})" for rule, n in follow.items()))
     return "\n".join([*lines, ""])
 
 
 def _changed(before: str, now: str) -> list[str]:
-    """What a pair of params says: code or settings."""
+    """The change between two params: of code or of settings."""
     if FINGERPRINT.match(before) and FINGERPRINT.match(now):
         return ["its code changed"]
     return differences(_value(before), _value(now))
 
 
 def _value(text: str) -> Any:
-    """A param as Snakemake prints it, with the JSON inside it parsed."""
+    """The value of a param that Snakemake printed. JSON inside it is parsed."""
     try:
         value = ast.literal_eval(text)
     except (ValueError, SyntaxError):

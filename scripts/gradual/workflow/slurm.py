@@ -1,4 +1,4 @@
-"""SLURM's view of a Snakemake run: its name, and the jobs that SLURM still has of it."""
+"""A Snakemake run in SLURM: its name, and its jobs in SLURM's queue."""
 
 import re
 import shutil
@@ -8,19 +8,19 @@ from pathlib import Path
 from gradual.ground.errors import InputError
 
 RUN_NAME = re.compile(r"^SLURM run ID: (\S+)$", re.MULTILINE)
-SECONDS = 60  # until a question to SLURM is given up
+SECONDS = 60  # to wait for an answer of SLURM
 
 
 def run_name(logs: list[str]) -> str:
-    """The name that all SLURM jobs of a Snakemake run have, from Snakemake's logs; empty where it submits none."""
+    """The name of all SLURM jobs of a Snakemake run, from Snakemake's logs. Empty if the run does not use SLURM."""
     named = RUN_NAME.findall("\n".join(Path(log).read_text(encoding="utf-8", errors="replace") for log in logs))
     return named[-1] if named else ""
 
 
 def jobs_of(run: str) -> list[str]:
-    """The numbers of a run's jobs that wait or work; none where this host has no SLURM to ask.
+    """The numbers of a run's jobs that wait or run. Empty if this host has no SLURM.
 
-    Raises InputError where SLURM does not answer.
+    Raises InputError if SLURM does not answer.
     """
     if not shutil.which("squeue"):
         return []

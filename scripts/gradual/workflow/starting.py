@@ -1,6 +1,6 @@
-"""The start of a script: its log, what its errors end with, and the GPUs that it holds.
+"""The start of a script: its log, the report of its errors, and the GPUs that it holds.
 
-No result depends on this. So scripts import it in the block that starts them, which no fingerprint counts.
+No result depends on this. So scripts import it in the block that starts them, because fingerprints ignore that block.
 """
 
 import argparse
@@ -16,25 +16,25 @@ from gradual.workflow.gpus import taken
 
 
 def remedy(error: Exception) -> str:
-    """What a user can do about an error that no code of ours foresaw; what was finished is kept in every case."""
+    """What a user can do about an unforeseen error. Finished results are kept after every error."""
     if out_of_memory(error):
         return "free memory, run fewer jobs at once (--cores), or lower training.micro_batch; then run again"
-    full = ("no space left", "quota exceeded", "inline_container")  # of safetensors and torch, which have no errno
+    full = ("no space left", "quota exceeded", "inline_container")  # errors of safetensors and torch have no errno
     if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or any(w in str(error).lower() for w in full):
-        return "free disk space and run again; nothing was half-written"
+        return "free disk space and run again; no file was left half-written"
     if isinstance(error, PermissionError):
         return "make the file readable, and its folder writable, for the user that runs the study"
     if isinstance(error, FileNotFoundError):
-        return "restore the file, or remove what was made from it; then run again"
+        return "restore the file, or remove the results that were made from it; then run again"
     if isinstance(error, ImportError):
         return "set up the job's environment again (make setup; envs/), or start Snakemake with the environment active"
-    return "not foreseen, so likely a defect: report it with the lines above"
+    return "not foreseen, so likely a defect; report it with the lines above"
 
 
 def explanation(error: Exception) -> str:
-    """The lines that end a log: the cause of an error and, where it was not foreseen, the likely remedy.
+    """The last lines of a log after an error: its cause and, for an unforeseen error, the likely remedy.
 
-    Prints the traceback of an unforeseen one.
+    Also prints the traceback of an unforeseen error.
     """
     if isinstance(error, InputError | EndedWithNotice):
         return f"error: {error}"
@@ -44,10 +44,9 @@ def explanation(error: Exception) -> str:
 
 
 def report(main: Callable[[], None]) -> None:
-    """Run a script's main with its log on standard error; an error ends it with its cause and exit status 1.
+    """Run a script's main with its log on standard error. After an error, exit with its explanation and status 1.
 
-    An InputError is one line. Any other has its traceback, and then a line with the cause and the likely remedy. On a
-    terminal libraries may show progress bars; in a log file they would only fill it.
+    Libraries show progress bars only on a terminal, because bars would fill a log file.
     """
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("gradual").setLevel(logging.INFO)

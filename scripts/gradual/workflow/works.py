@@ -1,4 +1,4 @@
-"""The work of a study: the jobs with a model, by seed, that its tables stand on, and the files that say what they took."""
+"""The work of a study: the jobs with a model that its tables need, and the files with the costs of these jobs."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ NAMES = {BASE: "pretraining", EPOCHS: "training", EVALUATION: "evaluation"}
 
 @dataclass(frozen=True)
 class Work:
-    """The work that makes a result of a model and a seed, in one job or several, and the rule that does it."""
+    """The work that makes a result of a model and a seed: the number of its jobs, and their rule."""
 
     model: str
     seed: int
@@ -39,12 +39,12 @@ class Work:
 
     @property
     def name(self) -> str:
-        """What the work is called: pretraining, training, evaluation, or a probe of some questions, perhaps again."""
+        """The name of the work: pretraining, training, evaluation, a probe of a question set, or a re-probe."""
         again = " again" if self.result.probe else ""
         return NAMES.get(self.result.kind, f"probe of {self.result.questions}{again}")
 
     def places(self) -> Iterable[dict[str, object]]:
-        """What fills in the patterns of the work's files, by job."""
+        """For each job, the names that fill in the patterns of its paths."""
         _, state, probe, questions = self.result
         for shard in range(self.jobs):
             yield {"model": self.model, "seed": self.seed, "state": state, "probe": probe} | {
@@ -53,24 +53,24 @@ class Work:
             }
 
     def usage(self) -> list[str]:
-        """The files that count the work's prompts and tokens, relative to the study; none of a training."""
+        """The paths of the files that count prompts and tokens, relative to results/<study>. A training has none."""
         kind = USAGE.get(self.result.kind)
         return [path(kind, **place) for place in self.places()] if kind else []
 
     def benchmarks(self) -> list[str]:
-        """Snakemake's measurements of the work's jobs, relative to the study."""
+        """The paths of the jobs' benchmark files, which Snakemake writes, relative to results/<study>."""
         return [benchmark(self.rule, **place) for place in self.places()]
 
     def described(self) -> dict[str, Any]:
-        """The work as JSON takes it."""
+        """The work as a mapping that JSON can hold."""
         named = {"model": self.model, "state": self.state, "work": self.name, "seed": self.seed}
         return named | {"usage": self.usage(), "benchmarks": self.benchmarks()}
 
 
 def wanted_results(config: Config) -> dict[str, list[Result]]:
-    """The results that each model is to have for the tables that a study shows, and for the check of its probe.
+    """The results of each model that a study needs for its tables and for the check of its probe.
 
-    Raises InputError as `registry.needs` does.
+    Raises InputError as `tables.registry.needs` does.
     """
     wanted = registry.all_needs(map(registry.name_of, config["tables"]["show"]), config)
     checks = [Result(AGREEMENT)] if config["probe"]["checked"] else []
@@ -78,12 +78,12 @@ def wanted_results(config: Config) -> dict[str, list[Result]]:
 
 
 def works_of(config: Config) -> list[Work]:
-    """The work behind the tables that a study shows, of every seed, each after what it waits for."""
+    """The work of a study for all its seeds. Each work follows the work that it waits for."""
     return works(wanted_results(config), config)
 
 
 def works(wanted: Mapping[str, Iterable[Result]], config: Config) -> list[Work]:
-    """The work behind results of each model, of every seed. A base model is work only where it is pretrained here."""
+    """The work for the wanted results of each model, for all seeds. A base model is work only if it is pretrained here."""
     table, shards = runs(config), config["probe"]["shards"]
     found = []
     for model, results in wanted.items():

@@ -113,7 +113,7 @@ def test_a_choice_that_is_new_or_lies_elsewhere_counts_only_where_it_is_chosen(p
 
 @pytest.mark.parametrize("call", ["Choice(SETTING, {})", 'Choice("engine", PLACES)', 'Choice("engine", {n: "a:b"})'])
 def test_a_choice_that_is_computed_is_refused(project, call):
-    with pytest.raises(InputError, match=r"run_it\.py, row 1: a Choice that is computed"):
+    with pytest.raises(InputError, match=r"run_it\.py, row 1: the arguments of Choice are computed"):
         project({"run_it.py": f"x = {call}\n"})
 
 
