@@ -1,4 +1,4 @@
-# A base model is known by its handle base.json, wherever its files are.
+# The handle base.json stands for a base model, because its files may be in any folder.
 
 
 rule pretrain_base:

@@ -1,4 +1,4 @@
-# The study, its paths and the few helpers that all rules share.
+# The study, its paths, and the helpers that all rules share.
 
 import json
 import sys
@@ -40,18 +40,19 @@ MODELS = STUDY["models"]
 PROBE = STUDY["probe"]
 RESULTS = f"results/{STUDY['study']}"
 
-# Jobs of different models, seeds and runs go side by side; what cores remain is shared among them. On a cluster, which
-# gives each job its own, the profile says how many (set-threads).
+# Jobs of different models, seeds and runs share the cores of this machine, because they run at the same time. On a
+# cluster, each job has its own cores, and the profile sets their number (set-threads).
 PRETRAINING_THREADS = max(1, (workflow.resource_settings.cores or 1) // (len(MODELS) * len(SEEDS)))
 THREADS = max(1, PRETRAINING_THREADS // max(1, len({work.state for work in WORKS} & set(RUNS))))
 
-# Where jobs run, for a machine without a scheduler; a profile says otherwise by set-resources. No result depends on it.
-# Snakemake by itself counts no GPUs: here, jobs side by side ask for no more than there are, and one job is given no more.
+# The resources of jobs on a machine without a scheduler. A profile overrides them (set-resources). No result depends on
+# them. Snakemake does not count GPUs by itself. So the resource gpu is limited here to the GPUs of this machine.
 GPUS = len(gpus.here())
 if GPUS and workflow.is_main_process and workflow.nodes is None and "gpu" not in workflow.global_resources:
     workflow.register_resource("gpu", GPUS)
 GPU = min(1, GPUS)
-CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method  # a job's `python` is then its own
+# With conda environments, `python` is that of the job's own environment.
+CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
 ENGINE_RESOURCES = {
     "python": ".venv-probe/bin/python" if PROBE["engine"] == "vllm" and not CONDA else "python",
     "gpu": GPU,
@@ -59,19 +60,22 @@ ENGINE_RESOURCES = {
     "max_model_length": 0,
 }
 
-# The results whose rules compute something, in the order of the story; provenance names their code.
+# The rules whose code goes into the provenance, in the order of the graph.
 CODED = [KINDS[kind].rule for kind in steps.GRAPH] + [kind.rule for kind in steps.STATE_KINDS.values()]
 CODED = [*dict.fromkeys(CODED), "fetch_base", "write_table"]
 
-# glibc gives big buffers back to the system after each use, which slows small models down several times. Snakemake tells
-# torch, numpy and pyarrow a job's threads (OMP_NUM_THREADS), but not tokenizers. No job but a download asks the hub for
-# anything. A job that is warned of its end (SIGTERM) has its time to write what it has: its shell waits for it. One that
-# is killed cannot write why: its shell does, to the log that ends its command. Every job holds a lock that it shares.
+# The beginning of each job's shell command:
+# - Every job holds the shared lock of the study's jobs (workflow/lock.py).
+# - By default, glibc returns large buffers to the system after each use, which makes small models several times slower.
+# - Snakemake sets the threads of torch, numpy and pyarrow (OMP_NUM_THREADS), but not those of tokenizers.
+# - Only downloads may use the hub.
+# - After SIGTERM, the shell waits for the job, so that the job can save its work.
+# - A killed job cannot write a cause to its log, so the shell does. The log is the last word of the job's command.
 shell.prefix(
     f"set -euo pipefail; exec 9<>{RESULTS}/{lock.JOBS}; flock -s 9 2>/dev/null || true;"
     " export MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=4294967296;"
     " export RAYON_NUM_THREADS=$OMP_NUM_THREADS HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1; trap : TERM;"
-    " trap 's=$?; [ $s -le 128 ] || echo \"error: ended by signal $((s - 128)); 9 is often the system, short of memory:"
+    " trap 's=$?; [ $s -le 128 ] || echo \"error: ended by signal $((s - 128)); 9 often means full memory;"
     ' run fewer jobs at once (--cores)" >> "${{BASH_COMMAND##*2> }}"\' EXIT; '
 )
 
@@ -87,7 +91,7 @@ wildcard_constraints:
 
 
 def lock_study(logs):
-    """Hold the study for this process; see workflow/lock.py."""
+    """Hold the lock of the study for this process (see workflow/lock.py)."""
     global held
     try:
         held = lock.hold(Path(RESULTS), logs)
@@ -95,7 +99,7 @@ def lock_study(logs):
         raise WorkflowError(str(error))
 
 
-# Paths. `result("categories")` is the pattern of a kind of result (study/result_files.py).
+# Paths. For example, `result("categories")` is the path pattern of the categories (study/result_files.py).
 
 
 def result(kind):
@@ -110,17 +114,17 @@ def benchmark_file(rule_name):
     return f"{RESULTS}/benchmarks/{rule_name}/{result_files.JOBS[rule_name]}.tsv"
 
 
-# The graph. A rule's inputs are those that study/steps.py names for the result that it makes.
+# The graph. study/steps.py names the inputs of a rule for the result that the rule makes.
 
 
 def wanted(kind, wildcards):
-    """The result of a kind that a job's wildcards ask for."""
+    """The result of a kind that a job's wildcards name."""
     given = {name: wildcards.get(name) for name in ("state", "probe", "questions") if wildcards.get(name) is not None}
     return Result(kind, **given | ({"probe": int(given["probe"])} if "probe" in given else {}))
 
 
 def files_of(found, wildcards):
-    """The files of a result of the job's model and seed: one for each shard of generations, else one."""
+    """The files of a result, for the model and seed of the job. Raw answers have a file per shard, other results one."""
     count = PROBE["shards"] if found.kind == "generations" else 1
     seed, model = wildcards.seed, wildcards.get("model", "")
     return [f"{RESULTS}/{result_files.path_of(found, seed, model, shard)}" for shard in range(count)]
@@ -136,22 +140,22 @@ def made_from(kind):
     return unpack(named)
 
 
-LIGHT = 10**6  # priority of light jobs that others wait for
+LIGHT = 10**6  # the priority of short jobs that other jobs wait for
 URGENCIES = urgencies(WANTED, STUDY)
 
 
 def urgency(kind):
-    """The priority of jobs that make a kind of result: how much work waits for them."""
+    """The priority of the jobs that make a kind of result. It is the work that waits for the job (study/priorities.py)."""
     return lambda wildcards: URGENCIES.get((wildcards.model, wanted(kind, wildcards)), 0)
 
 
 def states_of(kind):
-    """A wildcard constraint: the runs whose states come about in this way; nothing matches where there are none."""
+    """A wildcard constraint: the runs of a kind of state. Without such runs, it matches nothing."""
     return "|".join(name for name, run in RUNS.items() if run.kind == kind) or "^$"
 
 
 def models_from(*sources):
-    """A wildcard constraint: the models of these sources; nothing matches where there are none."""
+    """A wildcard constraint: the models of these sources. Without such models, it matches nothing."""
     return "|".join(name for name, model in MODELS.items() if model["source"] in sources) or "^$"
 
 
@@ -160,7 +164,7 @@ def environment(rule_name):
     return f"../envs/{steps.environment(rule_name, PROBE['engine'])}.yaml"
 
 
-# Params: exactly the settings that a rule uses, and the meaning of its code.
+# Params: only the settings that a rule uses, and the fingerprint of its code. A change of a param re-runs the rule.
 
 CHOSEN = chosen_by(STUDY)
 
@@ -173,25 +177,25 @@ def fingerprint(script, choices):
 
 
 def code(script, **choices):
-    """The meaning of a script and of the library modules that it uses in this study: a change of it re-runs the rule.
+    """The fingerprint of a script and of the library modules that it uses in this study.
 
-    `choices` are what a job chooses beyond the study: the table that it makes, the objective that it trains with.
+    `choices` are names that differ between the jobs of a study, such as the table or the objective of a job.
     """
     return fingerprint(script, tuple(choices.items()))
 
 
 def as_json(value):
-    """A config section as a script takes it."""
+    """A config section as JSON, for the option of a script."""
     return json.dumps(value, sort_keys=True)
 
 
 def part(kind, section):
-    """The keys of a config section that a settings class has, as a script takes them."""
+    """The keys of a config section that a settings class has, as JSON."""
     return as_json({field.name: section[field.name] for field in fields(kind)})
 
 
 def without(section, *keys):
-    """A config section without some keys, as a script takes it."""
+    """A config section without some keys, as JSON."""
     return as_json({key: value for key, value in section.items() if key not in keys})
 
 
@@ -204,19 +208,19 @@ def mode(wildcards):
 
 
 def sampling(wildcards):
-    """How a probe samples answers; nothing for a greedy one, which no such setting changes."""
+    """The option with a probe's sampling settings. A greedy probe has none, so a change of them does not re-run it."""
     return ["--sampling", part(Sampling, PROBE)] if mode(wildcards) == "full" else []
 
 
 def counts(wildcards):
-    """How much a probe asks about a fact, and the word that decides it."""
+    """How much a probe asks about a fact, and the word that decides it (see COUNTS in scripts/probe_facts.py)."""
     if PROBE["counts"] == "settled":
         return ["settled", STUDY["scoring"]]
     return ["exact", PROBE["sampled_for"] if mode(wildcards) == "full" else "unsolved"]
 
 
 def replayed(run):
-    """The state and the category of the facts that a run replays, in a list; empty where it replays none."""
+    """The state and the category of a run's replay pool, as a list. Empty for a run without replay."""
     return [run.replay.state, run.replay.category] if run.replay else []
 
 
@@ -228,6 +232,6 @@ EXEMPLAR_SPLITS = {PROBE["exemplar_split"], STUDY["evaluation"]["exemplar_split"
 
 
 def model_files(wildcards):
-    """The files of a base model from a local folder, so that other weights make another model; none for the hub's."""
+    """The files of a base model in a local folder, so that a change of them re-runs the rule. Empty for other models."""
     folder = Path(MODELS[wildcards.model].get("path") or "")
     return sorted(str(f) for f in folder.glob("*") if f.suffix in (".json", ".safetensors")) if folder.name else []

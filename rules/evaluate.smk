@@ -1,4 +1,4 @@
-# Dev and test accuracy of the origin and of every epoch of a run, on fixed prompts.
+# The accuracy on dev and test, of the origin and of every epoch of a run, on fixed prompts.
 
 
 rule evaluate_epochs:

@@ -1,4 +1,4 @@
-# Facts -> prompts -> generations -> grades -> categories, for any state of the model.
+# Facts -> prompts -> generations -> grades -> categories, for any state.
 
 
 rule probe_facts:

@@ -50,7 +50,7 @@ rule collect_tables:
 rule write_costs:
     input:
         [f"{RESULTS}/{path}" for work in WORKS for path in work.usage()],
-        tables=result("tables"),  # so that the benchmarks of trainings are there
+        tables=result("tables"),  # so that the benchmark files of trainings exist
     output:
         csv=result("costs_csv"),
         markdown=result("costs"),

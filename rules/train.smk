@@ -41,7 +41,7 @@ rule build_examples:
         " --examples {output.examples} 2> {log}"
 
 
-# A run's epochs are known by their handle epochs.json, however many they are.
+# The handle epochs.json stands for all epochs of a run, because their number differs between runs.
 
 
 rule train_adapter:

@@ -1,4 +1,4 @@
-"""Write the rows that a run trains on and replays: each selected fact's question and answer."""
+"""Write the examples of a run: the question and the answer of each selected fact."""
 
 import argparse
 import logging

@@ -1,4 +1,4 @@
-"""Sort the probed facts into knowledge categories, and count them under every scoring rule."""
+"""Find the category of each probed fact, and count the facts per category under every scoring rule."""
 
 import argparse
 import logging
@@ -18,9 +18,9 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--grades", type=Path, required=True)
     parser.add_argument("--facts", type=Path, required=True)
-    parser.add_argument("--scoring", choices=list(RULES), required=True, help="the rule that counts")
+    parser.add_argument("--scoring", choices=list(RULES), required=True, help="the scoring rule of the categories")
     parser.add_argument(
-        "--settled", action="store_true", help="facts were asked until that rule settled them: no other rule counts"
+        "--settled", action="store_true", help="probe.counts is settled, so facts are counted only under --scoring"
     )
     parser.add_argument("--mode", choices=["full", "greedy"], required=True)
     parser.add_argument("--categories", type=Path, required=True)

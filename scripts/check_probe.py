@@ -1,4 +1,4 @@
-"""Compare the answers of a probe with those of plain `generate`, on some of its facts, and write how far they agree."""
+"""Ask some facts of a probe again with plain `generate`, and write how well the answers of both agree."""
 
 import argparse
 from pathlib import Path
@@ -27,31 +27,37 @@ def main(argv: list[str] | None = None) -> None:
         "--adapters", type=Path, nargs="*", default=[], help="handles of adapters, merged in this order"
     )
     parser.add_argument("--facts", type=Path, required=True)
-    parser.add_argument("--generations", type=Path, nargs="+", required=True, help="of all shards of the probe")
     parser.add_argument(
-        "--settings", type=settings(AnswerSettings), required=True, help="as the probe had them, as JSON"
+        "--generations", type=Path, nargs="+", required=True, help="the raw answers of the probe, all shards"
     )
-    parser.add_argument("--sampling", type=settings(Sampling), help="as the probe had it, as JSON")
-    parser.add_argument("--prompts", type=int, required=True, help="of each fact")
+    parser.add_argument(
+        "--settings", type=settings(AnswerSettings), required=True, help="the probe's settings, as JSON"
+    )
+    parser.add_argument(
+        "--sampling",
+        type=settings(Sampling),
+        help="the probe's sampling settings, as JSON; without it, only greedy answers",
+    )
+    parser.add_argument("--prompts", type=int, required=True, help="number of prompts per fact")
     parser.add_argument("--scoring", choices=list(RULES), required=True)
     parser.add_argument("--dtype", required=True)
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--state", required=True)
     parser.add_argument("--questions", choices=list(QUESTION_SETS), required=True)
     parser.add_argument("--probe", type=int, required=True)
-    parser.add_argument("--checked", type=int, required=True, help="how many facts")
-    parser.add_argument("--gpus", type=int, default=0, help="GPUs of the job")
+    parser.add_argument("--checked", type=int, required=True, help="number of facts to ask again")
+    parser.add_argument("--gpus", type=int, default=0, help="number of GPUs of the job")
     parser.add_argument("--agreement", type=Path, required=True)
     args = parser.parse_args(argv)
     check_probe(args)
 
 
 def check_probe(args: argparse.Namespace) -> None:
-    """Ask some of the probe's facts once more, prompt by prompt."""
+    """Ask some of the probe's facts again, prompt by prompt, and write the agreement."""
     answering, key = args.settings, ProbeKey(args.seed, args.state, args.probe)
     facts = read_facts(args.facts)
     checked = draw_facts(questions(facts, [args.questions]), args.checked, key.seed, key.state, key.probe)
-    shards = (read_generations([path]) for path in args.generations)  # one at a time in memory
+    shards = (read_generations([path]) for path in args.generations)  # only one is in memory at a time
     recorded = pd.concat([rows[rows["fact_id"].isin(checked["fact_id"])] for rows in shards], ignore_index=True)
     tokenizer = load_tokenizer(args.base)
     pool = ExemplarPool(facts, answering.exemplar_split, str(args.facts))

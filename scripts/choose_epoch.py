@@ -1,4 +1,4 @@
-"""Choose a run's epoch by its accuracy and make that epoch's adapter the run's."""
+"""Choose the epoch of a run by its accuracy, and copy its adapter as the adapter of the run."""
 
 import argparse
 import logging
@@ -17,7 +17,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--accuracy", type=Path, required=True)
     parser.add_argument("--split", choices=["dev", "test"], required=True)
     parser.add_argument("--epochs", type=Path, required=True, help="handle of the run's epochs")
-    parser.add_argument("--adapter", type=Path, required=True, help="the handle; the adapter is written beside it")
+    parser.add_argument(
+        "--adapter", type=Path, required=True, help="handle of the run's adapter; the adapter is written beside it"
+    )
     args = parser.parse_args(argv)
     epochs = read_epochs(args.epochs)
     epoch = choose_epoch(pd.read_csv(args.accuracy), args.split)

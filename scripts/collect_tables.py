@@ -1,4 +1,4 @@
-"""Join the Markdown of a study's tables to one file, in the order given."""
+"""Join the Markdown of a study's tables into one file, in the given order."""
 
 import argparse
 from collections.abc import Sequence
@@ -12,10 +12,10 @@ from gradual.ground.files import read_json, write_text
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tables", type=Path, nargs="+", required=True, help="the Markdown of each table")
-    parser.add_argument("--agreements", type=Path, nargs="*", default=[], help="of probes with plain generation")
+    parser.add_argument("--agreements", type=Path, nargs="*", default=[], help="the results of check_probe")
     parser.add_argument("--study", required=True, help="the study's name")
     parser.add_argument("--models", nargs="+", required=True, help="the models' labels")
-    parser.add_argument("--cited", nargs="+", required=True, help="the papers that the tables are of")
+    parser.add_argument("--cited", nargs="+", required=True, help="the papers that the tables come from")
     parser.add_argument("--seeds", type=int, nargs="+", required=True)
     parser.add_argument("--output", type=Path, required=True)
     args = parser.parse_args(argv)
@@ -35,7 +35,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def sentence(found: Sequence[dict[str, Any]]) -> str:
-    """What a reader of the tables is told of the agreement of a study's probes."""
+    """A sentence for the readers of the tables about the agreement of a study's probes."""
     total = {name: sum(each[name] for each in found) for name in ("answers", "equal_answers", "facts", "equal_classes")}
     return (
         f"The untouched models' probes, checked against plain `generate`: {total['equal_answers']:,} of"

@@ -1,4 +1,4 @@
-"""Render the table of all config keys, docs/configuration.md, from the config's schema."""
+"""Write docs/configuration.md, the table of all config keys, from the config's schema."""
 
 import argparse
 import json
@@ -37,7 +37,7 @@ This file is generated from `schemas/config.schema.json` with `python scripts/de
 
 
 def rows(path: str, schema: dict[str, Any], root: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """A key and the keys below it, with their schemas; keys that only refer to another key are left out."""
+    """A key and the keys below it, with their schemas. A key that only refers to another key is left out."""
     yield path, schema
     for key, below in schema.get("properties", {}).items():
         if not below.get("$ref", "").startswith("#/properties/"):
@@ -52,7 +52,7 @@ def rows(path: str, schema: dict[str, Any], root: dict[str, Any]) -> Iterator[tu
 
 
 def render(root: dict[str, Any]) -> str:
-    """The document: a section of the table for each section of the config."""
+    """The text of the document: the head, and the table with a row per key."""
     lines = [HEAD, "| key | value | default | meaning |", "|---|---|---|---|"]
     for section, schema in root["properties"].items():
         for key, found in rows(section, resolve(schema, root), root):
@@ -66,13 +66,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--schema", type=Path, default=ROOT / "schemas" / "config.schema.json")
     parser.add_argument("--output", type=Path, default=ROOT / "docs" / "configuration.md")
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if the output has drifted")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; exit with status 1 if the output is out of date"
+    )
     args = parser.parse_args(argv)
     text = render(json.loads(args.schema.read_text(encoding="utf-8")))
     if not args.check:
         write_text(text, args.output)
     elif not args.output.is_file() or args.output.read_text(encoding="utf-8") != text:
-        sys.exit(f"error: {args.output.name} has drifted from the schema: run python scripts/describe_config.py")
+        sys.exit(f"error: {args.output.name} has drifted from the schema; run python scripts/describe_config.py")
 
 
 if __name__ == "__main__":

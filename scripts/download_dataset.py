@@ -10,7 +10,7 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--url", required=True)
     parser.add_argument(
-        "--sha256", help="the digest that the archive must have; without it a manifest checks its files"
+        "--sha256", help="the expected digest of the archive; without it, a manifest checks the files later"
     )
     parser.add_argument("--output", required=True, type=Path)
     arguments = parser.parse_args(argv)

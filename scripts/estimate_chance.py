@@ -1,4 +1,4 @@
-"""Estimate, by relation, how often a fact's answer is among the sampled answers to another fact."""
+"""Estimate for each relation how often the sampled answers to one fact contain the answer of another fact."""
 
 import argparse
 from pathlib import Path

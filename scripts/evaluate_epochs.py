@@ -1,4 +1,4 @@
-"""Answer the dev and test questions once each, on fixed prompts, with the adapter of every epoch of a run."""
+"""Ask every epoch of a run the dev and test questions, on fixed prompts, and write the raw answers."""
 
 import argparse
 from dataclasses import asdict
@@ -22,16 +22,27 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--base", type=Path, required=True, help="handle of the base model")
     parser.add_argument(
-        "--adapters", type=Path, nargs="*", default=[], help="handles of adapters beneath the epochs' own"
+        "--adapters",
+        type=Path,
+        nargs="*",
+        default=[],
+        help="handles of adapters to merge before an epoch's adapter, in this order",
     )
     parser.add_argument(
-        "--epochs", type=Path, nargs="*", default=[], help="handle of the run's epochs; none of the origin"
+        "--epochs", type=Path, nargs="*", default=[], help="handle of the run's epochs; the origin has none"
     )
     parser.add_argument("--facts", type=Path, required=True)
-    parser.add_argument("--settings", type=settings(AnswerSettings), required=True, help="of the config, as JSON")
+    parser.add_argument(
+        "--settings", type=settings(AnswerSettings), required=True, help="settings of prompts and answers, as JSON"
+    )
     parser.add_argument("--engine", choices=list(ENGINES), required=True)
     parser.add_argument("--questions", nargs="+", choices=list(QUESTION_SETS), required=True)
-    parser.add_argument("--prompt-seed", type=int, required=True, help="the same for all states and study seeds")
+    parser.add_argument(
+        "--prompt-seed",
+        type=int,
+        required=True,
+        help="seed of the prompts, the same for all states and seeds of the study",
+    )
     parser.add_argument("--dtype", required=True)
     add_deployment(parser)
     parser.add_argument("--generations", type=Path, required=True)
@@ -41,7 +52,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def evaluate(args: argparse.Namespace) -> None:
-    """Ask every epoch's adapter in turn, loaded once into the same engine."""
+    """Ask every epoch in turn. The engine is loaded only once and switches between the adapters."""
     answering = args.settings
     facts = read_facts(args.facts)
     asked = questions(facts, args.questions)

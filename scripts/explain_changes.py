@@ -1,4 +1,4 @@
-"""Say what a start of Snakemake with these options would run, and why: `make changed`."""
+"""List the jobs that Snakemake would run with these options, and the reasons (`make changed`)."""
 
 import argparse
 import subprocess
@@ -8,7 +8,9 @@ from gradual.workflow.rerun_reasons import explain
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, epilog="Options are Snakemake's, such as --configfile FILE.")
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog="All options go to Snakemake, such as --configfile FILE."
+    )
     _, options = parser.parse_known_args(argv)
     command = [sys.executable, "-m", "snakemake", "-n", *options]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)

@@ -1,4 +1,4 @@
-"""Grade a run's dev and test answers by epoch, and check that every epoch's adapter changed something."""
+"""Grade the dev and test answers of each epoch, and check that every epoch's adapter changed an answer."""
 
 import argparse
 import logging
@@ -18,9 +18,11 @@ log = logging.getLogger("gradual")
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--generations", type=Path, required=True)
-    parser.add_argument("--parent", type=Path, nargs="*", default=[], help="the parent's generations; none of origin")
+    parser.add_argument(
+        "--parent", type=Path, nargs="*", default=[], help="the parent's raw answers; the origin has no parent"
+    )
     parser.add_argument("--facts", type=Path, required=True)
-    parser.add_argument("--scoring", choices=list(RULES), required=True, help="the rule that counts")
+    parser.add_argument("--scoring", choices=list(RULES), required=True, help="the scoring rule of the column accuracy")
     parser.add_argument("--state", required=True)
     parser.add_argument("--grades", type=Path, required=True)
     parser.add_argument("--accuracy", type=Path, required=True)

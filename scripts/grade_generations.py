@@ -1,4 +1,4 @@
-"""Count the right answers of a probe, per fact and prompt, under every scoring rule."""
+"""Count the right answers of a probe for each fact and prompt, under every scoring rule."""
 
 import argparse
 from pathlib import Path
@@ -11,7 +11,9 @@ from gradual.probe.generations import read_generations
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--generations", type=Path, nargs="+", required=True, help="all shards of the probe")
+    parser.add_argument(
+        "--generations", type=Path, nargs="+", required=True, help="the raw answers of the probe, all shards"
+    )
     parser.add_argument("--facts", type=Path, required=True)
     parser.add_argument("--grades", type=Path, required=True)
     args = parser.parse_args(argv)

@@ -1,4 +1,4 @@
-"""Print what a study will ask, train, take and store, and after it ran what it took: `make plan`."""
+"""Print an estimate of a study's prompts, trainings, hours and disk space, and its real costs after a run (`make plan`)."""
 
 import argparse
 import sys
@@ -14,7 +14,9 @@ from gradual.workflow.profiles import read_profile
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--study", default="default", help="default, the name of a file in studies/, or a path")
-    parser.add_argument("--profile", default="profiles/default", help="a profile's folder or file: GPUs of each job")
+    parser.add_argument(
+        "--profile", default="profiles/default", help="a profile's folder or file, which sets the GPUs of each job"
+    )
     parser.add_argument(
         "--gpu", default="", help="a line of throughputs.csv; default: A100, or CPU if all models are pretrained here"
     )

@@ -1,4 +1,4 @@
-"""Print what is missing before a study can run: `make preflight`. The exit status is 1 where anything is missing."""
+"""Print what is missing before a study can run (`make preflight`). The exit status is 1 if anything is missing."""
 
 import argparse
 import sys

@@ -1,4 +1,4 @@
-"""Ask a state of the model every fact of a question set with several prompts, and write its raw answers."""
+"""Ask a state about every fact of a question set, with several prompts, and write the raw answers."""
 
 import argparse
 from dataclasses import asdict
@@ -17,8 +17,8 @@ from gradual.probe.questions import probe_decoding, probe_prompts, shard
 from gradual.probe.recording import GenerationsFile, append_generations
 from gradual.probe.settings import AnswerSettings, ProbeKey, Sampling
 
-# How much is asked about a fact: from the gold answers by fact_id and a word, an `answers.Asking`. The word of "exact"
-# says which facts are sampled, and that of "settled" is the scoring rule that settles a fact.
+# How many prompts and samples a fact gets. Each function returns a `probe.answers.Asking`. It takes the gold answers by
+# fact_id and a word. For "exact", the word says which facts have samples. For "settled", it is the scoring rule.
 COUNTS = Choice(
     "counts",
     {"exact": "gradual.probe.questions:exactly", "settled": "gradual.knowledge.settling:until_settled"},
@@ -32,16 +32,26 @@ def main(argv: list[str] | None = None) -> None:
         "--adapters", type=Path, nargs="*", default=[], help="handles of adapters, merged in this order"
     )
     parser.add_argument("--facts", type=Path, required=True)
-    parser.add_argument("--settings", type=settings(AnswerSettings), required=True, help="of the config, as JSON")
-    parser.add_argument("--sampling", type=settings(Sampling), help="of the config, as JSON; without it, none")
-    parser.add_argument("--counts", nargs=2, required=True, metavar=("COUNTS", "WORD"), help="how much is asked")
+    parser.add_argument(
+        "--settings", type=settings(AnswerSettings), required=True, help="settings of prompts and answers, as JSON"
+    )
+    parser.add_argument(
+        "--sampling", type=settings(Sampling), help="settings of samples, as JSON; without it, only greedy answers"
+    )
+    parser.add_argument(
+        "--counts",
+        nargs=2,
+        required=True,
+        metavar=("COUNTS", "WORD"),
+        help="how much is asked about a fact; see COUNTS in this script",
+    )
     parser.add_argument("--engine", choices=list(ENGINES), required=True)
-    parser.add_argument("--prompts", type=int, required=True, help="of each fact")
+    parser.add_argument("--prompts", type=int, required=True, help="number of prompts per fact")
     parser.add_argument("--dtype", required=True)
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--state", required=True)
     parser.add_argument("--questions", choices=list(QUESTION_SETS), required=True)
-    parser.add_argument("--probe", type=int, required=True, help="0 is the probe, 1 and above are retests")
+    parser.add_argument("--probe", type=int, required=True, help="0 for the probe, 1 for the re-probe")
     parser.add_argument("--shard", type=int, required=True)
     parser.add_argument("--shards", type=int, required=True)
     add_deployment(parser)

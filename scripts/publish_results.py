@@ -1,4 +1,4 @@
-"""Copy a finished study's tables and provenance to where the repository keeps them, and into the README."""
+"""Copy a finished study's tables, costs and provenance to its reference folder, and the tables into the README."""
 
 import argparse
 import re
@@ -14,9 +14,10 @@ BLOCK = re.compile(r"(?s)<!-- (\w+): (\w+) -->\n.*?<!-- end -->")
 
 
 def with_tables(text: str, study: str, tables: dict[str, str]) -> str:
-    """The text with the study's tables, by name, between `<!-- study: name -->` and `<!-- end -->`.
+    """The text with a study's tables in its blocks. `tables` maps names to Markdown.
 
-    Raises InputError for a block whose table the study has not made.
+    A block lies between `<!-- study: name -->` and `<!-- end -->`. Raises InputError for a block whose table is missing in
+    the study.
     """
 
     def block(match: re.Match[str]) -> str:

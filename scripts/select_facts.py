@@ -1,4 +1,4 @@
-"""Select the facts that a run trains on and those it may replay."""
+"""Select the facts that a run trains on, and its replay pool."""
 
 import argparse
 import json
@@ -15,13 +15,17 @@ log = logging.getLogger("gradual")
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", required=True)
-    parser.add_argument("--states", nargs="+", required=True, help="the states that the categories belong to")
-    parser.add_argument("--categories", type=Path, nargs="+", required=True, help="a file per state, in that order")
+    parser.add_argument("--states", nargs="+", required=True, help="the states that have the categories")
+    parser.add_argument(
+        "--categories", type=Path, nargs="+", required=True, help="the categories of each state, in the same order"
+    )
     parser.add_argument("--select", type=json.loads, required=True, help="the run's select, as JSON")
     parser.add_argument(
-        "--replay", nargs="*", default=[], metavar=("STATE", "CATEGORY"), help="facts that may be replayed"
+        "--replay", nargs="*", default=[], metavar=("STATE", "CATEGORY"), help="state and category of the replay pool"
     )
-    parser.add_argument("--size-of", type=Path, nargs="*", default=[], help="selection of a run, whose size is drawn")
+    parser.add_argument(
+        "--size-of", type=Path, nargs="*", default=[], help="selection of another run; as many train facts are drawn"
+    )
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--selection", type=Path, required=True)
     args = parser.parse_args(argv)
@@ -36,7 +40,7 @@ def main(argv: list[str] | None = None) -> None:
     found = selection["role"].value_counts().to_dict()
     log.info("selected: %s", found)
     if size is not None and found[TRAIN] < size:
-        log.warning("there are %d facts to select; %s has %d", found[TRAIN], args.size_of[0], size)
+        log.warning("there are only %d facts to select, but %s has %d", found[TRAIN], args.size_of[0], size)
     write_parquet(selection, args.selection)
 
 

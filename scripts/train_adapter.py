@@ -1,7 +1,7 @@
-"""Fine-tune a state with LoRA on a run's examples; an adapter per epoch. Continues from its last checkpoint.
+"""Fine-tune a state with LoRA on a run's examples, and write an adapter per epoch.
 
-With several GPUs it starts itself again under torchrun, as one rank per GPU; the global batch stays the same. SIGTERM
-ends it in order: it keeps a checkpoint of its last step.
+The training continues from its last checkpoint. With several GPUs, the script starts itself again under torchrun, with one
+rank per GPU, and the global batch stays the same. After SIGTERM, it saves a checkpoint of its last step and ends.
 """
 
 import argparse
@@ -34,33 +34,39 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--base", type=Path, required=True, help="handle of the base model")
     parser.add_argument("--examples", type=Path, required=True)
     parser.add_argument(
-        "--merge", type=Path, nargs="*", default=[], help="handles of adapters to merge into the weights"
+        "--merge", type=Path, nargs="*", default=[], help="handles of adapters to merge into the weights, in this order"
     )
     parser.add_argument("--parent", type=Path, nargs="*", default=[], help="handle of an adapter to continue")
-    parser.add_argument("--settings", type=settings(TrainingSettings), required=True, help="of the run, as JSON")
+    parser.add_argument(
+        "--settings", type=settings(TrainingSettings), required=True, help="training settings of the run, as JSON"
+    )
     parser.add_argument("--replay-ratio", type=float, required=True)
     parser.add_argument("--format", choices=list(FORMATS), required=True)
     parser.add_argument("--dtype", required=True)
     parser.add_argument("--run", required=True)
     parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--code", required=True, help="fingerprint of the code: other code resumes no checkpoint")
+    parser.add_argument(
+        "--code", required=True, help="fingerprint of the code; a checkpoint of other code is not continued"
+    )
     parser.add_argument("--loss", type=Path, required=True)
     parser.add_argument("--texts", type=Path, required=True, help="the exact text of each example, for people")
-    parser.add_argument("--epochs", type=Path, required=True, help="handle of the epochs; their adapters go beside it")
-    parser.add_argument("--gpus", type=int, default=0, help="GPUs of the job, and so ranks (workflow.launching)")
+    parser.add_argument(
+        "--epochs", type=Path, required=True, help="handle of the epochs; their adapters are written beside it"
+    )
+    parser.add_argument("--gpus", type=int, default=0, help="number of GPUs of the job, and of ranks")
     args = parser.parse_args(argv)
     train(args)
 
 
 def train(args: argparse.Namespace) -> None:
-    """Train, as the only process or as one of the ranks."""
+    """Train, as the only process or as one of several ranks."""
     examples = read_examples(args.examples)
     merged, parents = ([adapter_folder(handle) for handle in handles] for handles in (args.merge, args.parent))
     trained = int((examples["role"] == TRAIN).sum())
-    log.info("%d examples, %d in the replay pool, ratio %s", trained, len(examples) - trained, args.replay_ratio)
+    log.info("%d train examples, %d in the replay pool, ratio %s", trained, len(examples) - trained, args.replay_ratio)
     seed = seeded("train", args.seed, args.run) % 2**31
     tokenizer = load_tokenizer(args.base)
-    written = texts(examples, tokenizer, args.format)  # refuses a tokenizer before the model is loaded
+    written = texts(examples, tokenizer, args.format)  # a wrong tokenizer is refused before the model is loaded
     inputs = [[*map(digest, files)] for files in ([args.base, args.examples], args.merge, args.parent)]
     key = (args.settings, args.replay_ratio, args.format, args.dtype, args.seed, args.code, inputs)
     folder = args.epochs.parent / f"checkpoints-{sha256(repr(key).encode()).hexdigest()[:16]}"
@@ -77,8 +83,8 @@ def train(args: argparse.Namespace) -> None:
     import torch
 
     if torch.cuda.is_available():
-        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))  # else every rank's model goes to the first GPU
-    torch.manual_seed(seed)  # the new adapter's weights
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))  # otherwise all ranks use the first GPU
+    torch.manual_seed(seed)  # the initial weights of a new adapter depend on it
     model = load_model(args.base, merged, args.dtype)
     adapted = attach_adapter(model, next(iter(parents), None), args.settings)
     checkpoints, losses = train_adapter(adapted, training)

@@ -1,7 +1,7 @@
-"""Write the conda file of each environment, for `--sdm conda`, from its lock: `make envs`.
+"""Write the conda file of each environment from its lock, for `--sdm conda` (`make envs`).
 
-Snakemake copies a conda file elsewhere before it is used, so that it cannot refer to the lock: it spells out the pins.
-A lock whose name ends in -cpu stands in for another where there is no GPU, in tests, and has no conda file.
+A conda file lists the pins itself, because Snakemake copies it to another folder, where it cannot refer to the lock. A
+lock whose name ends in -cpu replaces another lock in tests without a GPU. It has no conda file.
 """
 
 import argparse
@@ -17,7 +17,9 @@ PYTHON = "3.11"
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--folder", type=Path, default=ENVIRONMENTS, help="holds the locks and gets the conda files")
+    parser.add_argument(
+        "--folder", type=Path, default=ENVIRONMENTS, help="the folder of the locks and of the conda files"
+    )
     args = parser.parse_args(argv)
     for lock in with_conda_file(args.folder):
         write_text(conda_file(lock), lock.with_suffix(".yaml"))
@@ -29,7 +31,7 @@ def with_conda_file(folder: Path) -> list[Path]:
 
 
 def lines(lock: Path) -> list[str]:
-    """The pins of a lock, and pip's options where it has any, without comments."""
+    """The pins and pip options of a lock, without comments."""
     found = [line.partition(" #")[0].strip() for line in lock.read_text(encoding="utf-8").splitlines()]
     return [line for line in found if line and not line.startswith("#")]
 

@@ -1,4 +1,4 @@
-"""Write what each state of a study took: prompts, tokens and seconds."""
+"""Write the costs of each state of a study: prompts, tokens and seconds."""
 
 import argparse
 import json
@@ -10,9 +10,11 @@ from gradual.workflow.costs import render, table
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--works", type=json.loads, required=True, help="the work to sum up, as JSON (costs.works)")
+    parser.add_argument(
+        "--works", type=json.loads, required=True, help="the work of the study, as JSON (works.works_of)"
+    )
     parser.add_argument("--results", type=Path, required=True, help="results/<study>")
-    parser.add_argument("--labels", type=json.loads, required=True, help="JSON: a label per model")
+    parser.add_argument("--labels", type=json.loads, required=True, help="the label of each model, as JSON")
     parser.add_argument("--csv", type=Path, required=True)
     parser.add_argument("--markdown", type=Path, required=True)
     args = parser.parse_args(argv)

@@ -1,4 +1,4 @@
-"""Write down where a study's results come from."""
+"""Write the provenance of a study's results: config, code, data, models, packages, hardware and jobs."""
 
 import argparse
 import json
@@ -10,13 +10,15 @@ from gradual.workflow.provenance import git_state, hardware, locks, packages, ti
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", type=json.loads, required=True, help="the whole study, as JSON")
-    parser.add_argument("--codes", type=json.loads, required=True, help="fingerprint by script, as JSON")
-    parser.add_argument("--works", type=json.loads, required=True, help="the study's work, as JSON (costs.works)")
+    parser.add_argument("--config", type=json.loads, required=True, help="the config of the study, as JSON")
+    parser.add_argument("--codes", type=json.loads, required=True, help="the fingerprint of each script, as JSON")
+    parser.add_argument(
+        "--works", type=json.loads, required=True, help="the work of the study, as JSON (works.works_of)"
+    )
     parser.add_argument("--facts", type=Path, nargs="+", required=True)
     parser.add_argument("--bases", type=Path, nargs="+", required=True, help="handles of the base models")
-    parser.add_argument("--agreements", type=Path, nargs="*", default=[], help="of probes with plain generation")
-    parser.add_argument("--benchmarks", type=Path, required=True, help="folder of the jobs' benchmark files")
+    parser.add_argument("--agreements", type=Path, nargs="*", default=[], help="the results of check_probe")
+    parser.add_argument("--benchmarks", type=Path, required=True, help="the folder of the jobs' benchmark files")
     parser.add_argument("--output", type=Path, required=True)
     args = parser.parse_args(argv)
     write_json(

@@ -1,4 +1,4 @@
-"""Write one of the tables, with the paper's numbers beside ours where it has them: as CSV, and as Markdown from that."""
+"""Write a table as CSV, and then as Markdown from this CSV. Numbers of the paper, if any, stand beside ours."""
 
 import argparse
 import json
@@ -17,7 +17,9 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--table", choices=list(TABLES), required=True)
     parser.add_argument("--results", type=Path, required=True, help="results/<study>")
-    parser.add_argument("--study", type=json.loads, required=True, help="what the table uses of the study, as JSON")
+    parser.add_argument(
+        "--study", type=json.loads, required=True, help="the settings of the study that the table uses, as JSON"
+    )
     parser.add_argument("--csv", type=Path, required=True)
     parser.add_argument("--markdown", type=Path, required=True)
     args = parser.parse_args(argv)

@@ -22,9 +22,7 @@ from gradual.workflow.gpus import taken
 from gradual.workflow.starting import explanation, gpus_asked, report
 
 CAUSE = "cause-of-rank-{}"
-KILLED = re.compile(
-    r"^\s*exitcode\s*: -(\d+) "
-)  # in the summary that torchrun prints; a rank was killed by this signal
+KILLED = re.compile(r"^\s*exitcode\s*: -(\d+) ")  # the signal that killed a rank, in the summary of torchrun
 PR_SET_PDEATHSIG = 1  # see prctl(2)
 
 

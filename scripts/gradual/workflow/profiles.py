@@ -9,9 +9,7 @@ import yaml
 
 from gradual.ground.errors import InputError
 
-FILE = re.compile(
-    r"(profile|config)(?:\.v(\d+)\+)?\.yaml"
-)  # the file names that Snakemake accepts in a profile's folder
+FILE = re.compile(r"(profile|config)(?:\.v(\d+)\+)?\.yaml")  # the file names that Snakemake accepts
 
 
 @dataclass(frozen=True)

@@ -545,7 +545,7 @@ def test_an_input_error_is_reported_in_one_line_without_traceback(inputs, out, c
         (halve, ["error: {file}: cannot be read (", "; expected a corpus, as a whole Parquet file"]),
         (
             Path.unlink,
-            ["error: FileNotFoundError: [Errno 2]", "'{file}'", "remedy: restore the file, or remove what was"],
+            ["error: FileNotFoundError: [Errno 2]", "'{file}'", "remedy: restore the file, or remove the results"],
         ),
     ],
     ids=["truncated", "missing"],
