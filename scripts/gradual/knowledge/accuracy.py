@@ -36,5 +36,5 @@ def check_adapter_effect(generations: pd.DataFrame, parent: pd.DataFrame, run: s
             raise InputError(
                 f"run {run}, epoch {epoch}",
                 f"all {len(after)} answers equal those of its parent",
-                "an adapter that changes at least one (was it loaded?)",
+                "an adapter that changes at least one answer (was it loaded?)",
             )

@@ -13,6 +13,6 @@ def choose_epoch(accuracy: pd.DataFrame, split: str) -> int:
     rows = accuracy[accuracy["split"] == split]
     if rows.empty:
         raise InputError(
-            "accuracy", f"no epoch was evaluated on {split!r}", "it among evaluation.splits", key="choose_on"
+            "accuracy", f"no epoch was evaluated on {split!r}", f"{split!r} among evaluation.splits", key="choose_on"
         )
     return int(rows.sort_values(["accuracy", "epoch"], ascending=[False, True])["epoch"].iloc[0])

@@ -30,7 +30,9 @@ def select_facts(
         chosen = having if chosen is None else chosen & having
     if not chosen:
         found = {state: tables[state].value_counts().to_dict() for state in select}
-        raise InputError(f"run {run}", f"no fact is selected by {select}", f"some; there are {found}", key="select")
+        raise InputError(
+            f"run {run}", f"no fact is selected by {select}", f"some; the categories are {found}", key="select"
+        )
     if size is not None:
         chosen = set(sorted(chosen, key=lambda fact_id: seeded(seed, run, "size", fact_id))[:size])
     rows = [(fact_id, TRAIN) for fact_id in sorted(chosen)]

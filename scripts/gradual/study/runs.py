@@ -26,7 +26,7 @@ class Replay:
 class Run:
     """A state of the model: trained from its parent on the facts that have the selected categories.
 
-    `kind` says how the state comes about (see `steps.STATE_KINDS`). `select` maps states to categories. `size_of` names
+    `kind` says how the state is made (see `steps.STATE_KINDS`). `select` maps states to categories. `size_of` names
     another run, and this run draws as many train facts as that run has. `adapter` says whether the run continues its
     parent's adapter, or merges it into the weights and trains a new one.
     """

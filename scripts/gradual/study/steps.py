@@ -34,7 +34,7 @@ Inputs = dict[str, list[Result]]  # by the name that the rule gives the input
 
 @dataclass(frozen=True)
 class StateKind:
-    """How a state comes about: the rule that writes its epochs.json, and what the rule's job reads."""
+    """How a state is made: the rule that writes its epochs.json, and the inputs of this rule."""
 
     rule: str
     inputs: Callable[[Run, Runs], Inputs]

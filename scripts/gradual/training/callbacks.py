@@ -63,6 +63,6 @@ def stop_at_bad_loss(trainer: Any, section: str) -> None:
             for name in ("loss", "grad_norm"):
                 if not math.isfinite(logs.get(name, 0.0)):
                     problem = f"the {name} is {logs[name]} at step {state.global_step} of {state.max_steps}"
-                    raise InputError(section, problem, "a finite one (try a lower rate)", key="learning_rate")
+                    raise InputError(section, problem, "a finite one (try a lower learning_rate)", key="learning_rate")
 
     trainer.add_callback(StopAtBadLoss())

@@ -79,7 +79,7 @@ def train_adapter(model: Any, training: Training) -> tuple[list[Path], list[dict
     trainer.train(resume_from_checkpoint=from_first(last_checkpoint(folder) if rank() == 0 else None))
     stop_if_unfinished(trainer)
     if all(torch.equal(p.detach().cpu(), before[n]) for n, p in model.named_parameters() if n in before):
-        raise InputError("training", "the adapter has not changed", "a learning_rate and facts that train it")
+        raise InputError("training", "the adapter has not changed", "a learning_rate and facts that change it")
     found = checkpoints(folder) if rank() == 0 else []
     kept = [checkpoint for checkpoint in found if ends_epoch(steps(checkpoint), trainer.state, settings.epochs)]
     if rank() == 0 and len(kept) != settings.epochs:

@@ -477,7 +477,7 @@ def test_no_fact_to_train_on_is_said_with_what_there_is(inputs, out):
         call("select_facts", inputs, out)
     assert str(caught.value) == (
         "run stage1, key 'select': no fact is selected by {'origin': ['MaybeKnown']}; "
-        "expected some; there are {'origin': {'HighlyKnown': 16}}"
+        "expected some; the categories are {'origin': {'HighlyKnown': 16}}"
     )
     assert contents(out) == {}
 
@@ -521,7 +521,7 @@ def test_an_adapter_without_effect_is_said(inputs, out):
 def test_a_split_that_was_not_evaluated_chooses_no_epoch(adapter, inputs, out):
     files.write_csv(pd.DataFrame({"epoch": [1], "split": ["test"], "accuracy": [0.5]}), inputs / "accuracy.csv")
     with pytest.raises(
-        InputError, match="key 'choose_on': no epoch was evaluated on 'dev'; expected it among evaluation"
+        InputError, match="key 'choose_on': no epoch was evaluated on 'dev'; expected 'dev' among evaluation"
     ):
         choose(adapter, inputs, out)
     assert contents(out) == {}
