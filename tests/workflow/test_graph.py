@@ -96,12 +96,12 @@ def test_a_settled_study_probes_by_its_scoring_rule(project):
         told[counts, scoring] = sorted(line for line in done.stdout.splitlines() if "/probe_facts.py" in line)
     assert told["exact", "substring"] == told["exact", "word_boundary"]
     assert len(told["settled", "word_boundary"]) == 4  # greedy and full probes of both models
-    assert all("--settled-by word_boundary" in line for line in told["settled", "word_boundary"])
+    assert all("--counts settled word_boundary" in line for line in told["settled", "word_boundary"])
 
 
 def test_a_strategy_is_a_line_of_config_and_a_word_in_a_table(planned, project):
     (project / "more.yaml").write_text(
-        "study: more\n"
+        "study: more\nextends: gradual_learning\n"
         "runs:\n"
         "  mine: {from: stage1, select: {origin: [WeaklyKnown]}, epochs: 3}\n"
         "tables: {strategies: [strategy4, strategy5, mine], show: [8]}\n"
@@ -111,7 +111,7 @@ def test_a_strategy_is_a_line_of_config_and_a_word_in_a_table(planned, project):
 
 
 def test_a_table_of_runs_that_no_model_has_is_refused(project):
-    (project / "none.yaml").write_text("study: none\ntables: {rounds: [], show: [2, 11]}\n")
+    (project / "none.yaml").write_text("study: none\nextends: gradual_learning\ntables: {rounds: [], show: [2, 11]}\n")
     done = snakemake_in(project)("-n", "--configfile", "none.yaml")
     assert done.returncode != 0
     assert "no model has the runs that Table 11 is about" in done.stdout
