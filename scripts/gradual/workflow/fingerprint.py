@@ -122,6 +122,9 @@ def _analyse(path: Path, name: str, mtime: int, size: int) -> Module:
     except (SyntaxError, ValueError) as error:
         raise InputError(path, f"{error}", "valid Python", row=getattr(error, "lineno", None)) from error
     tree.body = [node for node in tree.body if not _starts(node)]
+    for node in [*ast.walk(tree)]:
+        if isinstance(node, ast.FunctionDef):
+            _drop_texts_of_errors(node)
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
     imports = tuple(sorted({found for node in ast.walk(tree) for found in _imported(node, package, path)}))
     choices = tuple(_choices(node, path) for node in ast.walk(tree) if _is_choice(node))
@@ -147,6 +150,26 @@ def _imported(node: ast.AST, package: str, path: Path) -> Iterator[str]:
                 expected = "an absolute name as a literal text, which can be followed"
                 raise InputError(path, f"{called} of a computed name", expected, row=node.lineno)
             yield wanted.value
+
+
+def _drop_texts_of_errors(function: ast.FunctionDef) -> None:
+    """Take the texts out of a function that it assigns to a name and uses in nothing but `raise` statements."""
+    said = {id(part) for node in ast.walk(function) if isinstance(node, ast.Raise) for part in ast.walk(node)}
+    names = [node for node in ast.walk(function) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)]
+    used = {name.id for name in names if id(name) not in said}
+    for node in ast.walk(function):
+        for block in ("body", "orelse", "finalbody"):
+            kept = getattr(node, block, None)
+            if isinstance(kept, list):
+                setattr(node, block, [part for part in kept if not _is_unused_text(part, used)])
+
+
+def _is_unused_text(node: Any, used: Collection[str]) -> bool:
+    """Whether a statement assigns a literal text, perhaps with values in it, to a name that is not used."""
+    if not isinstance(node, ast.Assign) or not isinstance(node.value, ast.JoinedStr | ast.Constant):
+        return False
+    text = isinstance(node.value, ast.JoinedStr) or isinstance(node.value.value, str)
+    return text and all(isinstance(target, ast.Name) and target.id not in used for target in node.targets)
 
 
 def _starts(node: ast.stmt) -> bool:

@@ -121,6 +121,10 @@ def test_a_choice_that_is_computed_is_refused(project, call):
     ("before", "after"),
     [
         ("    raise ValueError('no such thing')", "    raise ValueError(f'no {x}') from error"),
+        (
+            "    if x:\n        problem = 'no such thing'\n        raise ValueError(problem)",
+            "    if x:\n        problem = f'there is no {x}'\n        raise ValueError(problem)",
+        ),
         ("    log.info('%d done', x)", "    log.warning('%d of them are done', x)"),
         ("    parser.add_argument('--x', help='a thing')", "    parser.add_argument('--x', help='another thing')"),
     ],
@@ -135,6 +139,7 @@ def test_what_is_only_said_does_not_count(project, before, after):
 def test_which_error_is_raised_counts_and_so_does_a_text_that_is_returned(project):
     body = "\n\ndef g(x):\n    {}\n"
     texts = ["raise ValueError('no')", "raise TypeError('no')", "return 'no'", "return 'yes'", "x.info('yes')"]
+    texts += [f"said = '{said}'\n    print(said)\n    raise ValueError(said)" for said in ("one", "two")]
     assert len({project({"run_it.py": FILES["run_it.py"] + body.format(text)}) for text in texts}) == len(texts)
 
 
