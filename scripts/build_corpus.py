@@ -2,7 +2,6 @@
 
 import argparse
 import logging
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,19 +9,18 @@ import pandas as pd
 from gradual.data.facts import read_facts
 from gradual.data.pretraining_text import CorpusSettings, documents, exposure
 from gradual.ground.files import read_parquet, write_parquet
+from gradual.ground.settings import add_paths
 from gradual.ground.settings import parser as parser_of
+from gradual.workflow.starting import report
 
 log = logging.getLogger("gradual")
 
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--facts", type=Path, required=True)
-    parser.add_argument("--communities", type=Path, required=True)
+    add_paths(parser, "facts", "communities", "exposure", "corpus")
     parser.add_argument("--settings", type=parser_of(CorpusSettings), required=True, help="of the config, as JSON")
     parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--exposure", type=Path, required=True)
-    parser.add_argument("--corpus", type=Path, required=True)
     args = parser.parse_args(argv)
     facts = read_facts(args.facts)
     communities = read_parquet(args.communities, "the communities of subjects", ("subject", "community"))
@@ -37,6 +35,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    from gradual.workflow.starting import report
-
     report(main)

@@ -2,20 +2,19 @@
 
 import argparse
 import logging
-from pathlib import Path
 
 from gradual.data.facts import read_facts
 from gradual.ground.files import read_parquet, write_parquet
+from gradual.ground.settings import add_paths
 from gradual.training.examples import build_examples
+from gradual.workflow.starting import report
 
 log = logging.getLogger("gradual")
 
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--selection", type=Path, required=True)
-    parser.add_argument("--facts", type=Path, required=True)
-    parser.add_argument("--examples", type=Path, required=True)
+    add_paths(parser, "selection", "facts", "examples")
     args = parser.parse_args(argv)
     selection = read_parquet(args.selection, "a selection of facts", ("fact_id", "role"))
     examples = build_examples(selection, read_facts(args.facts))
@@ -24,6 +23,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    from gradual.workflow.starting import report
-
     report(main)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from gradual.data.dataset import build_dataset
 from gradual.ground.files import write_csv, write_parquet
+from gradual.ground.settings import add_paths
+from gradual.workflow.starting import report
 
 log = logging.getLogger("gradual")
 
@@ -18,9 +20,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--exemplars", type=json.loads, required=True, help="exemplars needed by split, as JSON")
     parser.add_argument("--source", type=Path, help="raw files: a folder or an archive")
     parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--facts", type=Path, required=True)
-    parser.add_argument("--communities", type=Path, required=True)
-    parser.add_argument("--counts", type=Path, required=True)
+    add_paths(parser, "facts", "communities", "counts")
     args = parser.parse_args(argv)
     made = build_dataset(args.dataset, args.world, args.source, args.exemplars, args.seed)
     log.info("facts:\n%s", made.counts.to_string(index=False))
@@ -30,6 +30,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    from gradual.workflow.starting import report
-
     report(main)

@@ -2,29 +2,27 @@
 
 import argparse
 import logging
-from pathlib import Path
 
 import pandas as pd
 
 from gradual.data.facts import read_facts
 from gradual.ground.files import read_parquet, write_csv, write_parquet
+from gradual.ground.settings import add_paths
 from gradual.knowledge.categories import categorize
 from gradual.knowledge.scoring import RULES
+from gradual.workflow.starting import report
 
 log = logging.getLogger("gradual")
 
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--grades", type=Path, required=True)
-    parser.add_argument("--facts", type=Path, required=True)
+    add_paths(parser, "grades", "facts", "categories", "counts")
     parser.add_argument("--scoring", choices=list(RULES), required=True, help="the scoring rule of the categories")
     parser.add_argument(
         "--settled", action="store_true", help="probe.counts is settled, so facts are counted only under --scoring"
     )
     parser.add_argument("--mode", choices=["full", "greedy"], required=True)
-    parser.add_argument("--categories", type=Path, required=True)
-    parser.add_argument("--counts", type=Path, required=True)
     args = parser.parse_args(argv)
     grades = read_parquet(args.grades, "grades of answers", ("fact_id", "kind", "n", *RULES))
     rules = [args.scoring] if args.settled else list(RULES)
@@ -40,6 +38,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    from gradual.workflow.starting import report
-
     report(main)

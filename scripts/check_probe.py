@@ -8,6 +8,7 @@ import pandas as pd
 from gradual.data.facts import read_facts
 from gradual.data.question_sets import QUESTION_SETS, questions
 from gradual.ground.files import write_json
+from gradual.ground.settings import add_paths
 from gradual.ground.settings import parser as settings
 from gradual.knowledge.scoring import RULES
 from gradual.models.adapters import adapter_folder
@@ -18,6 +19,7 @@ from gradual.probe.plain_generate import PlainGenerate
 from gradual.probe.prompts import ExemplarPool, adds_special_tokens, renderer
 from gradual.probe.questions import probe_decoding, probe_prompts
 from gradual.probe.settings import AnswerSettings, ProbeKey, Sampling
+from gradual.workflow.starting import on_gpus
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -26,7 +28,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument(
         "--adapters", type=Path, nargs="*", default=[], help="handles of adapters, merged in this order"
     )
-    parser.add_argument("--facts", type=Path, required=True)
+    add_paths(parser, "facts", "agreement")
     parser.add_argument(
         "--generations", type=Path, nargs="+", required=True, help="the raw answers of the probe, all shards"
     )
@@ -47,7 +49,6 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--probe", type=int, required=True)
     parser.add_argument("--checked", type=int, required=True, help="number of facts to ask again")
     parser.add_argument("--gpus", type=int, default=0, help="number of GPUs of the job")
-    parser.add_argument("--agreement", type=Path, required=True)
     args = parser.parse_args(argv)
     check_probe(args)
 
@@ -72,6 +73,4 @@ def check_probe(args: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    from gradual.workflow.starting import on_gpus
-
     on_gpus(main)

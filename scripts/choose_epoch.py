@@ -8,6 +8,7 @@ import pandas as pd
 
 from gradual.knowledge.epoch_choice import choose_epoch
 from gradual.models.adapters import read_epochs, write_chosen
+from gradual.workflow.starting import report
 
 log = logging.getLogger("gradual")
 
@@ -28,6 +29,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    from gradual.workflow.starting import report
-
     report(main)

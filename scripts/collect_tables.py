@@ -7,6 +7,7 @@ from typing import Any
 
 from gradual.ground.errors import InputError
 from gradual.ground.files import read_json, write_text
+from gradual.workflow.starting import report
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -45,6 +46,4 @@ def sentence(found: Sequence[dict[str, Any]]) -> str:
 
 
 if __name__ == "__main__":
-    from gradual.workflow.starting import report
-
     report(main)

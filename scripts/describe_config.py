@@ -9,6 +9,7 @@ from typing import Any
 
 from gradual.ground.files import write_text
 from gradual.study.config import expectation, resolve
+from gradual.workflow.starting import report
 
 ROOT = Path(__file__).resolve().parents[1]
 HEAD = """\
@@ -78,6 +79,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    from gradual.workflow.starting import report
-
     report(main)

@@ -5,18 +5,18 @@ from pathlib import Path
 
 from gradual.data.facts import read_facts
 from gradual.ground.files import read_parquet, write_csv
+from gradual.ground.settings import add_paths
 from gradual.knowledge.chance import chance_rates
 from gradual.knowledge.scoring import RULES
 from gradual.probe.generations import read_generations
+from gradual.workflow.starting import report
 
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--generations", type=Path, nargs="+", required=True)
-    parser.add_argument("--categories", type=Path, required=True)
-    parser.add_argument("--facts", type=Path, required=True)
+    add_paths(parser, "categories", "facts", "chance")
     parser.add_argument("--scoring", choices=list(RULES), required=True)
-    parser.add_argument("--chance", type=Path, required=True)
     args = parser.parse_args(argv)
     categories = read_parquet(args.categories, "categories of facts", ("fact_id", "category"))
     rates = chance_rates(read_generations(args.generations), read_facts(args.facts), categories, args.scoring)
@@ -24,6 +24,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    from gradual.workflow.starting import report
-
     report(main)

@@ -7,6 +7,7 @@ from pathlib import Path
 from gradual.data.facts import read_facts
 from gradual.data.question_sets import QUESTION_SETS, questions
 from gradual.ground.files import write_atomically, write_json
+from gradual.ground.settings import add_paths
 from gradual.ground.settings import parser as settings
 from gradual.models.adapters import adapter_folder, read_epochs
 from gradual.models.loading import load_tokenizer
@@ -16,6 +17,7 @@ from gradual.probe.prompts import ExemplarPool, PromptSettings, renderer
 from gradual.probe.questions import fact_prompts
 from gradual.probe.recording import GenerationsFile, append_generations
 from gradual.probe.settings import AnswerSettings
+from gradual.workflow.starting import on_gpus
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -31,7 +33,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument(
         "--epochs", type=Path, nargs="*", default=[], help="handle of the run's epochs; the origin has none"
     )
-    parser.add_argument("--facts", type=Path, required=True)
+    add_paths(parser, "facts", "generations", "usage")
     parser.add_argument(
         "--settings", type=settings(AnswerSettings), required=True, help="settings of prompts and answers, as JSON"
     )
@@ -45,8 +47,6 @@ def main(argv: list[str] | None = None) -> None:
     )
     parser.add_argument("--dtype", required=True)
     add_deployment(parser)
-    parser.add_argument("--generations", type=Path, required=True)
-    parser.add_argument("--usage", type=Path, required=True)
     args = parser.parse_args(argv)
     evaluate(args)
 
@@ -73,6 +73,4 @@ def evaluate(args: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    from gradual.workflow.starting import on_gpus
-
     on_gpus(main)

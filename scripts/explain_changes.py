@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 from gradual.workflow.rerun_reasons import explain
+from gradual.workflow.starting import report
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -20,6 +21,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    from gradual.workflow.starting import report
-
     report(main)

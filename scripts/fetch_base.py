@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 from gradual.models.fetching import fetch_base
+from gradual.workflow.starting import report
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -16,6 +17,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    from gradual.workflow.starting import report
-
     report(main)

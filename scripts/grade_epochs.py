@@ -8,24 +8,23 @@ import pandas as pd
 
 from gradual.data.facts import read_facts
 from gradual.ground.files import write_csv, write_parquet
+from gradual.ground.settings import add_paths
 from gradual.knowledge.accuracy import accuracy_by_epoch, check_adapter_effect, grade_epochs
 from gradual.knowledge.scoring import RULES
 from gradual.probe.generations import read_generations
+from gradual.workflow.starting import report
 
 log = logging.getLogger("gradual")
 
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--generations", type=Path, required=True)
+    add_paths(parser, "generations", "facts", "grades", "accuracy")
     parser.add_argument(
         "--parent", type=Path, nargs="*", default=[], help="the parent's raw answers; the origin has no parent"
     )
-    parser.add_argument("--facts", type=Path, required=True)
     parser.add_argument("--scoring", choices=list(RULES), required=True, help="the scoring rule of the column accuracy")
     parser.add_argument("--state", required=True)
-    parser.add_argument("--grades", type=Path, required=True)
-    parser.add_argument("--accuracy", type=Path, required=True)
     args = parser.parse_args(argv)
     generations = read_generations([args.generations], "epoch")
     for parent in args.parent:
@@ -38,6 +37,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    from gradual.workflow.starting import report
-
     report(main)

@@ -5,8 +5,10 @@ from pathlib import Path
 
 from gradual.data.facts import read_facts
 from gradual.ground.files import write_parquet
+from gradual.ground.settings import add_paths
 from gradual.knowledge.scoring import count_right, grade
 from gradual.probe.generations import read_generations
+from gradual.workflow.starting import report
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -14,14 +16,11 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument(
         "--generations", type=Path, nargs="+", required=True, help="the raw answers of the probe, all shards"
     )
-    parser.add_argument("--facts", type=Path, required=True)
-    parser.add_argument("--grades", type=Path, required=True)
+    add_paths(parser, "facts", "grades")
     args = parser.parse_args(argv)
     answers = read_facts(args.facts).set_index("fact_id")["answers"].str[0]
     write_parquet(count_right(grade(read_generations(args.generations), answers)), args.grades)
 
 
 if __name__ == "__main__":
-    from gradual.workflow.starting import report
-
     report(main)

@@ -9,6 +9,7 @@ from gradual.planning.report import render
 from gradual.planning.rows import plan_rows
 from gradual.study.load_study import load_study
 from gradual.workflow.profiles import read_profile
+from gradual.workflow.starting import report
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -30,6 +31,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    from gradual.workflow.starting import report
-
     report(main)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from gradual.planning.preflight import MISSING, findings
 from gradual.workflow.profiles import read_profile
+from gradual.workflow.starting import report
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -23,6 +24,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    from gradual.workflow.starting import report
-
     report(main)

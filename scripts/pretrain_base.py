@@ -10,22 +10,23 @@ from pathlib import Path
 import pandas as pd
 
 from gradual.ground.files import digest, read_parquet, write_csv
+from gradual.ground.settings import add_paths
 from gradual.ground.settings import parser as parser_of
 from gradual.models.handle import write_handle
 from gradual.training.pretraining import PretrainingSettings, Recipe, pretrain
+from gradual.workflow.starting import on_gpus
 
 log = logging.getLogger("gradual")
 
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--corpus", type=Path, required=True)
+    add_paths(parser, "corpus", "loss")
     parser.add_argument("--model", type=parser_of(Recipe), required=True, help="of the config, as JSON")
     parser.add_argument("--settings", type=parser_of(PretrainingSettings), required=True, help="of the config, as JSON")
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--code", required=True, help="fingerprint of the code: other code resumes no checkpoint")
     parser.add_argument("--gpus", type=int, default=0, help="GPUs of the job: one or none")
-    parser.add_argument("--loss", type=Path, required=True)
     parser.add_argument("--base", type=Path, required=True, help="the handle; the model's files are written beside it")
     args = parser.parse_args(argv)
     train(args)
@@ -49,6 +50,4 @@ def train(args: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    from gradual.workflow.starting import on_gpus
-
     on_gpus(main)

@@ -8,6 +8,7 @@ from gradual.data.facts import read_facts
 from gradual.data.question_sets import QUESTION_SETS, questions
 from gradual.ground.choices import Choice
 from gradual.ground.files import write_atomically, write_json
+from gradual.ground.settings import add_paths
 from gradual.ground.settings import parser as settings
 from gradual.models.adapters import adapter_folder
 from gradual.models.loading import load_tokenizer
@@ -16,6 +17,7 @@ from gradual.probe.prompts import ExemplarPool, renderer
 from gradual.probe.questions import probe_decoding, probe_prompts, shard
 from gradual.probe.recording import GenerationsFile, append_generations
 from gradual.probe.settings import AnswerSettings, ProbeKey, Sampling
+from gradual.workflow.starting import on_gpus
 
 # How many prompts and samples a fact gets. Each function returns a `probe.answers.Asking`. It takes the gold answers by
 # fact_id and a word. For "exact", the word says which facts have samples. For "settled", it is the scoring rule.
@@ -31,7 +33,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument(
         "--adapters", type=Path, nargs="*", default=[], help="handles of adapters, merged in this order"
     )
-    parser.add_argument("--facts", type=Path, required=True)
+    add_paths(parser, "facts", "generations", "usage")
     parser.add_argument(
         "--settings", type=settings(AnswerSettings), required=True, help="settings of prompts and answers, as JSON"
     )
@@ -55,8 +57,6 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--shard", type=int, required=True)
     parser.add_argument("--shards", type=int, required=True)
     add_deployment(parser)
-    parser.add_argument("--generations", type=Path, required=True)
-    parser.add_argument("--usage", type=Path, required=True)
     args = parser.parse_args(argv)
     probe(args)
 
@@ -80,6 +80,4 @@ def probe(args: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    from gradual.workflow.starting import on_gpus
-
     on_gpus(main)

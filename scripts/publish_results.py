@@ -9,6 +9,7 @@ from gradual.ground.errors import InputError
 from gradual.ground.files import read_json, write_atomically, write_text
 from gradual.study.result_files import COSTS, COSTS_CSV, PROVENANCE, TABLE_CSV, TABLE_MARKDOWN, TABLES, path
 from gradual.tables.registry import name_of
+from gradual.workflow.starting import report
 
 BLOCK = re.compile(r"(?s)<!-- (\w+): (\w+) -->\n.*?<!-- end -->")
 
@@ -62,6 +63,4 @@ def _require(files: list[Path]) -> None:
 
 
 if __name__ == "__main__":
-    from gradual.workflow.starting import report
-
     report(main)

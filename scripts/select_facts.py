@@ -8,6 +8,7 @@ from pathlib import Path
 from gradual.ground.files import read_parquet, write_parquet
 from gradual.knowledge.selection import select_facts
 from gradual.knowledge.selection_roles import TRAIN
+from gradual.workflow.starting import report
 
 log = logging.getLogger("gradual")
 
@@ -45,6 +46,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    from gradual.workflow.starting import report
-
     report(main)

@@ -15,6 +15,7 @@ import pandas as pd
 
 from gradual.ground.files import digest, write_csv, write_text
 from gradual.ground.seeding import seeded
+from gradual.ground.settings import add_paths
 from gradual.ground.settings import parser as settings
 from gradual.knowledge.selection_roles import TRAIN
 from gradual.models.adapters import adapter_folder, write_epochs
@@ -25,6 +26,7 @@ from gradual.training.lora import Training, attach_adapter, train_adapter
 from gradual.training.ranks import rank
 from gradual.training.settings import TrainingSettings
 from gradual.training.texts import texts, tokenize
+from gradual.workflow.launching import on_ranks
 
 log = logging.getLogger("gradual")
 
@@ -32,7 +34,7 @@ log = logging.getLogger("gradual")
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--base", type=Path, required=True, help="handle of the base model")
-    parser.add_argument("--examples", type=Path, required=True)
+    add_paths(parser, "examples", "loss")
     parser.add_argument(
         "--merge", type=Path, nargs="*", default=[], help="handles of adapters to merge into the weights, in this order"
     )
@@ -48,7 +50,6 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument(
         "--code", required=True, help="fingerprint of the code; a checkpoint of other code is not continued"
     )
-    parser.add_argument("--loss", type=Path, required=True)
     parser.add_argument("--texts", type=Path, required=True, help="the exact text of each example, for people")
     parser.add_argument(
         "--epochs", type=Path, required=True, help="handle of the epochs; their adapters are written beside it"
@@ -101,6 +102,4 @@ def train(args: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    from gradual.workflow.launching import on_ranks
-
     on_ranks(Path(__file__), main)

@@ -10,6 +10,7 @@ from pathlib import Path
 import yaml
 
 from gradual.ground.files import write_text
+from gradual.workflow.starting import report
 
 ENVIRONMENTS = Path(__file__).resolve().parents[1] / "envs"
 PYTHON = "3.11"
@@ -43,6 +44,4 @@ def conda_file(lock: Path) -> str:
 
 
 if __name__ == "__main__":
-    from gradual.workflow.starting import report
-
     report(main)

@@ -5,7 +5,9 @@ import json
 from pathlib import Path
 
 from gradual.ground.files import write_csv, write_text
+from gradual.ground.settings import add_paths
 from gradual.workflow.costs import render, table
+from gradual.workflow.starting import report
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -15,8 +17,7 @@ def main(argv: list[str] | None = None) -> None:
     )
     parser.add_argument("--results", type=Path, required=True, help="results/<study>")
     parser.add_argument("--labels", type=json.loads, required=True, help="the label of each model, as JSON")
-    parser.add_argument("--csv", type=Path, required=True)
-    parser.add_argument("--markdown", type=Path, required=True)
+    add_paths(parser, "csv", "markdown")
     args = parser.parse_args(argv)
     frame = table(args.works, args.results, args.labels)
     write_csv(frame, args.csv)
@@ -24,6 +25,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    from gradual.workflow.starting import report
-
     report(main)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from gradual.ground.files import digest, read_json, write_json
 from gradual.workflow.provenance import git_state, hardware, locks, packages, timings
+from gradual.workflow.starting import report
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -39,6 +40,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    from gradual.workflow.starting import report
-
     report(main)

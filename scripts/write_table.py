@@ -7,10 +7,12 @@ from pathlib import Path
 import pandas as pd
 
 from gradual.ground.files import write_csv, write_text
+from gradual.ground.settings import add_paths
 from gradual.tables.markdown import whole
 from gradual.tables.reading import load
 from gradual.tables.registry import TABLES, render, study
 from gradual.tables.spec import needs_by_model
+from gradual.workflow.starting import report
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -20,8 +22,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument(
         "--study", type=json.loads, required=True, help="the settings of the study that the table uses, as JSON"
     )
-    parser.add_argument("--csv", type=Path, required=True)
-    parser.add_argument("--markdown", type=Path, required=True)
+    add_paths(parser, "csv", "markdown")
     args = parser.parse_args(argv)
     told, spec = study(args.table, args.study), TABLES[args.table]
     write_csv(whole(spec.build(load(args.results, told, needs_by_model(spec, told)), told)), args.csv)
@@ -29,6 +30,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    from gradual.workflow.starting import report
-
     report(main)

@@ -7,6 +7,7 @@ own (with probability `coherence`), so that part of a fact can be inferred from 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,24 +17,8 @@ from gradual.data.facts import make_table
 from gradual.ground.errors import InputError
 from gradual.ground.settings import pick
 
-QUESTIONS = {
-    "birthplace": "Where was {} born?",
-    "citizenship": "Which country is {} a citizen of?",
-    "occupation": "What is the occupation of {}?",
-    "education": "Where was {} educated?",
-    "spouse": "Who is {} married to?",
-    "artist_genre": "What genre is {} known for?",
-    "artist_label": "Which label is {} signed to?",
-    "performer": "Who performed {}?",
-    "work_genre": "What genre is {}?",
-    "work_label": "Which label released {}?",
-    "language": "Which language is {} in?",
-    "headquarters": "Where is {} based?",
-    "founder": "Who founded {}?",
-    "industry": "What industry is {} in?",
-    "city_country": "Which country is {} in?",
-    "university_city": "Where is the {}?",
-}
+RESOURCES = ("question_templates.csv",)  # read by the code fingerprint
+QUESTIONS = pd.read_csv(Path(__file__).with_name(RESOURCES[0]), index_col="relation")["template"].to_dict()
 
 OCCUPATIONS = "singer poet painter actor lawyer teacher farmer pilot chemist sailor baker doctor".split()
 GENRES = "jazz folk rock opera blues swing techno soul punk waltz disco reggae".split()

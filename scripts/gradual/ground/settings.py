@@ -1,8 +1,10 @@
-"""Settings: sections of the config as frozen dataclasses, which travel to a script as JSON."""
+"""Settings of a script: files, and sections of the config as frozen dataclasses, which travel as JSON."""
 
 import json
+from argparse import ArgumentParser
 from collections.abc import Callable, Mapping
 from dataclasses import fields
+from pathlib import Path
 from typing import Any, TypeVar
 
 from gradual.ground.errors import InputError
@@ -31,3 +33,9 @@ def parser(kind: type[Settings]) -> Callable[[str], Settings]:
 
     parse.__name__ = kind.__name__
     return parse
+
+
+def add_paths(parser: ArgumentParser, *names: str) -> None:
+    """Options of a script that each name a file, and must be given."""
+    for name in names:
+        parser.add_argument(f"--{name}", type=Path, required=True)

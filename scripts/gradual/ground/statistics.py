@@ -20,6 +20,10 @@ class Estimate(NamedTuple):
     low: float
     high: float
 
+    def columns(self, name: str, scale: float = 1) -> dict[str, float]:
+        """The columns of a table that hold the estimate: its value as `name`, and its ends as `name`_low and _high."""
+        return {name: scale * self.value, f"{name}_low": scale * self.low, f"{name}_high": scale * self.high}
+
 
 UNDEFINED = Estimate(math.nan, math.nan, math.nan)
 

@@ -7,26 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from gradual.study.result_files import (
-    ACCURACY,
-    ADAPTER,
-    AGREEMENT,
-    BASE,
-    CATEGORIES,
-    CHANCE,
-    COMMUNITIES,
-    CORPUS,
-    EPOCHS,
-    EVALUATION,
-    EXAMPLES,
-    FACTS,
-    GENERATIONS,
-    GRADES,
-    KINDS,
-    PROBE_GRADES,
-    SELECTION,
-    Result,
-)
+from gradual.study import result_files as kinds
+from gradual.study.result_files import KINDS, Result
 from gradual.study.runs import MERGE, ORIGIN, Run, Runs, adapter_chain, selected_states
 
 Inputs = dict[str, list[Result]]  # by the name that the rule gives the input
@@ -44,8 +26,8 @@ def _trained(run: Run, runs: Runs) -> Inputs:
     """A LoRA training on the run's examples. It continues its parent's adapter, or it trains a new one."""
     parent = [] if run.adapter == MERGE else adapter_chain(runs, run.parent)[-1:]
     return {
-        "base": [Result(BASE)],
-        "examples": [Result(EXAMPLES, run.name)],
+        "base": [Result(kinds.BASE)],
+        "examples": [Result(kinds.EXAMPLES, run.name)],
         "merge": adapters(beneath(run, runs)),
         "parent": adapters(parent),
     }
@@ -56,7 +38,7 @@ STATE_KINDS = {"trained": StateKind("train_adapter", _trained)}
 
 def adapters(states: Iterable[str]) -> list[Result]:
     """The chosen adapters of the states."""
-    return [Result(ADAPTER, state) for state in states]
+    return [Result(kinds.ADAPTER, state) for state in states]
 
 
 def beneath(run: Run, runs: Runs) -> list[str]:
@@ -67,28 +49,28 @@ def beneath(run: Run, runs: Runs) -> list[str]:
 def _probed(result: Result, runs: Runs) -> Inputs:
     """The inputs of a probe: the base model, the facts, and the adapters that give the state."""
     loaded = adapters(adapter_chain(runs, result.state))
-    return {"base": [Result(BASE)], "facts": [Result(FACTS)], "adapters": loaded}
+    return {"base": [Result(kinds.BASE)], "facts": [Result(kinds.FACTS)], "adapters": loaded}
 
 
 def _evaluated(result: Result, runs: Runs) -> Inputs:
-    loaded: Inputs = {"base": [Result(BASE)], "facts": [Result(FACTS)], "adapters": [], "epochs": []}
+    loaded: Inputs = {"base": [Result(kinds.BASE)], "facts": [Result(kinds.FACTS)], "adapters": [], "epochs": []}
     if result.state != ORIGIN:
         merged = adapters(beneath(runs[result.state], runs))
-        loaded |= {"adapters": merged, "epochs": [Result(EPOCHS, result.state)]}
+        loaded |= {"adapters": merged, "epochs": [Result(kinds.EPOCHS, result.state)]}
     return loaded
 
 
 def _graded(result: Result, runs: Runs) -> Inputs:
     """An evaluation and its parent's, because the job refuses an adapter that changes no answer."""
-    parent = [] if result.state == ORIGIN else [Result(EVALUATION, runs[result.state].parent)]
-    return {"generations": [Result(EVALUATION, result.state)], "parent": parent, "facts": [Result(FACTS)]}
+    parent = [] if result.state == ORIGIN else [Result(kinds.EVALUATION, runs[result.state].parent)]
+    return {"generations": [Result(kinds.EVALUATION, result.state)], "parent": parent, "facts": [Result(kinds.FACTS)]}
 
 
 def _selected(result: Result, runs: Runs) -> Inputs:
     run = runs[result.state]
     return {
-        "categories": [Result(CATEGORIES, state) for state in selected_states(run)],
-        "size_of": [Result(SELECTION, run.size_of)] if run.size_of else [],
+        "categories": [Result(kinds.CATEGORIES, state) for state in selected_states(run)],
+        "size_of": [Result(kinds.SELECTION, run.size_of)] if run.size_of else [],
     }
 
 
@@ -97,7 +79,7 @@ def _of(kind: str) -> Callable[[Result], list[Result]]:
     return lambda result: [result._replace(kind=kind)]
 
 
-_FACTS: Callable[[Result], list[Result]] = lambda result: [Result(FACTS)]  # noqa: E731
+_FACTS: Callable[[Result], list[Result]] = lambda result: [Result(kinds.FACTS)]  # noqa: E731
 
 
 def _from(**names: Callable[[Result], list[Result]]) -> Callable[[Result, Runs], Inputs]:
@@ -106,22 +88,24 @@ def _from(**names: Callable[[Result], list[Result]]) -> Callable[[Result, Runs],
 
 # What the rule of each kind of result reads. A kind that is not here is made together with a kind that is.
 GRAPH: dict[str, Callable[[Result, Runs], Inputs]] = {
-    FACTS: _from(),
-    COMMUNITIES: _from(),
-    CORPUS: _from(facts=_FACTS, communities=lambda result: [Result(COMMUNITIES)]),
-    BASE: _from(corpus=lambda result: [Result(CORPUS)]),  # of a model that is pretrained here
-    GENERATIONS: _probed,
-    AGREEMENT: lambda result, runs: _probed(result, runs) | {"generations": [result._replace(kind=GENERATIONS)]},
-    PROBE_GRADES: _from(generations=_of(GENERATIONS), facts=_FACTS),
-    CATEGORIES: _from(grades=_of(PROBE_GRADES), facts=_FACTS),
-    CHANCE: _from(generations=_of(GENERATIONS), categories=_of(CATEGORIES), facts=_FACTS),
-    SELECTION: _selected,
-    EXAMPLES: _from(selection=_of(SELECTION), facts=_FACTS),
-    EPOCHS: lambda result, runs: STATE_KINDS[runs[result.state].kind].inputs(runs[result.state], runs),
-    EVALUATION: _evaluated,
-    GRADES: _graded,
-    ACCURACY: _graded,
-    ADAPTER: _from(accuracy=_of(ACCURACY), epochs=_of(EPOCHS)),
+    kinds.FACTS: _from(),
+    kinds.COMMUNITIES: _from(),
+    kinds.CORPUS: _from(facts=_FACTS, communities=lambda result: [Result(kinds.COMMUNITIES)]),
+    kinds.BASE: _from(corpus=lambda result: [Result(kinds.CORPUS)]),  # of a model that is pretrained here
+    kinds.GENERATIONS: _probed,
+    kinds.AGREEMENT: lambda result, runs: (
+        _probed(result, runs) | {"generations": [result._replace(kind=kinds.GENERATIONS)]}
+    ),
+    kinds.PROBE_GRADES: _from(generations=_of(kinds.GENERATIONS), facts=_FACTS),
+    kinds.CATEGORIES: _from(grades=_of(kinds.PROBE_GRADES), facts=_FACTS),
+    kinds.CHANCE: _from(generations=_of(kinds.GENERATIONS), categories=_of(kinds.CATEGORIES), facts=_FACTS),
+    kinds.SELECTION: _selected,
+    kinds.EXAMPLES: _from(selection=_of(kinds.SELECTION), facts=_FACTS),
+    kinds.EPOCHS: lambda result, runs: STATE_KINDS[runs[result.state].kind].inputs(runs[result.state], runs),
+    kinds.EVALUATION: _evaluated,
+    kinds.GRADES: _graded,
+    kinds.ACCURACY: _graded,
+    kinds.ADAPTER: _from(accuracy=_of(kinds.ACCURACY), epochs=_of(kinds.EPOCHS)),
 }
 
 # The rules that load a model, each with the environment of its jobs. None stands for the environment of the probe's engine.
@@ -142,7 +126,7 @@ def environment(rule: str, engine: str) -> str:
 
 def rule_of(result: Result, runs: Runs) -> str:
     """The rule that makes a result. The rule for a run's epochs depends on the kind of its state."""
-    return STATE_KINDS[runs[result.state].kind].rule if result.kind == EPOCHS else KINDS[result.kind].rule
+    return STATE_KINDS[runs[result.state].kind].rule if result.kind == kinds.EPOCHS else KINDS[result.kind].rule
 
 
 def inputs(result: Result, runs: Runs) -> Inputs:

@@ -31,6 +31,11 @@ def interval(low: str, high: str) -> str:
     return MISSING if MISSING in (low, high) else f"[{low}, {high}]"
 
 
+def percents(row: pd.Series, name: str, form: str = ".1f") -> str:
+    """The interval of a share in percent, from the columns <name>_low and <name>_high."""
+    return interval(percent(row[f"{name}_low"], form), percent(row[f"{name}_high"], form))
+
+
 def probability(value: Any) -> str:
     """A p-value with three decimals."""
     return "< 0.001" if not pd.isna(value) and value < 0.001 else number(value, ".3f")

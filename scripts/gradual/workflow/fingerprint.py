@@ -121,7 +121,10 @@ def _analyse(path: Path, name: str, mtime: int, size: int) -> Module:
         tree = ast.parse(path.read_bytes())
     except (SyntaxError, ValueError) as error:
         raise InputError(path, f"{error}", "valid Python", row=getattr(error, "lineno", None)) from error
-    tree.body = [node for node in tree.body if not _starts(node)]
+    start = [node for node in tree.body if _starts(node)]
+    tree.body = [node for node in tree.body if node not in start]
+    only_there = _names(start) - _names(tree.body)
+    tree.body = [node for node in tree.body if not _imports_only(node, only_there)]
     for node in [*ast.walk(tree)]:
         if isinstance(node, ast.FunctionDef):
             _drop_texts_of_errors(node)
@@ -175,6 +178,15 @@ def _is_unused_text(node: Any, used: Collection[str]) -> bool:
 def _starts(node: ast.stmt) -> bool:
     """Whether a statement is the block that starts a script. It does not count, because it changes no result."""
     return isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'"
+
+
+def _names(nodes: list[ast.stmt]) -> set[str]:
+    return {name.id for node in nodes for name in ast.walk(node) if isinstance(name, ast.Name)}
+
+
+def _imports_only(node: ast.stmt, names: Collection[str]) -> bool:
+    """Whether a statement imports nothing but some of these names."""
+    return isinstance(node, ast.ImportFrom) and {alias.asname or alias.name for alias in node.names} <= {*names}
 
 
 def _is_choice(node: Any) -> bool:

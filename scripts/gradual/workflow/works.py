@@ -4,22 +4,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gradual.study.result_files import (
-    AGREEMENT,
-    BASE,
-    EPOCHS,
-    EVALUATION,
-    GENERATIONS,
-    Result,
-    benchmark,
-    path,
-)
+from gradual.study import result_files as kinds
+from gradual.study.result_files import Result, benchmark, path
 from gradual.study.runs import Config, runs
 from gradual.study.steps import rule_of, standing_on
 from gradual.tables import registry
 
-USAGE = {GENERATIONS: "probe_usage", EVALUATION: "evaluation_usage"}
-NAMES = {BASE: "pretraining", EPOCHS: "training", EVALUATION: "evaluation"}
+USAGE = {kinds.GENERATIONS: "probe_usage", kinds.EVALUATION: "evaluation_usage"}
+NAMES = {kinds.BASE: "pretraining", kinds.EPOCHS: "training", kinds.EVALUATION: "evaluation"}
 
 
 @dataclass(frozen=True)
@@ -35,7 +27,7 @@ class Work:
     @property
     def state(self) -> str:
         """The state that the work is on; "base" for a pretraining."""
-        return "base" if self.result.kind == BASE else self.result.state
+        return "base" if self.result.kind == kinds.BASE else self.result.state
 
     @property
     def name(self) -> str:
@@ -73,7 +65,7 @@ def wanted_results(config: Config) -> dict[str, list[Result]]:
     Raises InputError as `tables.registry.needs` does.
     """
     wanted = registry.all_needs(map(registry.name_of, config["tables"]["show"]), config)
-    checks = [Result(AGREEMENT)] if config["probe"]["checked"] else []
+    checks = [Result(kinds.AGREEMENT)] if config["probe"]["checked"] else []
     return {model: [*wanted.get(model, []), *checks] for model in config["models"] if checks or model in wanted}
 
 
@@ -88,11 +80,11 @@ def works(wanted: Mapping[str, Iterable[Result]], config: Config) -> list[Work]:
     found = []
     for model, results in wanted.items():
         pretrained = config["models"][model]["source"] == "pretrain"
-        whole = standing_on([*results, *([Result(BASE)] if pretrained else [])], table)
-        kinds = {EPOCHS, EVALUATION, GENERATIONS} | ({BASE} if pretrained else set())
+        whole = standing_on([*results, *([Result(kinds.BASE)] if pretrained else [])], table)
+        worked = {kinds.EPOCHS, kinds.EVALUATION, kinds.GENERATIONS} | ({kinds.BASE} if pretrained else set())
         for seed in config["seeds"]:
             for result in whole:
-                if result.kind in kinds:
-                    jobs = shards if result.kind == GENERATIONS else 1
+                if result.kind in worked:
+                    jobs = shards if result.kind == kinds.GENERATIONS else 1
                     found.append(Work(model, seed, result, jobs, rule_of(result, table)))
     return found

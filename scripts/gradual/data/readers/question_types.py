@@ -6,17 +6,7 @@ from gradual.ground.errors import InputError
 
 ONE_POOL = "question"
 OTHER = "other"
-QUESTION_WORDS = {
-    "who": "who",
-    "whom": "who",
-    "whose": "who",
-    "what": "what",
-    "when": "when",
-    "where": "where",
-    "which": "which",
-    "how": "how",
-    "why": "why",
-}
+QUESTION_WORDS = {word: word for word in "who what when where which how why".split()} | {"whom": "who", "whose": "who"}
 
 
 def question_type(question: str, type_from: str | None, file: str, row: int) -> str:

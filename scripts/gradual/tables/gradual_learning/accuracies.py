@@ -92,9 +92,7 @@ def _majority(loaded: Results, study: Study, key: str) -> dict[str, object]:
         **accuracy_rows.common(study, key),
         "name": MAJORITY,
         "epoch": "",
-        "percent": 100 * share.value,
-        "percent_low": 100 * share.low,
-        "percent_high": 100 * share.high,
+        **share.columns("percent", 100),
         "n": sum(map(len, graded)) / len(graded),
         "chosen_on": study.choose_on,
     }

@@ -11,7 +11,7 @@ from gradual.study.result_files import CATEGORIES, FACTS, Result
 from gradual.tables import reading
 from gradual.tables.gradual_learning import paper
 from gradual.tables.gradual_learning.roles import Study
-from gradual.tables.markdown import count, interval, percent
+from gradual.tables.markdown import count, percent, percents
 from gradual.tables.spec import Column, Model, Results, TableSpec
 
 NUMBER = 10
@@ -77,9 +77,7 @@ def build(loaded: Results, study: Study) -> pd.DataFrame:
                         "paper_count": value,
                         "paper_share": None if value is None else value / total,
                         "count": sum(found) / len(found),
-                        "share": share.value,
-                        "share_low": share.low,
-                        "share_high": share.high,
+                        **share.columns("share"),
                         **common,
                         "reason": None,
                     }
@@ -109,9 +107,7 @@ def _ratios(
                 "paper_count": printed[2] - printed[1] if printed else None,
                 "paper_share": growths(*printed)[name][0] if printed else None,
                 "count": sum(two - one for _, one, two in highly) / len(highly),
-                "share": ratio.value,
-                "share_low": ratio.low,
-                "share_high": ratio.high,
+                **ratio.columns("share"),
                 "reason": reason,
             }
         )
@@ -136,7 +132,7 @@ SPEC = TableSpec(
         Column("Paper: %", lambda row: percent(row["paper_share"])),
         Column("Ours", lambda row: count(row["count"])),
         Column("Ours: %", lambda row: percent(row["share"]) if pd.isna(row["reason"]) else f"n/a: {row['reason']}"),
-        Column("Ours: 95% interval", lambda row: interval(percent(row["share_low"]), percent(row["share_high"]))),
+        Column("Ours: 95% interval", lambda row: percents(row, "share")),
     ),
     note="The caption is the paper's, and it describes the paper's numbers. For one seed, intervals are Wilson's over "
     "the facts. For several seeds, intervals are Student's t over the seeds. The growth of HighlyKnown has an interval "

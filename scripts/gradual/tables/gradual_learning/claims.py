@@ -334,9 +334,7 @@ def build(loaded: Results, study: Study) -> pd.DataFrame:
             }
             for name, found in (("effect", claim.effect), ("control", claim.control_effect), ("net", claim.net)):
                 row |= {
-                    f"{name}_points": 100 * found.value,
-                    f"{name}_points_low": 100 * found.low,
-                    f"{name}_points_high": 100 * found.high,
+                    **found.columns(f"{name}_points", 100),
                 }
             against = verdict(claim.net, claim.direction, claim.margin) if not np.isnan(claim.net.value) else ""
             row["verdict"] = verdict(claim.net if claim.beyond else claim.effect, claim.direction, claim.margin)

@@ -13,7 +13,7 @@ from gradual.study.runs import ORIGIN
 from gradual.tables import accuracy_rows, reading
 from gradual.tables.gradual_learning import paper
 from gradual.tables.gradual_learning.roles import Study
-from gradual.tables.markdown import count, interval, percent, probability
+from gradual.tables.markdown import count, percent, percents, probability
 from gradual.tables.spec import Column, Model, Results, TableSpec
 
 NUMBER = 5
@@ -114,7 +114,7 @@ def _over(null: str) -> tuple[Column, ...]:
         Column("Over it, points", lambda row: percent(row[f"{null}_over"], "+.1f")),
         Column(
             "95% interval",
-            lambda row: interval(percent(row[f"{null}_over_low"], "+.1f"), percent(row[f"{null}_over_high"], "+.1f")),
+            lambda row: percents(row, f"{null}_over", "+.1f"),
         ),
         Column("p", lambda row: _p(row[f"{null}_p"])),
     )

@@ -9,7 +9,7 @@ from gradual.tables import accuracy_rows, reading
 from gradual.tables.accuracy_rows import Line
 from gradual.tables.gradual_learning import paper
 from gradual.tables.gradual_learning.roles import Study
-from gradual.tables.markdown import interval, number
+from gradual.tables.markdown import number
 from gradual.tables.spec import Column, Model, Results, TableSpec
 
 NUMBER = 6
@@ -53,9 +53,7 @@ def build(loaded: Results, study: Study) -> pd.DataFrame:
                 | {
                     "paper_percent": cells.get((row["name"], MAX)),
                     "paper_final_percent": cells.get((row["name"], FINAL)),
-                    "final_change_points": 100 * change.value,
-                    "final_change_points_low": 100 * change.low,
-                    "final_change_points_high": 100 * change.high,
+                    **change.columns("final_change_points", 100),
                 }
             )
     return pd.DataFrame(rows)
@@ -80,9 +78,7 @@ SPEC = TableSpec(
         Column("Ours: final over the shortest's", lambda row: number(row["final_change_points"], "+.2f")),
         Column(
             "Ours: 95% interval of that",
-            lambda row: interval(
-                number(row["final_change_points_low"], "+.2f"), number(row["final_change_points_high"], "+.2f")
-            ),
+            lambda row: accuracy_rows.points(row, "final_change_points"),
         ),
         accuracy_rows.CHOSEN,
         accuracy_rows.INTERVAL,

@@ -9,7 +9,7 @@ from gradual.study.runs import ORIGIN
 from gradual.tables import reading
 from gradual.tables.gradual_learning import paper
 from gradual.tables.gradual_learning.roles import Study
-from gradual.tables.markdown import count, interval, percent
+from gradual.tables.markdown import count, percent, percents
 from gradual.tables.spec import Column, Model, Results, TableSpec
 
 NUMBER = 2
@@ -41,9 +41,7 @@ def build(loaded: Results, study: Study) -> pd.DataFrame:
                     "paper_count": value,
                     "paper_share": None if value is None else value / sum(cells.values()),
                     "count": sum(found) / len(found),
-                    "share": share.value,
-                    "share_low": share.low,
-                    "share_high": share.high,
+                    **share.columns("share"),
                     "n": sum(sizes) / len(sizes),
                     "seeds": len(study.seeds),
                     "scoring": study.scoring,
@@ -66,7 +64,7 @@ SPEC = TableSpec(
         Column("Paper: %", lambda row: percent(row["paper_share"])),
         Column("Ours", lambda row: count(row["count"])),
         Column("Ours: %", lambda row: percent(row["share"])),
-        Column("Ours: 95% interval", lambda row: interval(percent(row["share_low"]), percent(row["share_high"]))),
+        Column("Ours: 95% interval", lambda row: percents(row, "share")),
     ),
     note="For one seed, intervals are Wilson's over the facts. For several seeds, intervals are Student's t over the "
     "seeds.",

@@ -46,9 +46,7 @@ def build(loaded: Results, study: Study) -> pd.DataFrame:
                     pairs = [(b.to_numpy(), a.to_numpy()) for b, a in zip(before, graded, strict=True)]
                     gain = statistics.difference_over_seeds(pairs)
                     row |= {
-                        f"{stage} gain_points": 100 * gain.value,
-                        f"{stage} gain_points_low": 100 * gain.low,
-                        f"{stage} gain_points_high": 100 * gain.high,
+                        **gain.columns(f"{stage} gain_points", 100),
                     }
                 before = graded
             row["n"] = sum(map(len, before)) / len(before)

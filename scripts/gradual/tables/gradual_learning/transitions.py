@@ -13,7 +13,7 @@ from gradual.study.runs import ORIGIN
 from gradual.tables import reading
 from gradual.tables.gradual_learning import paper
 from gradual.tables.gradual_learning.roles import Study
-from gradual.tables.markdown import MISSING, count, interval, percent
+from gradual.tables.markdown import MISSING, count, percent, percents
 from gradual.tables.spec import Column, Model, Results, TableSpec
 
 TRAINING, RETEST, SECOND = 3, 4, 12
@@ -113,12 +113,8 @@ def _rows(
                     "paper_share": None if value is None else value / sum(cells.values()),
                     "paper_share_of_origin": None if value is None else value / paper_of_origin,
                     "count": sum(found) / len(found),
-                    "share": share.value,
-                    "share_low": share.low,
-                    "share_high": share.high,
-                    "share_of_origin": within.value,
-                    "share_of_origin_low": within.low,
-                    "share_of_origin_high": within.high,
+                    **share.columns("share"),
+                    **within.columns("share_of_origin"),
                     "n": sum(sizes) / len(sizes),
                     "seeds": len(study.seeds),
                     "scoring": study.scoring,
@@ -141,9 +137,7 @@ def _noise(
         net = statistics.difference_over_seeds(pairs)
     return {
         "retest_share_of_origin": retested.value,
-        "net_share_of_origin": net.value,
-        "net_share_of_origin_low": net.low,
-        "net_share_of_origin_high": net.high,
+        **net.columns("net_share_of_origin"),
     }
 
 
@@ -162,11 +156,11 @@ _COLUMNS = (
     Column("Paper: % of origin type", lambda row: percent(row["paper_share_of_origin"])),
     Column("Ours", lambda row: _bold(row, count(row["count"]))),
     Column("Ours: %", lambda row: percent(row["share"])),
-    Column("Ours: 95% interval", lambda row: interval(percent(row["share_low"]), percent(row["share_high"]))),
+    Column("Ours: 95% interval", lambda row: percents(row, "share")),
     Column("Ours: % of origin type", lambda row: percent(row["share_of_origin"])),
     Column(
         "Ours: 95% interval of that",
-        lambda row: interval(percent(row["share_of_origin_low"]), percent(row["share_of_origin_high"])),
+        lambda row: percents(row, "share_of_origin"),
     ),
 )
 _INTERVALS = (
@@ -191,9 +185,7 @@ TRAINING_SPEC = TableSpec(
         Column("Net of re-probe, points", lambda row: percent(row["net_share_of_origin"], "+.1f")),
         Column(
             "Net: 95% interval",
-            lambda row: interval(
-                percent(row["net_share_of_origin_low"], "+.1f"), percent(row["net_share_of_origin_high"], "+.1f")
-            ),
+            lambda row: percents(row, "net_share_of_origin", "+.1f"),
         ),
     ),
     note=f"{_INTERVALS} The re-probe asks the model before fine-tuning again, with other prompts (Table 4). The share net "
