@@ -1,6 +1,6 @@
 """The start of a script: its log, the report of its errors, and the GPUs that it holds.
 
-No result depends on this. So scripts import it in the block that starts them, because fingerprints ignore that block.
+No result depends on this. Fingerprints ignore the block that starts a script, and the imports that only this block uses.
 """
 
 import argparse
