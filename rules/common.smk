@@ -135,7 +135,11 @@ def made_from(kind):
 
     def named(wildcards):
         inputs = steps.inputs(wanted(kind, wildcards), RUNS)
-        return {name: [f for found in results for f in files_of(found, wildcards)] for name, results in inputs.items()}
+        files = {name: [f for found in results for f in files_of(found, wildcards)] for name, results in inputs.items()}
+        # A script reads an adapter by its handle. Its files are inputs too, so that Snakemake notices a damaged one.
+        chosen = [found for results in inputs.values() for found in results if found.kind == "adapter"]
+        handles = [Path(f) for found in chosen for f in files_of(found, wildcards)]
+        return files | {"adapter_files": [str(handle.with_name(name)) for handle in handles for name in ADAPTER_FILES]}
 
     return unpack(named)
 
