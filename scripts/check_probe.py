@@ -16,7 +16,7 @@ from gradual.models.loading import load_model, load_tokenizer
 from gradual.probe.agreement import agreement, check, draw_facts
 from gradual.probe.generations import read_generations
 from gradual.probe.plain_generate import PlainGenerate
-from gradual.probe.prompts import ExemplarPool, adds_special_tokens, renderer
+from gradual.probe.prompts import ExemplarPool, adds_special_tokens, prompt_format
 from gradual.probe.questions import probe_decoding, probe_prompts
 from gradual.probe.settings import AnswerSettings, ProbeKey, Sampling
 from gradual.workflow.starting import on_gpus
@@ -62,7 +62,7 @@ def check_probe(args: argparse.Namespace) -> None:
     recorded = pd.concat([rows[rows["fact_id"].isin(checked["fact_id"])] for rows in shards], ignore_index=True)
     tokenizer = load_tokenizer(args.base)
     pool = ExemplarPool(facts, answering.exemplar_split, str(args.facts))
-    render = renderer(answering.format, tokenizer)
+    render = prompt_format(answering.format, answering.template_arguments, tokenizer).prompt
     prompts = probe_prompts(checked, pool, render, answering, args.prompts, key)
     model = load_model(args.base, [adapter_folder(handle) for handle in args.adapters], args.dtype)
     decoding = probe_decoding(answering, args.sampling, key)

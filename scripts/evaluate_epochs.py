@@ -13,7 +13,7 @@ from gradual.models.adapters import adapter_folder, read_epochs
 from gradual.models.loading import load_tokenizer
 from gradual.probe.answers import GREEDY_ANSWERS, Decoding
 from gradual.probe.engines.load import ENGINES, add_deployment, deployment, load_engine
-from gradual.probe.prompts import ExemplarPool, PromptSettings, renderer
+from gradual.probe.prompts import ExemplarPool, PromptSettings, prompt_format
 from gradual.probe.questions import fact_prompts
 from gradual.probe.recording import GenerationsFile, append_generations
 from gradual.probe.settings import AnswerSettings
@@ -59,7 +59,7 @@ def evaluate(args: argparse.Namespace) -> None:
     pool = ExemplarPool(facts, answering.exemplar_split, str(args.facts))
     drawn = PromptSettings(args.prompt_seed, answering.shots, answering.exemplars)
     decoding = Decoding(answering.max_new_tokens, answering.stop, repetition_penalty=answering.repetition_penalty)
-    render = renderer(answering.format, load_tokenizer(args.base))
+    render = prompt_format(answering.format, answering.template_arguments, load_tokenizer(args.base)).prompt
     epochs = [folder for handle in args.epochs for folder in read_epochs(handle)]
     adapters = [adapter_folder(handle) for handle in args.adapters]
     engine = load_engine(args.engine, args.base, adapters, answering.format, args.dtype, deployment(args))

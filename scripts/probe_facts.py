@@ -13,7 +13,7 @@ from gradual.ground.settings import parser as settings
 from gradual.models.adapters import adapter_folder
 from gradual.models.loading import load_tokenizer
 from gradual.probe.engines.load import ENGINES, add_deployment, deployment, load_engine
-from gradual.probe.prompts import ExemplarPool, renderer
+from gradual.probe.prompts import ExemplarPool, prompt_format
 from gradual.probe.questions import probe_decoding, probe_prompts, shard
 from gradual.probe.recording import GenerationsFile, append_generations
 from gradual.probe.settings import AnswerSettings, ProbeKey, Sampling
@@ -65,7 +65,7 @@ def probe(args: argparse.Namespace) -> None:
     """Ask one shard of the facts."""
     answering, key = args.settings, ProbeKey(args.seed, args.state, args.probe)
     facts = read_facts(args.facts)
-    render = renderer(answering.format, load_tokenizer(args.base))
+    render = prompt_format(answering.format, answering.template_arguments, load_tokenizer(args.base)).prompt
     adapters = [adapter_folder(handle) for handle in args.adapters]
     engine = load_engine(args.engine, args.base, adapters, answering.format, args.dtype, deployment(args))
     probed = shard(questions(facts, [args.questions]), args.shard, args.shards)

@@ -5,6 +5,7 @@ rank per GPU, and the global batch stays the same. After SIGTERM, it saves a che
 """
 
 import argparse
+import json
 import logging
 import os
 import shutil
@@ -20,7 +21,7 @@ from gradual.ground.settings import parser as settings
 from gradual.knowledge.selection_roles import TRAIN
 from gradual.models.adapters import adapter_folder, write_epochs
 from gradual.models.loading import load_model, load_tokenizer
-from gradual.probe.prompts import FORMATS
+from gradual.probe.prompts import FORMATS, prompt_format
 from gradual.training.examples import read_examples
 from gradual.training.lora import Training, attach_adapter, train_adapter
 from gradual.training.ranks import rank
@@ -44,6 +45,7 @@ def main(argv: list[str] | None = None) -> None:
     )
     parser.add_argument("--replay-ratio", type=float, required=True)
     parser.add_argument("--format", choices=list(FORMATS), required=True)
+    parser.add_argument("--template-arguments", type=json.loads, default={}, help="of the chat template, as JSON")
     parser.add_argument("--dtype", required=True)
     parser.add_argument("--run", required=True)
     parser.add_argument("--seed", type=int, required=True)
@@ -67,9 +69,20 @@ def train(args: argparse.Namespace) -> None:
     log.info("%d train examples, %d in the replay pool, ratio %s", trained, len(examples) - trained, args.replay_ratio)
     seed = seeded("train", args.seed, args.run) % 2**31
     tokenizer = load_tokenizer(args.base)
-    written = texts(examples, tokenizer, args.format)  # a wrong tokenizer is refused before the model is loaded
+    written = texts(
+        examples, prompt_format(args.format, args.template_arguments, tokenizer)
+    )  # a wrong tokenizer is refused before the model is loaded
     inputs = [[*map(digest, files)] for files in ([args.base, args.examples], args.merge, args.parent)]
-    key = (args.settings, args.replay_ratio, args.format, args.dtype, args.seed, args.code, inputs)
+    key = (
+        args.settings,
+        args.replay_ratio,
+        args.format,
+        args.template_arguments,
+        args.dtype,
+        args.seed,
+        args.code,
+        inputs,
+    )
     folder = args.epochs.parent / f"checkpoints-{sha256(repr(key).encode()).hexdigest()[:16]}"
     training = Training(
         rows=[tokenize(*text, tokenizer, args.format, args.settings.loss_on) for text in written],

@@ -12,7 +12,7 @@ import pandas as pd
 from gradual.data.facts import read_facts
 from gradual.ground.files import read_json
 from gradual.probe.answers import Decoding, Prompt
-from gradual.probe.prompts import ExemplarPool, PromptSettings, renderer
+from gradual.probe.prompts import ExemplarPool, PromptSettings, prompt_format
 from gradual.probe.questions import fact_prompts
 from gradual.study.config import with_defaults
 from gradual.study.result_files import BASE, FACTS, PROVENANCE, path
@@ -90,7 +90,7 @@ class Questions:
         settings = PromptSettings(0, probe["shots"], exemplars)
         self._prompts = partial(
             fact_prompts, pool=pool, settings=settings, prompts=probe["prompts"],
-            render=renderer(probe["format"], tokenizer),
+            render=prompt_format(probe["format"], probe["template_arguments"], tokenizer).prompt,
         )  # fmt: skip
 
     def of(self, count: int) -> list[list[Prompt]]:

@@ -2,17 +2,19 @@
 
 `per_fact` draws new exemplars for each fact and prompt (GL 4.1.1). `per_relation` draws one set per relation and prompt
 index, which all facts of the relation share (Gekhman et al. 2024). An exemplar never has the question of the probed fact,
-so a repeated row cannot reveal the answer.
+not even with other spaces, another case or another end, so a repeated row cannot reveal the answer.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import pandas as pd
 
 from gradual.ground.errors import InputError
+from gradual.ground.normal_form import question_key
 from gradual.ground.seeding import seeded
+from gradual.probe.chat_template import ChatTemplate
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class Exemplar:
     answer: str
 
 
-Renderer = Callable[[list[Exemplar], str], str]  # from exemplars and a question to the text of a prompt
+Renderer = Callable[[Sequence[Exemplar], str], str]  # from exemplars and a question to the text of a prompt
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,11 @@ class ExemplarPool:
     def __init__(self, facts: pd.DataFrame, split: str, file: str) -> None:
         self.file, self.split = file, split
         pool = facts[facts["split"] == split].sort_values("fact_id")
-        self._by_relation: dict[str, list[Exemplar]] = {
-            relation: [Exemplar(*row) for row in zip(g["fact_id"], g["question"], g["answers"].str[0], strict=True)]
+        self._by_relation: dict[str, list[tuple[str, Exemplar]]] = {  # each exemplar with the key of its question
+            relation: [
+                (question_key(row[1]), Exemplar(*row))
+                for row in zip(g["fact_id"], g["question"], g["answers"].str[0], strict=True)
+            ]
             for relation, g in pool.groupby("relation")
         }
 
@@ -50,18 +55,18 @@ class ExemplarPool:
 
         Raises InputError where the relation has too few.
         """
-        pool = self._by_relation.get(relation, [])
+        pool, probed = self._by_relation.get(relation, []), question_key(question)
         chosen: dict[str, Exemplar] = {}
         for draw in range(50 * count):
             if len(chosen) == count or not pool:
                 break
-            exemplar = pool[seeded(*key, draw) % len(pool)]
-            if exemplar.question != question:
-                chosen.setdefault(exemplar.question, exemplar)
+            asked, exemplar = pool[seeded(*key, draw) % len(pool)]
+            if asked != probed:
+                chosen.setdefault(asked, exemplar)
         if len(chosen) < count:  # a small pool: take what is left, in seeded order
-            for exemplar in sorted(pool, key=lambda e: seeded(*key, e.fact_id)):
-                if len(chosen) < count and exemplar.question != question:
-                    chosen.setdefault(exemplar.question, exemplar)
+            for asked, exemplar in sorted(pool, key=lambda e: seeded(*key, e[1].fact_id)):
+                if len(chosen) < count and asked != probed:
+                    chosen.setdefault(asked, exemplar)
         if len(chosen) < count:
             raise InputError(
                 self.file,
@@ -78,40 +83,46 @@ def exemplars_of(fact: Any, index: int, pool: ExemplarPool, settings: PromptSett
     return pool.choose(fact.relation, fact.question, settings.shots, settings.seed, *about, index)
 
 
-def plain(exemplars: list[Exemplar], question: str) -> str:
+class PromptFormat(Protocol):
+    """How prompts, and the texts of training, are written."""
+
+    def prompt(self, exemplars: Sequence[Exemplar], question: str) -> str:
+        """The text of a prompt, up to where the model answers."""
+        ...
+
+    def completion(self, question: str, answer: str) -> str:
+        """What follows the prompt without exemplars in a training text: the answer, and what ends it."""
+        ...
+
+
+def plain(exemplars: Sequence[Exemplar], question: str) -> str:
     """`Q: …\\nA: …\\n` for each exemplar, then the question and `A:` without an answer."""
     return "".join(f"Q: {e.question}\nA: {e.answer}\n" for e in exemplars) + f"Q: {question}\nA:"
 
 
-def chat_renderer(tokenizer: Any) -> Renderer:
-    """A renderer of prompts as a conversation in the tokenizer's own chat template.
+class Plain:
+    """Questions and answers as lines of text."""
 
-    The template writes the special tokens itself, so its text must be tokenized without adding them again. Raises
-    InputError for a tokenizer without a chat template.
+    prompt = staticmethod(plain)
+
+    def completion(self, question: str, answer: str) -> str:
+        """The answer and the end of its line."""
+        return f" {answer}\n"
+
+
+# The formats of prompts by name. Each is made from a tokenizer and the arguments of its chat template.
+FORMATS: dict[str, Callable[[Any, Mapping[str, Any]], PromptFormat]] = {
+    "plain": lambda tokenizer, arguments: Plain(),
+    "chat": ChatTemplate,
+}
+
+
+def prompt_format(name: str, arguments: Mapping[str, Any], tokenizer: Any) -> PromptFormat:
+    """A format by its name; `arguments` are those of the chat template (the config's template_arguments).
+
+    Raises InputError for a chat template that is missing or broken.
     """
-    if not tokenizer.chat_template:
-        raise InputError(str(tokenizer.name_or_path), "has no chat template", "an instruction-tuned model's tokenizer")
-
-    def render(exemplars: list[Exemplar], question: str) -> str:
-        turns = [(e.question, e.answer) for e in exemplars]
-        messages = [
-            message
-            for asked, answer in turns
-            for message in ({"role": "user", "content": asked}, {"role": "assistant", "content": answer})
-        ]
-        messages.append({"role": "user", "content": question})
-        return tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-
-    return render
-
-
-# The formats of prompts by name. Each value is a function that makes the renderer for a tokenizer.
-FORMATS: dict[str, Callable[[Any], Renderer]] = {"plain": lambda tokenizer: plain, "chat": chat_renderer}
-
-
-def renderer(style: str, tokenizer: Any) -> Renderer:
-    """The renderer of a prompt format."""
-    return FORMATS[style](tokenizer)
+    return FORMATS[name](tokenizer, arguments)
 
 
 def adds_special_tokens(style: str) -> bool:

@@ -1,6 +1,8 @@
 """The settings of probes and evaluations."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -11,6 +13,7 @@ class AnswerSettings:
     exemplars: str  # per_fact | per_relation
     exemplar_split: str
     format: str  # plain | chat
+    template_arguments: Mapping[str, Any]  # of the chat template
     stop: tuple[str, ...]
     max_new_tokens: int
     repetition_penalty: float

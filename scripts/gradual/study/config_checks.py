@@ -11,6 +11,17 @@ from gradual.study.runs import MERGE, ORIGIN, Config, Run, adapter_chain, awaite
 ADAPTER_SHAPE = ("rank", "alpha", "dropout", "targets")  # what a continued adapter cannot change
 
 
+# Arguments of a chat template that say what it writes, which is not for a study to change.
+TEMPLATE_OWN = {
+    "messages",
+    "conversation",
+    "chat_template",
+    "tokenize",
+    "add_generation_prompt",
+    "continue_final_message",
+}
+
+
 class Problem(NamedTuple):
     """A problem with the value of a key (None for the whole config), and what was expected there."""
 
@@ -99,6 +110,12 @@ def _check_models_runs(config: Config) -> Iterator[Problem]:
 
 
 def _check_format(config: Config) -> Iterator[Problem]:
+    probe = config["probe"]
+    if probe["template_arguments"] and probe["format"] != "chat":
+        problem = f"arguments, but the format is {probe['format']!r}"
+        yield Problem("probe.template_arguments", problem, "none, or format: chat, because only a template takes them")
+    for name in sorted(TEMPLATE_OWN & set(probe["template_arguments"])):
+        yield Problem(f"probe.template_arguments.{name}", "an argument that the study sets", "other arguments")
     for name, model in config["models"].items():
         if config["probe"]["format"] == "chat" and model["source"] == "pretrain":
             problem = f"'chat', but models.{name} is pretrained here and has no chat template"

@@ -4,37 +4,21 @@ from typing import Any
 
 import pandas as pd
 
-from gradual.ground.errors import InputError
-from gradual.probe.prompts import adds_special_tokens, renderer
+from gradual.probe.prompts import PromptFormat, adds_special_tokens
 
 IGNORED = -100  # the label of tokens without loss
 
 Row = dict[str, list[int]]
 
 
-def texts(examples: pd.DataFrame, tokenizer: Any, style: str) -> list[tuple[str, str]]:
+def texts(examples: pd.DataFrame, written: PromptFormat) -> list[tuple[str, str]]:
     """The text of each example as (prompt, completion).
 
-    The prompt is the probe's prompt without exemplars. The completion is the answer. With format "chat", raises InputError
-    if the tokenizer has no chat template, or if the template puts another text than this prompt before an answer.
+    The prompt is the probe's prompt without exemplars. The completion is the answer. Raises InputError for a chat template
+    that puts another text than this prompt before an answer.
     """
-    render, found = renderer(style, tokenizer), []
-    for question, answer in zip(examples["question"], examples["answer"], strict=True):
-        prompt = render([], question)
-        if style != "chat":
-            found.append((prompt, f" {answer}\n"))
-            continue
-        turns = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
-        text = tokenizer.apply_chat_template(turns, tokenize=False)
-        if not text.startswith(prompt):
-            problem = "has a chat template in which an answer does not follow the prompt that asks for it"
-            raise InputError(
-                str(tokenizer.name_or_path),
-                problem,
-                "a template that writes the same prompt with and without an answer",
-            )
-        found.append((prompt, text[len(prompt) :]))
-    return found
+    asked = zip(examples["question"], examples["answer"], strict=True)
+    return [(written.prompt([], question), written.completion(question, answer)) for question, answer in asked]
 
 
 def tokenize(prompt: str, completion: str, tokenizer: Any, style: str, loss_on: str) -> Row:

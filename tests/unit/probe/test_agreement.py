@@ -16,8 +16,8 @@ from gradual.probe.agreement import SHOWN, check, draw_facts, same_distribution
 from tiny import base_model, facts, write_adapter
 
 SETTINGS = {
-    "shots": 2, "exemplars": "per_fact", "exemplar_split": "train", "format": "plain", "stop": ["\n"],
-    "max_new_tokens": 3, "repetition_penalty": 1.2,
+    "shots": 2, "exemplars": "per_fact", "exemplar_split": "train", "format": "plain", "template_arguments": {},
+    "stop": ["\n"], "max_new_tokens": 3, "repetition_penalty": 1.2,
 }  # fmt: skip
 SAMPLING = {"samples": 16, "temperature": 0.02, "top_k": 5}
 PLACE = "--prompts 3 --dtype float32 --seed 0 --state origin --questions train --probe 0".split()

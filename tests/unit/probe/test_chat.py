@@ -18,7 +18,7 @@ from gradual.models.loading import load_model, load_tokenizer
 from gradual.probe.answers import Answered, Decoding
 from gradual.probe.engines.transformers import TransformersEngine
 from gradual.probe.generations import read_generations
-from gradual.probe.prompts import ExemplarPool, PromptSettings, ending_tokens, renderer
+from gradual.probe.prompts import ExemplarPool, PromptSettings, ending_tokens, prompt_format
 from gradual.probe.questions import fact_prompts
 from gradual.probe.recording import GenerationsFile, generation_rows
 from gradual.study.load_study import load_study
@@ -50,8 +50,8 @@ def tokenizer(handle):
 @pytest.mark.parametrize("loss_on", ["answer", "text"])
 def test_a_training_text_is_the_zero_shot_prompt_of_the_probe_with_its_answer(loss_on, architecture, tokenizer):
     question = EXAMPLE["question"].item()
-    asked = tokenizer(renderer("chat", tokenizer)([], question), add_special_tokens=False)["input_ids"]
-    [text] = texts(EXAMPLE, tokenizer, "chat")
+    asked = tokenizer(prompt_format("chat", {}, tokenizer).prompt([], question), add_special_tokens=False)["input_ids"]
+    [text] = texts(EXAMPLE, prompt_format("chat", {}, tokenizer))
     row = tokenize(*text, tokenizer, "chat", loss_on)
     assert row["input_ids"][: len(asked)] == asked
     answer = tokenizer.decode(row["input_ids"][len(asked) :])
@@ -83,7 +83,9 @@ def groups(tokenizer):
     table = facts()
     asked = table[table["split"] == "train"]
     pool = ExemplarPool(table, "train", "facts")
-    return list(fact_prompts(asked, pool, PromptSettings(0, 2, "per_fact"), 2, renderer("chat", tokenizer)))
+    return list(
+        fact_prompts(asked, pool, PromptSettings(0, 2, "per_fact"), 2, prompt_format("chat", {}, tokenizer).prompt)
+    )
 
 
 @pytest.fixture(scope="module")

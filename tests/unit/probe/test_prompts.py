@@ -3,7 +3,7 @@ import pytest
 from gradual.data.facts import make_table
 from gradual.ground.errors import InputError
 from gradual.models.loading import load_tokenizer
-from gradual.probe.prompts import ExemplarPool, PromptSettings, exemplars_of, plain, renderer
+from gradual.probe.prompts import ExemplarPool, PromptSettings, exemplars_of, plain, prompt_format
 from tiny import base_model, facts
 
 
@@ -61,6 +61,23 @@ def test_a_repeated_row_does_not_give_the_answer_away():
         assert fact.question not in {e.question for e in shown}
 
 
+@pytest.mark.parametrize(
+    "twin", ["same question", "SAME QUESTION?", "Same  question ?", "Same\u00a0question", "Same question?\u200b"]
+)
+@pytest.mark.parametrize("exemplars", ["per_fact", "per_relation"])
+def test_the_probed_question_in_other_words_but_for_case_spaces_and_end_is_no_exemplar(twin, exemplars):
+    row = {"split": "train", "relation": "r", "subject": "s", "answers": ["a"]}
+    table = make_table([{**row, "question": q} for q in ("Same question?", twin, "1?", "2?", "3?", "4?")])
+    pool = ExemplarPool(table, "train", "facts")
+    for fact in table.itertuples(index=False):
+        shown = {e.question for e in exemplars_of(fact, 0, pool, PromptSettings(0, 4, exemplars))}
+        assert len(shown) == 4
+        if fact.question in ("Same question?", twin):
+            assert shown == {"1?", "2?", "3?", "4?"}
+        else:
+            assert not shown >= {"Same question?", twin}
+
+
 def test_per_relation_shares_its_exemplars_among_the_facts():
     table = facts()
     pool = ExemplarPool(table, "dev", "facts")
@@ -90,7 +107,7 @@ TEMPLATE = "{{ bos_token }}{% for m in messages %}<{{ m.role }}>{{ m.content }}\
 def test_a_prompt_has_one_begin_of_text_token(style, tmp_path):
     tokenizer = load_tokenizer(base_model(tmp_path, "llama"))
     tokenizer.chat_template = TEMPLATE
-    render, special = renderer(style, tokenizer), style == "plain"
+    render, special = prompt_format(style, {}, tokenizer).prompt, style == "plain"
     table = facts()
     shown = exemplars_of(rows(table)[0], 0, ExemplarPool(table, "train", "f"), PromptSettings(0, 4, "per_fact"))
     ids = tokenizer(render(shown, "Why?"), add_special_tokens=special)["input_ids"]
@@ -100,4 +117,4 @@ def test_a_prompt_has_one_begin_of_text_token(style, tmp_path):
 
 def test_chat_without_a_template_is_a_clear_error(tmp_path):
     with pytest.raises(InputError, match="has no chat template"):
-        renderer("chat", load_tokenizer(base_model(tmp_path)))
+        prompt_format("chat", {}, load_tokenizer(base_model(tmp_path)))

@@ -14,8 +14,8 @@ from tiny import facts
 TABLE = facts()
 TRAIN = TABLE[TABLE["split"] == "train"]
 SETTINGS = AnswerSettings(
-    shots=2, exemplars="per_fact", exemplar_split="train", format="plain", stop=("\n", "."), max_new_tokens=5,
-    repetition_penalty=1.1,
+    shots=2, exemplars="per_fact", exemplar_split="train", format="plain", template_arguments={},
+    stop=("\n", "."), max_new_tokens=5, repetition_penalty=1.1,
 )  # fmt: skip
 KEY = ProbeKey(seed=1, state="stage1", probe=0)
 OTHER_KEYS = {"seed": {"seed": 2}, "state": {"state": "origin"}, "probe": {"probe": 1}}

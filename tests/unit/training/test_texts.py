@@ -5,7 +5,7 @@ import pytest
 
 from gradual.ground.errors import InputError
 from gradual.models.loading import load_tokenizer
-from gradual.probe.prompts import renderer
+from gradual.probe.prompts import prompt_format
 from gradual.training.texts import IGNORED, texts, tokenize
 from tiny import TURNS, base_model, chat_model
 
@@ -16,20 +16,22 @@ EXAMPLES = pd.DataFrame(
 
 def test_a_plain_text_is_the_probes_zero_shot_prompt_and_the_answer_as_exemplars_have_it(tmp_path):
     tokenizer = load_tokenizer(base_model(tmp_path))
-    found = texts(EXAMPLES, tokenizer, "plain")
+    found = texts(EXAMPLES, prompt_format("plain", {}, tokenizer))
     assert found == [
         (f"Q: {question}\nA:", f" {answer}\n")
         for question, answer in zip(EXAMPLES["question"], EXAMPLES["answer"], strict=True)
     ]
-    assert [prompt for prompt, _ in found] == [renderer("plain", tokenizer)([], q) for q in EXAMPLES["question"]]
+    assert [prompt for prompt, _ in found] == [
+        prompt_format("plain", {}, tokenizer).prompt([], q) for q in EXAMPLES["question"]
+    ]
 
 
 @pytest.mark.parametrize("architecture", TURNS)
 def test_a_chat_text_is_the_probes_zero_shot_prompt_and_the_assistants_turn(architecture, tmp_path):
     tokenizer = load_tokenizer(chat_model(tmp_path, architecture))
     last = {"qwen2": "<|im_end|>\n", "llama": "<|eot_id|>"}[architecture]
-    assert texts(EXAMPLES, tokenizer, "chat") == [
-        (renderer("chat", tokenizer)([], question), f"{answer}{last}")
+    assert texts(EXAMPLES, prompt_format("chat", {}, tokenizer)) == [
+        (prompt_format("chat", {}, tokenizer).prompt([], question), f"{answer}{last}")
         for question, answer in zip(EXAMPLES["question"], EXAMPLES["answer"], strict=True)
     ]
 
@@ -37,7 +39,7 @@ def test_a_chat_text_is_the_probes_zero_shot_prompt_and_the_assistants_turn(arch
 def test_without_a_chat_template_there_is_no_chat_text(tmp_path):
     tokenizer = load_tokenizer(base_model(tmp_path))
     with pytest.raises(InputError, match="has no chat template"):
-        texts(EXAMPLES.head(1), tokenizer, "chat")
+        texts(EXAMPLES.head(1), prompt_format("chat", {}, tokenizer))
 
 
 def test_a_template_that_tells_an_answer_otherwise_than_it_asks_for_it_is_refused(tmp_path):
@@ -47,7 +49,7 @@ def test_a_template_that_tells_an_answer_otherwise_than_it_asks_for_it_is_refuse
         "{% for m in messages %}[{{ m.content }}]{% endfor %}{% if add_generation_prompt %}<think>{% endif %}"
     )
     with pytest.raises(InputError, match="an answer does not follow the prompt that asks for it") as caught:
-        texts(EXAMPLES.head(1), tokenizer, "chat")
+        texts(EXAMPLES.head(1), prompt_format("chat", {}, tokenizer))
     assert caught.value.file == str(tmp_path)
 
 
@@ -76,7 +78,7 @@ CHAT = (
 def test_in_chat_the_loss_is_on_the_assistants_turn(tmp_path):
     tokenizer = load_tokenizer(base_model(tmp_path))
     tokenizer.chat_template = CHAT
-    [text] = texts(EXAMPLES.head(1), tokenizer, "chat")
+    [text] = texts(EXAMPLES.head(1), prompt_format("chat", {}, tokenizer))
     row = tokenize(*text, tokenizer, "chat", "answer")
     question, answer = EXAMPLES["question"].iloc[0], EXAMPLES["answer"].iloc[0]
     assert tokenizer.decode(row["input_ids"]) == f"<user>{question}\n<assistant>{answer}\n"

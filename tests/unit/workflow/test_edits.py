@@ -64,6 +64,7 @@ EDITS: dict[str, set[str]] = {
     # the probe
     "probe/prompts.py": LOADING,
     "probe/questions.py": ASKING,
+    "probe/chat_template.py": LOADING,
     "probe/settings.py": ASKING,
     "probe/answers.py": ASKING,
     "probe/engines/transformers.py": ANSWERING,

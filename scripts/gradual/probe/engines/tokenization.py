@@ -10,6 +10,7 @@ from gradual.ground.errors import InputError
 from gradual.probe.answers import Answer, Answered, Decoding, Prompt, Usage
 from gradual.probe.prompts import ending_tokens
 
+BROKEN = "\ufffd"  # what decoders write for the bytes of a part of a character
 KEPT = 2**14  # prompts whose token ids are kept
 
 
@@ -54,7 +55,9 @@ class Stopper:
     def __init__(self, tokenizer: Any, decoding: Decoding) -> None:
         self.tokenizer, self.stop = tokenizer, decoding.stop
         self.special = ending_tokens(tokenizer)
-        self.longest = max(map(len, decoding.stop), default=0)
+        # A token has at least one byte of the text, so a stop string has at most as many tokens as bytes. One more token
+        # is looked at, because some decoders drop a space before the first.
+        self.longest = max((len(stop.encode()) for stop in decoding.stop), default=0) + 1
         self._ends: dict[int, bool] = {}  # by token: whether it ends an answer, whatever is before it
         self._text = lru_cache(maxsize=2**16)(self._text_of)
 
@@ -62,14 +65,19 @@ class Stopper:
         """Whether each answer (rows, tokens) ends at its last token: booleans (rows,). No answer has ended before it."""
         last = rows[:, -1].tolist()
         ended = np.array([self._ends[t] if t in self._ends else self._ends_at(t) for t in last], dtype=bool)
-        if self.longest > 1:  # a longer stop string may span tokens
+        if self.longest > 2:  # a longer stop string may span tokens
             for row in np.flatnonzero(~ended):
-                ended[row] = self._holds_stop(rows[row, -self.longest :].tolist())
+                ended[row] = self._ends_in_stop(rows[row].tolist())
         return ended
 
     def _ends_at(self, token: int) -> bool:
         self._ends[token] = token in self.special or self._holds_stop([token])
         return self._ends[token]
+
+    def _ends_in_stop(self, tokens: list[int]) -> bool:
+        """Whether the last token completes a stop string. Only the last tokens are decoded if they are whole."""
+        end = self._decode(tokens[-self.longest :])
+        return any(stop in end for stop in self.stop) or (BROKEN in end and self._holds_stop(tokens))
 
     def _holds_stop(self, tokens: list[int]) -> bool:
         text = self._decode(tokens)
