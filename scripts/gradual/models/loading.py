@@ -8,19 +8,26 @@ from gradual.ground.errors import InputError, out_of_memory
 from gradual.ground.libraries import import_libraries
 from gradual.models.adapters import merge_adapter
 from gradual.models.handle import model_folder
+from gradual.models.tokenizer_check import check_tokenizer
 
 
 def load_tokenizer(handle: Path) -> Any:
-    """The tokenizer of a base model. Raises InputError where it cannot be loaded."""
+    """The tokenizer of a base model: that of its tokenizer.json, with the special tokens and chat templates beside it.
+
+    AutoTokenizer would choose a class by the model's architecture, and some classes have pre-tokenizers and normalisers of
+    their own. Raises InputError where the tokenizer cannot be loaded, or is not that of the file.
+    """
     import_libraries()
-    from transformers import AutoTokenizer
+    from transformers import PreTrainedTokenizerFast
 
     folder = model_folder(handle)
     try:
-        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-    except (KeyError, ValueError, TypeError, OSError) as error:
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
+    except Exception as error:  # tokenizers raises plain ones
         cause = " ".join(str(error).split())
         raise InputError(folder, f"has a tokenizer that cannot be loaded ({cause})", "the model's tokenizer") from error
+    check_tokenizer(tokenizer, folder / "tokenizer.json")
+    return tokenizer
 
 
 def load_model(handle: Path, adapters: Sequence[Path], dtype: str, device: str | None = None) -> Any:

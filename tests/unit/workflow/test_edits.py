@@ -59,6 +59,7 @@ EDITS: dict[str, set[str]] = {
     "models/fetching.py": {"fetch_base"},
     "models/handle.py": {"fetch_base", "pretrain_base", *LOADING},
     "models/loading.py": LOADING,
+    "models/tokenizer_check.py": LOADING,
     "models/adapters.py": {*LOADING, "choose_epoch"},
     "models/shape.py": {"train_adapter"},
     # the probe
