@@ -37,11 +37,14 @@ def main(argv: list[str] | None = None) -> None:
 
 def sentence(found: Sequence[dict[str, Any]]) -> str:
     """A sentence for the readers of the tables about the agreement of a study's probes."""
-    total = {name: sum(each[name] for each in found) for name in ("answers", "equal_answers", "facts", "equal_classes")}
+    names = ("answers", "equal_answers", "agreeing_answers", "facts", "equal_classes")
+    total = {name: sum(each[name] for each in found) for name in names}
+    agreeing = f" ({total['agreeing_answers']:,} up to rounding)"
     return (
         f"The untouched models' probes, checked against plain `generate`: {total['equal_answers']:,} of"
-        f" {total['answers']:,} greedy answers equal, {total['equal_classes']:,} of {total['facts']:,} facts in the same"
-        " class (provenance.json)."
+        f" {total['answers']:,} greedy answers equal"
+        f"{agreeing if total['agreeing_answers'] > total['equal_answers'] else ''},"
+        f" {total['equal_classes']:,} of {total['facts']:,} facts in the same class (provenance.json)."
     )
 
 

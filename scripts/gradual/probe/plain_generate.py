@@ -6,6 +6,9 @@ from typing import Any
 from gradual.probe.answers import Answer, Decoding, Prompt
 from gradual.probe.prompts import ending_tokens
 
+LIKELIEST = 100  # tokens among which a token of another answer is sought
+BROKEN = "\ufffd"  # what decoders write for a part of a character
+
 
 class PlainGenerate:
     """Answers prompts one at a time with `generate`. The model's own generation config is not used.
@@ -33,6 +36,40 @@ class PlainGenerate:
         stopped = tokens[-1] in self.ends or self._stopped(tokens)
         return Answer(self._answer(tokens), len(tokens), "stop" if stopped else "length")
 
+    def gap(self, prompt: Prompt, said: str) -> float:
+        """How far below the greedy answer's logit that of another answer is, at the first token that differs.
+
+        The unit is the largest logit there, because rounding grows with it; 0 if no token differs. Rounding can choose
+        another token only where the gap is small. Of all tokens that the text `said` may go on with, the likeliest counts;
+        if none is among the LIKELIEST, the last of these does.
+        """
+        import torch
+
+        (own,) = self._generate(prompt, do_sample=False)
+        common = 0
+        while common < len(own) and self._begins(said, own[: common + 1]):
+            common += 1
+        if common == len(own):
+            return 0.0
+        ids = torch.tensor([[*self._ids(prompt)[0].tolist(), *own[:common]]], device=self.model.device)
+        with torch.inference_mode():
+            scores = self.model.generate(
+                ids, attention_mask=torch.ones_like(ids), max_new_tokens=1, do_sample=False, output_scores=True,
+                return_dict_in_generate=True,
+            ).scores[0][0]  # fmt: skip
+        likely = scores.topk(min(LIKELIEST, len(scores)))
+        logits, tokens = likely.values.tolist(), likely.indices.tolist()
+        fits = (i for i, token in enumerate(tokens) if self._begins(said, [*own[:common], token]))
+        return (logits[0] - logits[next(fits, -1)]) / float(scores.abs().max())
+
+    def _begins(self, said: str, tokens: list[int]) -> bool:
+        """Whether an answer with this text may begin with these tokens, or be them if they end it."""
+        if tokens[-1] in self.ends or self._stopped(tokens):
+            return self._answer(tokens) == said
+        text = self._text(tokens).strip()
+        whole = text.rstrip(BROKEN)
+        return said.startswith(whole) and (whole == text or not said[len(whole) : len(whole) + 1].isascii())
+
     def sampled(self, prompt: Prompt, count: int) -> Counter[str]:
         """The texts of `count` sampled answers to the prompt, drawn with torch's generator."""
         way = {"temperature": self.decoding.temperature, "top_k": self.decoding.top_k}
@@ -42,8 +79,7 @@ class PlainGenerate:
         """The tokens of each answer. Those shorter than the longest one are padded with a token that ends answers."""
         import torch
 
-        encoded = self.tokenizer(prompt.text, add_special_tokens=self.special_tokens, return_tensors="pt")
-        ids = encoded["input_ids"].to(self.model.device)
+        ids = self._ids(prompt)
         length = ids.shape[1]
 
         def stopped(rows: Any, scores: Any, **_: Any) -> Any:
@@ -53,6 +89,11 @@ class PlainGenerate:
             mask = torch.ones_like(ids)
             rows = self.model.generate(ids, attention_mask=mask, stopping_criteria=[stopped], **way)
         return rows[:, length:].tolist()
+
+    def _ids(self, prompt: Prompt) -> Any:
+        """The prompt's tokens (1, tokens)."""
+        encoded = self.tokenizer(prompt.text, add_special_tokens=self.special_tokens, return_tensors="pt")
+        return encoded["input_ids"].to(self.model.device)
 
     def _stopped(self, tokens: list[int]) -> bool:
         text = self._text(tokens)

@@ -12,7 +12,10 @@ import probe_facts
 from collect_tables import sentence
 from gradual.ground.errors import InputError
 from gradual.ground.files import write_parquet
+from gradual.models.loading import load_model, load_tokenizer
 from gradual.probe.agreement import SHOWN, check, draw_facts, same_distribution
+from gradual.probe.answers import Decoding, Prompt
+from gradual.probe.plain_generate import PlainGenerate
 from tiny import base_model, facts, write_adapter
 
 SETTINGS = {
@@ -20,7 +23,7 @@ SETTINGS = {
     "stop": ["\n"], "max_new_tokens": 3, "repetition_penalty": 1.2,
 }  # fmt: skip
 SAMPLING = {"samples": 16, "temperature": 0.02, "top_k": 5}
-PLACE = "--prompts 3 --dtype float32 --seed 0 --state origin --questions train --probe 0".split()
+PLACE = "--prompts 3 --seed 0 --state origin --questions train --probe 0".split()
 ASKED = "--counts exact unsolved --engine transformers --shard 0 --shards 1".split()
 
 
@@ -33,24 +36,25 @@ def handle(tmp_path_factory):
     return handle
 
 
-def words(handle, folder):
+def words(handle, folder, dtype="float32"):
     write_parquet(facts(), folder / "facts.parquet")
-    return ["--base", str(handle), "--facts", str(folder / "facts.parquet"), "--settings", json.dumps(SETTINGS), *PLACE]
+    of_facts = ["--facts", str(folder / "facts.parquet"), "--settings", json.dumps(SETTINGS)]
+    return ["--base", str(handle), "--dtype", dtype, *of_facts, *PLACE]
 
 
-def probed(handle, folder, *more, **sampling):
+def probed(handle, folder, *more, dtype="float32", **sampling):
     """The file of a probe's generations."""
     file = folder / "generations.parquet"
     probe_facts.main(
-        [*words(handle, folder), "--sampling", json.dumps(SAMPLING | sampling), *ASKED, *map(str, more)]
+        [*words(handle, folder, dtype), "--sampling", json.dumps(SAMPLING | sampling), *ASKED, *map(str, more)]
         + ["--generations", str(file), "--usage", str(folder / "usage.json")]
     )
     return file
 
 
-def checked(handle, folder, generations, count=8):
+def checked(handle, folder, generations, count=8, dtype="float32"):
     check_probe.main(
-        [*words(handle, folder), "--sampling", json.dumps(SAMPLING), "--scoring", "substring"]
+        [*words(handle, folder, dtype), "--sampling", json.dumps(SAMPLING), "--scoring", "substring"]
         + ["--checked", str(count), "--generations", str(generations), "--agreement", str(folder / "agreement.json")]
     )
     return json.loads((folder / "agreement.json").read_text())
@@ -65,8 +69,8 @@ def test_a_probe_agrees_with_generate_whatever_the_models_own_generation_config_
     found = checked(handle, tmp_path, recorded)
     assert found.pop("sampled_p") > 1e-3
     assert found == {
-        "facts": 8, "equal_classes": 8, "answers": 24, "equal_answers": 24, "different": [], "sampled_prompts": 24,
-        "dtype": "float32",
+        "facts": 8, "equal_classes": 8, "answers": 24, "equal_answers": 24, "agreeing_answers": 24, "different": [],
+        "sampled_prompts": 24, "dtype": "float32",
     }  # fmt: skip
 
 
@@ -79,13 +83,48 @@ def test_of_a_probe_that_stopped_early_only_what_was_asked_is_compared(handle, r
     assert (found["facts"], found["answers"], found["equal_answers"], found["sampled_prompts"]) == (8, 23, 23, 21)
 
 
-def test_the_answers_of_another_state_are_an_error_that_names_a_fact(handle, tmp_path):
-    other = probed(handle, tmp_path, "--adapters", write_adapter(handle, tmp_path / "adapter") / "chosen.json")
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_the_answers_of_another_state_are_an_error_that_names_a_fact(dtype, handle, tmp_path):
+    adapter = write_adapter(handle, tmp_path / "adapter") / "chosen.json"
+    other = probed(handle, tmp_path, "--adapters", adapter, dtype=dtype)
     with pytest.raises(
-        InputError, match=r"of 24 greedy answers differ from those of generate \(fact \w+, prompt \d: '"
+        InputError,
+        match=r"of 24 greedy answers are not those of generate, even up to rounding \(fact \w+, prompt \d: '",
     ):
-        checked(handle, tmp_path, other)
+        checked(handle, tmp_path, other, dtype=dtype)
     assert not (tmp_path / "agreement.json").exists()
+
+
+def test_rounding_to_bfloat16_is_no_error(handle, tmp_path):
+    """Answers in float32 stand for those of an engine that rounds otherwise than generate does in bfloat16."""
+    found = checked(handle, tmp_path, probed(handle, tmp_path), dtype="bfloat16")
+    assert found["dtype"] == "bfloat16"
+    assert found["agreeing_answers"] >= 23
+
+
+def plain_path(handle, stop=()):
+    return PlainGenerate(load_model(handle, [], "float32"), load_tokenizer(handle), True, Decoding(6, stop))
+
+
+def test_an_answer_has_a_gap_where_it_leaves_the_greedy_one(handle):
+    import torch
+
+    path, prompt = plain_path(handle), Prompt("f", 0, "Q: What is r0 of train subject 1?\nA:")
+    (own,) = path._generate(prompt, do_sample=False)
+    assert path.gap(prompt, path.greedy(prompt).text) == 0
+    ids = path._ids(prompt)
+    for common in (0, 3):
+        with torch.inference_mode():
+            scores = path.model(torch.cat([ids, torch.tensor([own[:common]], dtype=ids.dtype)], 1)).logits[0, -1]
+        order = scores.argsort(descending=True).tolist()
+        texts = {token: path._text([*own[:common], token]).strip() for token in order}
+        said = next(
+            text for t in order[40:] if (text := texts[t]).isascii() and not text.startswith(texts[own[common]])
+        )
+        first = next(t for t in order if said.startswith(texts[t]))
+        assert path.gap(prompt, said) == pytest.approx(
+            float((scores[order[0]] - scores[first]) / scores.abs().max()), abs=1e-4
+        )
 
 
 def test_samples_of_another_temperature_are_an_error(handle, tmp_path):
@@ -94,25 +133,33 @@ def test_samples_of_another_temperature_are_an_error(handle, tmp_path):
         checked(handle, tmp_path, other)
 
 
-def found(equal, dtype="float32", p=0.5):
-    different = [{"fact_id": "f", "prompt_index": 0, "recorded": "a", "plain": "b"}] * min(SHOWN, 200 - equal)
-    counts = {"facts": 20, "equal_classes": 19, "answers": 200, "equal_answers": equal, "sampled_prompts": 9}
-    return counts | {"different": different, "sampled_p": p, "dtype": dtype}
+def found(agreeing, equal=None, classes=20, p=0.5):
+    different = [{"fact_id": "f", "prompt_index": 0, "recorded": "a", "plain": "b", "gap": 3.0}] * min(
+        SHOWN, 200 - agreeing
+    )
+    counts = {"facts": 20, "equal_classes": classes, "answers": 200, "sampled_prompts": 9, "agreeing_answers": agreeing}
+    return counts | {"equal_answers": equal or agreeing, "different": different, "sampled_p": p, "dtype": "bfloat16"}
 
 
-@pytest.mark.parametrize("fine", [found(200), found(198), found(198, p=None), found(20, "bfloat16", 1e-9)])
-def test_a_tie_in_float32_and_rounding_in_bfloat16_are_no_error(fine):
+@pytest.mark.parametrize(
+    "fine", [found(200), found(198), found(198, p=None), found(200, 20), found(198, 150, classes=16)]
+)
+def test_differences_that_rounding_makes_are_no_error(fine):
     check(fine, "generations")
 
 
-@pytest.mark.parametrize("wrong", [found(197), found(200, p=1e-7)])
-def test_more_differences_than_ties_make_are_an_error(wrong):
-    with pytest.raises(InputError, match="the engine is wrong for this model"):
+@pytest.mark.parametrize(
+    "wrong", [found(197), found(200, classes=15), found(200, p=1e-7), found(20), found(0, classes=0)]
+)
+def test_more_differences_than_rounding_makes_are_an_error(wrong):
+    with pytest.raises(InputError, match=r"the engine is wrong for this model|a type with less rounding"):
         check(wrong, "generations")
 
 
 def test_the_reader_of_the_tables_is_told_the_sums():
-    assert "399 of 400 greedy answers equal, 38 of 40 facts" in sentence([found(200), found(199)])
+    assert "400 of 400 greedy answers equal, 40 of 40 facts" in sentence([found(200), found(200)])
+    told = sentence([found(200), found(199, 180, classes=18)])
+    assert "380 of 400 greedy answers equal (399 up to rounding), 38 of 40 facts" in told
 
 
 def test_the_facts_are_drawn_by_the_key_whatever_their_order():
