@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gradual.ground.errors import InputError
+from gradual.ground.errors import InputError, together
 from gradual.ground.files import read_parquet
 from gradual.ground.seeding import digest_of
 
@@ -45,16 +45,15 @@ def sort(facts: pd.DataFrame) -> pd.DataFrame:
 
 
 def validate(facts: pd.DataFrame, file: object) -> pd.DataFrame:
-    """The facts table itself. Raises InputError with the first row and key that break its schema."""
+    """The facts table itself. Raises InputError with the rows that break its schema in one key, up to twenty."""
     if list(facts.columns) != COLUMNS:
         raise InputError(file, f"has the columns {list(facts.columns)}", f"the columns {COLUMNS}")
     if not len(facts):
         raise InputError(file, "holds no facts", "at least one")
 
     def refuse(bad: pd.Series, key: str, expected: str) -> None:
-        if bad.any():
-            row = int(bad.to_numpy().argmax())
-            raise InputError(file, f"{facts[key].iloc[row]!r}", expected, row=row + 1, key=key)
+        if rows := bad.to_numpy().nonzero()[0].tolist():
+            raise together([InputError(file, f"{facts[key].iloc[i]!r}", expected, row=i + 1, key=key) for i in rows])
 
     def lacks(key: str, holds: Callable[[Any], bool]) -> pd.Series:
         return ~facts[key].map(holds).astype(bool)

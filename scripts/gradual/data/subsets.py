@@ -7,8 +7,11 @@ from typing import Any
 import pandas as pd
 
 from gradual.data.facts import sort
-from gradual.ground.errors import InputError
+from gradual.ground.errors import SHOWN, InputError, together
+from gradual.ground.normal_form import folded, question_key
 from gradual.ground.seeding import digest_of
+
+FEW = "dataset.relations without them, or dataset.type_from: one_pool for questions without relations"
 
 
 def keep(facts: pd.DataFrame, dataset: Mapping[str, Any], seed: int, file: object) -> pd.DataFrame:
@@ -33,11 +36,14 @@ def single_answer(facts: pd.DataFrame, splits: Iterable[str]) -> pd.DataFrame:
 def keep_relations(facts: pd.DataFrame, relations: list[str], file: object) -> pd.DataFrame:
     """Only the facts of the relations. Raises InputError where the data have no such relation."""
     known = sorted(facts["relation"].unique())
+    faults = []
     for relation in relations:
         if relation not in known:
             near = difflib.get_close_matches(relation, known, 1)
             hint = f"one of {', '.join(known)}" + (f" (did you mean {near[0]!r}?)" if near else "")
-            raise InputError(file, f"has no relation {relation!r}", hint, key="dataset.relations")
+            faults.append(InputError(file, f"has no relation {relation!r}", hint, key="dataset.relations"))
+    if faults:
+        raise together(faults)
     return facts[facts["relation"].isin(relations)].reset_index(drop=True)
 
 
@@ -63,6 +69,7 @@ def carve(facts: pd.DataFrame, shares: dict[str, float], seed: int, file: object
             )
     facts = facts.copy()
     train = facts[facts["split"] == "train"]
+    used_up = []
     for relation, ids in train.groupby("relation")["fact_id"]:
         order = _shuffled(ids, "carve", seed).index
         start = 0
@@ -71,7 +78,10 @@ def carve(facts: pd.DataFrame, shares: dict[str, float], seed: int, file: object
             facts.loc[order[start : start + count], "split"] = split
             start += count
         if start >= len(order):
-            raise InputError(file, f"relation {relation!r} has {len(order)} facts", "more facts", key="dataset.carve")
+            used_up.append(f"{relation!r} has {len(order)}")
+    if used_up:
+        problem = f"too few train facts to carve {shares} from {len(used_up)} relations: {_listed(used_up)}"
+        raise InputError(file, problem, FEW, key="dataset.carve")
     for split in shares:
         if split not in set(facts["split"]):
             problem = f"a share of {shares[split]} gives no facts of any relation"
@@ -91,26 +101,36 @@ def sample(facts: pd.DataFrame, max_facts: dict[str, int], seed: int) -> pd.Data
 def drop_overlap(facts: pd.DataFrame, keys: Iterable[str]) -> pd.DataFrame:
     """The facts without the train facts that share a question, subject or answer with a test fact (Gekhman et al. 2024).
 
-    `keys` says which of these are compared. They are compared case-folded.
+    `keys` says which of these are compared. Two questions are the same as in `question_key`, and other texts as in
+    `folded`.
     """
-    test, train = facts[facts["split"] == "test"], facts["split"] == "train"
+    test, train = facts["split"] == "test", facts["split"] == "train"
     drop = pd.Series(False, index=facts.index)
     for key in keys:
         if key == "answer":
-            seen = {a.casefold() for answers in test["answers"] for a in answers}
-            drop |= facts["answers"].map(lambda answers, seen=seen: any(a.casefold() in seen for a in answers))
+            texts = facts["answers"].map(lambda answers: {folded(answer) for answer in answers})
         else:
-            seen = set(test[key].str.casefold()) - {""}
-            drop |= facts[key].str.casefold().isin(seen)
+            same = question_key if key == "question" else folded
+            texts = facts[key].map(lambda text, same=same: {same(text)} - {""})
+        seen = set().union(*texts[test])
+        drop |= ~texts.map(seen.isdisjoint).astype(bool)
     return facts[~(train & drop)].reset_index(drop=True)
 
 
 def check_exemplars(facts: pd.DataFrame, split: str, shots: int, file: object) -> None:
-    """Raise InputError unless every relation has `shots` exemplars in the split besides the fact that is asked about."""
-    asked = facts[facts["split"] != "support"]
-    shown = facts[facts["split"] == split].groupby("relation")["question"].nunique()
-    for relation in sorted(asked["relation"].unique()):
-        if (have := int(shown.get(relation, 0))) < shots + 1:
-            problem = f"relation {relation!r} has {have} questions in split {split!r}"
-            expected = f"at least {shots + 1} (one more than probe.shots), or dataset.relations without it"
-            raise InputError(file, problem, expected, key="relation")
+    """Raise InputError unless every relation has `shots` exemplars in the split besides the fact that is asked about.
+
+    Questions that differ only as `question_key` says are one exemplar, because a prompt does not show the asked question.
+    """
+    asked = sorted(facts.loc[facts["split"] != "support", "relation"].unique())
+    shown = facts[facts["split"] == split]
+    have = shown["question"].map(question_key).groupby(shown["relation"]).nunique().reindex(asked, fill_value=0)
+    if few := [f"{relation!r} has {count}" for relation, count in have.items() if count < shots + 1]:
+        problem = f"{len(few)} of {len(asked)} relations have too few questions in split {split!r}: {_listed(few)}"
+        raise InputError(
+            file, problem, f"at least {shots + 1} (one more than probe.shots), fewer probe.shots, {FEW}", key="relation"
+        )
+
+
+def _listed(words: list[str]) -> str:
+    return ", ".join(words[:SHOWN]) + (f" and {len(words) - SHOWN} more" if len(words) > SHOWN else "")

@@ -1,5 +1,7 @@
 """The errors that a user meets."""
 
+from collections.abc import Sequence
+
 
 class InputError(ValueError):
     """Input that cannot be used. The error names the file, the row and the key, and says what was expected."""
@@ -14,6 +16,19 @@ class InputError(ValueError):
             place.append(f"key {key!r}")
         super().__init__(f"{', '.join(place)}: {problem}; expected {expected}")
         self.file, self.row, self.key = str(file), row, key
+        self.problem, self.expected = problem, expected
+
+
+SHOWN = 20  # the most faults that one error names
+
+
+def together(faults: Sequence[InputError]) -> InputError:
+    """One error about all faults, up to twenty of them, each in a line. Its file, row and key are those of the first."""
+    first, more = faults[0], faults[1:]
+    lines = [str(fault) for fault in more[: SHOWN - 1]] + (
+        [f"and {len(faults) - SHOWN} more"] if more[SHOWN - 1 :] else []
+    )
+    return InputError(first.file, first.problem, "\n  ".join([first.expected, *lines]), row=first.row, key=first.key)
 
 
 def out_of_memory(error: BaseException) -> bool:

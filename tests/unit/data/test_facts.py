@@ -186,7 +186,7 @@ def test_carve_leaves_its_input_and_other_splits_alone():
     ("shares", "n", "problem", "key"),
     [
         ({"test": 0.6, "dev": 0.4}, 10, "leave no train facts", "dataset.carve"),
-        ({"test": 0.9}, 1, "'P17' has 1 facts", "dataset.carve"),
+        ({"test": 0.9}, 1, "'P17' has 1", "dataset.carve"),
         ({"train": 0.1}, 10, "already has a split 'train'", "dataset.carve.train"),
         ({"test": 0.1, "dev": 0.3}, 3, "gives no facts", "dataset.carve.test"),
     ],
@@ -241,9 +241,63 @@ def test_count():
     assert counts.loc["dev"].to_dict() == {"facts": 1, "single_answer": 1, "relations": 1}
 
 
+def pool(relation, count, split="train", question="{relation} {i}?"):
+    row = {"split": split, "relation": relation, "subject": "", "answers": ["a"]}
+    return [row | {"question": question.format(relation=relation, i=i)} for i in range(count)]
+
+
 def test_too_few_exemplars_are_found_before_any_model_is_loaded():
-    rows = [{"split": "train", "relation": "r", "subject": "", "question": f"{i}?", "answers": ["a"]} for i in range(4)]
-    table = f.make_table([*rows, {**rows[0], "split": "support", "relation": "other"}])
+    table = f.make_table([*pool("r", 4), *pool("other", 1, "support")])
     subsets.check_exemplars(table, "train", 3, "data")
-    with pytest.raises(InputError, match=r"relation 'r' has 4 questions in split 'train'; expected at least 5"):
+    with pytest.raises(InputError, match=r"too few questions in split 'train': 'r' has 4; expected at least 5"):
         subsets.check_exemplars(table, "train", 4, "data")
+
+
+def test_all_relations_with_too_few_questions_are_named_with_what_to_do():
+    table = f.make_table(row for i in range(30) for row in pool(f"r{i:02d}", 6 if i < 5 else 2))
+    with pytest.raises(InputError, match=r"25 of 30 relations .* and 5 more") as caught:
+        subsets.check_exemplars(table, "train", 4, "data")
+    assert [f"'r{i:02d}' has 2" in str(caught.value) for i in range(30)] == [False] * 5 + [True] * 20 + [False] * 5
+    assert all(word in str(caught.value) for word in ("one_pool", "dataset.relations", "fewer probe.shots"))
+    with pytest.raises(InputError, match=r"from 2 relations: 'a' has 2, 'b' has 2"):
+        subsets.carve(f.make_table([*pool("a", 2), *pool("b", 2), *pool("c", 9)]), {"test": 0.9}, 0, "data")
+    with pytest.raises(InputError, match=r"no relation 'x'.*\n.*no relation 'y'"):
+        subsets.keep_relations(table, ["x", "r01", "y"], "data")
+
+
+# Texts that a reader takes for the same, and the keys that take them for the same.
+TWINS = [
+    ("Where is it?", "where IS  it", {"question"}),
+    ("Where is it?", "Where\u00a0is it ??", {"question"}),
+    ("Where is it?", "Where is it\u200b.", {"question"}),
+    ("Straße", "STRASSE", {"question", "subject", "answer"}),
+    ("Caf\u00e9", "Cafe\u0301", {"question", "subject", "answer"}),
+    ("U.S.", "U.S", {"question"}),
+    ("Where is it?", "Where was it?", set()),
+]
+
+
+@pytest.mark.parametrize(("one", "other", "same"), TWINS)
+@pytest.mark.parametrize("key", ["question", "subject", "answer"])
+def test_what_overlaps_is_compared_in_its_normal_form(one, other, same, key):
+    field = {"answer": "answers"}.get(key, key)
+    values = [[text] if key == "answer" else text for text in (one, other)]
+    facts = f.make_table([row(1, split="test", **{field: values[0]}), row(2, **{field: values[1]})])
+    assert (len(subsets.drop_overlap(facts, [key])) == 1) == (key in same)
+
+
+@pytest.mark.parametrize(("one", "other", "same"), TWINS)
+def test_questions_that_are_the_same_are_one_exemplar(one, other, same):
+    facts = f.make_table([row | {"question": text} for row, text in zip(pool("r", 2), (one, other), strict=True)])
+    if "question" not in same:
+        return subsets.check_exemplars(facts, "train", 1, "data")
+    with pytest.raises(InputError, match="'r' has 1"):
+        subsets.check_exemplars(facts, "train", 1, "data")
+
+
+def test_all_rows_that_break_the_schema_are_named():
+    facts = table(n=30, relations=["P17"]).astype(object)
+    facts.loc[5:, "question"] = ""
+    with pytest.raises(InputError, match="and 5 more") as caught:
+        f.validate(facts, "facts.parquet")
+    assert caught.value.row == 6 and str(caught.value).count("key 'question'") == 20
