@@ -230,8 +230,14 @@ def replayed(run):
 
 # Raw files.
 
-DOWNLOAD = dataset.download_path(STUDY["dataset"])
-SOURCE = dataset.raw_source(STUDY["dataset"])
+# The job that builds the facts also downloads the raw files. No rule has them as its output, because studies with the same url
+# share them, and Snakemake removes the output of a failed job.
+try:
+    DOWNLOADED = dataset.raw_source(STUDY["dataset"]) == dataset.download_path(STUDY["dataset"])
+except InputError as error:
+    raise WorkflowError(str(error))
+DATASET = without(STUDY["dataset"], *(["path"] if DOWNLOADED else ["url", "sha256"]))
+raw_digest = cache(lambda: dataset.raw_digest(STUDY["dataset"]))  # the same for all seeds
 EXEMPLAR_SPLITS = {PROBE["exemplar_split"], STUDY["evaluation"]["exemplar_split"]}
 
 

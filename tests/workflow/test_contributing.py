@@ -122,17 +122,17 @@ def test_a_reader_of_a_dataset(project):
     (project / place).write_text(code)
     dataset = project / "scripts/gradual/data/dataset.py"
     replace(dataset, 'READERS = Choice(\n    "reader",\n    {\n', f'READERS = Choice(\n    "reader",\n    {{\n{choice}')
-    replace(dataset, '(".json", ".jsonl", ".tsv")', '(".csv", ".json", ".jsonl", ".tsv")')
-    allow(project, "dataset", "properties", "reader", name="csv")
-    raw = project / "data/mine/facts.csv"
+    replace(dataset, "OWN_FORMAT = (WORLD, ", 'OWN_FORMAT = (WORLD, "cards", ')
+    allow(project, "dataset", "properties", "reader", name="cards")
+    raw = project / "data/mine/cards.txt"
     raw.parent.mkdir(parents=True)
     rows = [(split, i) for split, count in (("train", 60), ("test", 20)) for i in range(count)]
-    lines = [f'{split},"Who made {split} {i}, the first?",maker {i % 9}\n' for split, i in rows]
-    raw.write_text("".join(["split,question,answer\n", *lines]))
+    lines = [f"{split} | Who made {split} {i}, the first? | maker {i % 9}\n" for split, i in rows]
+    raw.write_text("".join(lines))
     study = """
         study: mine
         extends: gradual_learning
-        dataset: {reader: csv, path: data/mine, carve: {dev: 0.1, support: 0.1}}
+        dataset: {reader: cards, path: data/mine, carve: {dev: 0.1, support: 0.1}}
     """
     assert "build_facts" in planned(project, study)
     facts = "results/mine/seed0/facts.parquet"
@@ -142,11 +142,12 @@ def test_a_reader_of_a_dataset(project):
     assert found["split"].value_counts().to_dict() == {"train": 48, "test": 20, "dev": 6, "support": 6}
     assert "Who made test 3, the first?" in set(found["question"]) and set(found["relation"]) == {"who"}
     assert not re.search(r"rule build_facts:", planned(project, study))
-    raw.write_text("".join(["split,question,answer\n", *lines[1:]]))
+    raw.write_text("".join(lines[1:]))
     assert re.search(r"rule build_facts:", planned(project, study))  # a changed file is noticed
-    raw.write_text("".join(["split,question,answer\n", *lines, "test,,nobody\n"]))
+    raw.write_text("".join([*lines, "test | | nobody\n", "test | who |\n"]))
     done = snakemake_in(project)(facts, "--cores", "1", "--configfile", "studies/mine.yaml")
-    assert "data/mine/facts.csv, row 82, key 'question': ''; expected a text that is not empty" in done.stdout
+    assert "data/mine/cards.txt, row 81, key 'question': ' '; expected a text that is not empty" in done.stdout
+    assert "data/mine/cards.txt, row 82, key 'answer': ''; expected a text that is not empty" in done.stdout
 
 
 def test_a_table(project):

@@ -1,7 +1,7 @@
 """Choices: implementations that a study chooses by name. Each is imported when it is first used.
 
-    READERS = Choice("reader", {"jsonl": "gradual.data.readers.jsonl:read", ...})
-    facts = READERS["jsonl"](source)
+    READERS = Choice("reader", {"jsonl": "gradual.data.readers.table:READER", ...})
+    facts = READERS["jsonl"].read(source)
 
 The names and places must be literal texts, because the fingerprint of code reads them and follows only what a study
 chooses. So a changed or new implementation re-runs nothing of a study that uses another.

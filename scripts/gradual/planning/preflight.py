@@ -15,8 +15,7 @@ from typing import Any
 from huggingface_hub import constants
 from packaging.utils import canonicalize_name
 
-from gradual.data.dataset import WORLD, raw_source
-from gradual.data.readers.raw import verify
+from gradual.data.dataset import WORLD, check_manifest, download_path, find_files, raw_source
 from gradual.ground.errors import InputError
 from gradual.ground.files import digest
 from gradual.models.handle import MODEL_FILES, check_model_folder
@@ -160,20 +159,23 @@ def check_gpus(config: Config, profile: Profile, root: Path) -> Iterator[Finding
 
 def check_dataset(config: Config, root: Path) -> Finding:
     """Whether the raw data are here, or can be downloaded."""
-    dataset, about, source = config["dataset"], "dataset", raw_source(config["dataset"], root)
+    dataset, about = config["dataset"], "dataset"
     if dataset["reader"] == WORLD:
         return Finding(OK, about, "the world is generated")
-    if source is None or not (root / source).exists():
-        if not dataset["url"]:
-            return Finding(MISSING, about, f"{source} is not here", "copy the data there (dataset.path)")
-        return Finding(WARNING, about, "the data are not here and will be downloaded", "or copy them to dataset.path")
     try:
-        if dataset["manifest"]:
-            verify(root / source, root / dataset["manifest"])
-        elif dataset["sha256"] and (root / source).is_file() and digest(root / source) != dataset["sha256"]:
-            raise InputError(source, "has another sha256", dataset["sha256"], key="dataset.sha256")
-    except InputError as error:
-        return Finding(MISSING, about, str(error), "remove the data, or restore them")
+        source = raw_source(dataset, root)
+        if source is None or not (root / source).exists():
+            if not dataset["url"]:
+                return Finding(MISSING, about, f"{source} is not here", "copy the data there (dataset.path)")
+            return Finding(
+                WARNING, about, "the data are not here and will be downloaded", "or copy them to dataset.path"
+            )
+        if source == download_path(dataset) and dataset["sha256"] not in (None, digest(root / source)):
+            return Finding(WARNING, about, f"{source} has another sha256 and will be downloaded again")
+        find_files(dataset, root / source)
+        check_manifest(dataset, root / source, root)
+    except (InputError, OSError) as error:
+        return Finding(MISSING, about, str(error), "correct dataset.path, remove the data, or restore them")
     return Finding(OK, about, f"{source} is here")
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import NamedTuple
 
+from gradual.data.dataset import NAMED_COLUMNS, OWN_FORMAT, READERS
 from gradual.knowledge.categories import FULL, GREEDY_ONLY
 from gradual.study.runs import MERGE, ORIGIN, Config, Run, adapter_chain, awaited, probe_mode, runs
 
@@ -52,6 +53,10 @@ def _check_dataset(config: Config) -> Iterator[Problem]:
                 yield Problem(f"dataset.carve.{split}", problem, "a share, because the world has no such split")
     elif dataset["path"] is None and dataset["url"] is None:
         yield Problem("dataset.path", "neither path nor url", f"the raw files of reader: {reader}")
+    for key, readers in (("columns", NAMED_COLUMNS), ("files", [name for name in READERS if name not in OWN_FORMAT])):
+        if dataset[key] and reader not in readers:
+            problem = f"given, but the files of reader: {reader} have a known form"
+            yield Problem(f"dataset.{key}", problem, f"it only with reader: {' or '.join(readers)}")
     if dataset["url"] is not None and dataset["sha256"] is None and dataset["manifest"] is None:
         yield Problem("dataset.sha256", "missing", "the digest of the download or a manifest, because a url is given")
     if dataset["sha256"] is not None and dataset["url"] is None:
@@ -62,7 +67,7 @@ def _check_dataset(config: Config) -> Iterator[Problem]:
 
 def _check_exemplars(config: Config) -> Iterator[Problem]:
     dataset = config["dataset"]
-    if dataset["reader"] == "jsonl" or "support" in dataset["carve"]:
+    if dataset["reader"] not in OWN_FORMAT or "support" in dataset["carve"]:
         return
     for section in ("probe", "evaluation"):
         if config[section]["exemplar_split"] == "support":

@@ -71,7 +71,7 @@ def listing(folder):
 
 
 def test_entity_questions_has_the_counts_of_the_paper(real_data):
-    facts = READERS["entity_questions"](real_data("entity_questions"))
+    facts = READERS["entity_questions"].read(real_data("entity_questions"))
     counts = f.count(f.validate(facts, "x")).set_index("split")
     assert counts["facts"].to_dict() == {"train": 176_560, "dev": 22_068, "test": 22_075}
     assert counts["single_answer"].to_dict() == {"train": 169_164, "dev": 21_174, "test": 21_206}
@@ -96,7 +96,7 @@ def test_templates_are_those_of_the_dataset(real_data):
 def test_wikiqa_has_its_1227_questions_with_a_phrase(real_data):
     folder = real_data("wikiqa")
     assert wikiqa.count_questions(folder) == (1242, 1227)
-    facts = f.validate(READERS["wikiqa"](folder, type_from="question_word"), "x")
+    facts = f.validate(READERS["wikiqa"].read(folder, type_from="question_word"), "x")
     assert len(facts) == 1227
     assert set(facts["relation"]) == {"who", "what", "when", "where", "how"}
     assert not facts["answers"].map(lambda answers: "NO_ANS" in answers or len(set(answers)) < len(answers)).any()
@@ -118,7 +118,7 @@ def test_entity_questions_folder_or_archive(tmp_path, prefix, write):
     files |= {f"{prefix}README.md": "about", "__MACOSX/._P17.train.json": b"\0\1"}
     source = write(tmp_path, files)
     before = listing(tmp_path)
-    facts = READERS["entity_questions"](source)
+    facts = READERS["entity_questions"].read(source)
     assert len(f.validate(facts, source)) == 6
     row = facts[(facts["relation"] == "P19") & (facts["split"] == "dev")].iloc[0]
     assert (row["subject"], row["question"], row["answers"]) == ("dev thing", "Where was dev thing born?", ["Bern"])
@@ -126,14 +126,14 @@ def test_entity_questions_folder_or_archive(tmp_path, prefix, write):
 
 
 def test_archive_and_folder_give_the_same_table(tmp_path):
-    folder = READERS["entity_questions"](write_folder(tmp_path / "d", entity_files()))
-    archive = READERS["entity_questions"](write_zip(tmp_path / "d.zip", entity_files()))
+    folder = READERS["entity_questions"].read(write_folder(tmp_path / "d", entity_files()))
+    archive = READERS["entity_questions"].read(write_zip(tmp_path / "d.zip", entity_files()))
     pd.testing.assert_frame_equal(folder, archive)
 
 
 def test_subjects_that_look_like_the_template(tmp_path):
     rows = json.dumps([{"question": "Where was Where was born? born?", "answers": ["a", "a"]}])
-    facts = READERS["entity_questions"](write_folder(tmp_path, entity_files(P19_train=rows)))
+    facts = READERS["entity_questions"].read(write_folder(tmp_path, entity_files(P19_train=rows)))
     assert "Where was born?" in set(facts["subject"])
     assert ["a", "a"] in facts["answers"].tolist()  # as they stand
 
@@ -142,7 +142,7 @@ def test_linked_dataset_folder(tmp_path):
     write_folder(tmp_path / "far", entity_files())
     (tmp_path / "near").mkdir()
     (tmp_path / "near" / "dataset").symlink_to(tmp_path / "far" / "dataset")
-    assert len(READERS["entity_questions"](tmp_path / "near")) == 6
+    assert len(READERS["entity_questions"].read(tmp_path / "near")) == 6
 
 
 def test_wikiqa_phrases_splits_and_types(tmp_path):
@@ -157,17 +157,17 @@ def test_wikiqa_phrases_splits_and_types(tmp_path):
     files = {"WikiQASent.pos.ans.tsv": phrases.replace("\n", "\r\n")}
     files |= {"WikiQA-dev.tsv": LABELS + label_line("Q1"), "WikiQA-test.tsv": LABELS + label_line("Q2") * 2}
     source = write_folder(tmp_path, files)
-    facts = READERS["wikiqa"](source, type_from="question_word").set_index("split")
+    facts = READERS["wikiqa"].read(source, type_from="question_word").set_index("split")
     assert facts["answers"].to_dict() == {"dev": ["deep", "very deep", "so deep"], "test": ["me"], "train": ["1999"]}
     assert facts["relation"].to_dict() == {"dev": "how", "test": "who", "train": "other"}
     assert set(facts["subject"]) == {"Ocean"}
-    assert set(READERS["wikiqa"](source, type_from="one_pool")["relation"]) == {"question"}
+    assert set(READERS["wikiqa"].read(source, type_from="one_pool")["relation"]) == {"question"}
     assert wikiqa.count_questions(source) == (4, 3)
 
 
 def test_wikiqa_without_split_files_is_all_train(tmp_path):
     source = write_zip(tmp_path / "w.zip", {"WikiQACorpus/WikiQASent.pos.ans.tsv": PHRASES + phrase_line()})
-    assert READERS["wikiqa"](source, type_from="one_pool")["split"].tolist() == ["train"]
+    assert READERS["wikiqa"].read(source, type_from="one_pool")["split"].tolist() == ["train"]
 
 
 @pytest.mark.parametrize(
@@ -198,11 +198,11 @@ def test_jsonl_forms(tmp_path):
     ]
     lines = "\n\n".join(json.dumps(row, ensure_ascii=False) for row in train) + "\r\n  \n"
     source = write_folder(tmp_path, {"train.jsonl": lines, "test.jsonl": TRAIN})
-    facts = f.validate(READERS["jsonl"](source, type_from="question_word"), source).set_index("question")
+    facts = f.validate(READERS["jsonl"].read(source, type_from="question_word"), source).set_index("question")
     assert facts["answers"].to_dict() == {
         "q1?": ["a"],
         "q2?": ["a", "b"],
-        "q3?": ["a", "a"],
+        "q3?": ["a"],
         "q4?": ["A", "Ä"],
         "q5?": ["A"],
         "who?": ["a"],
@@ -215,7 +215,7 @@ def test_jsonl_forms(tmp_path):
 
 def test_jsonl_with_relations_needs_no_type_from(tmp_path):
     source = write_folder(tmp_path, {"train.jsonl": '{"question": "q?", "answer": "a", "relation": "r"}'})
-    assert READERS["jsonl"](source, type_from=None)["relation"].tolist() == ["r"]
+    assert READERS["jsonl"].read(source, type_from=None)["relation"].tolist() == ["r"]
 
 
 # --- what they refuse: files, and the file, row, key and words of the error ----------------------------------------
@@ -270,7 +270,6 @@ MALFORMED = {
     "entity: an object": entity("{}", says="a JSON list"),
     "entity: an empty list": entity("[]", says="a JSON list"),
     "entity: nested too deeply": entity("[" * 200_000, says="nested too deeply"),
-    "entity: byte-order mark": entity(b"\xef\xbb\xbf[]", says="byte 0: a byte-order mark"),
     "entity: Latin-1": entity('[\n{"question": "Zürich"}]'.encode("latin-1"), row=2, says="byte 17: not UTF-8"),
     "entity: row is a text": entity('["x"]', row=1, says="an object"),
     "entity: no question": entity('[{"answers": ["x"]}]', row=1, key="question", says="is missing"),
@@ -320,8 +319,8 @@ MALFORMED = {
         "WikiQA-dev.tsv",
         {"row": 2, "says": "1 cells"},
     ),
-    "jsonl: nothing there": ("jsonl", {"train.json": TRAIN}, "", {"says": "none of the files"}),
-    "jsonl: no train": ("jsonl", {"test.jsonl": TRAIN}, "", {"says": "has no train.jsonl"}),
+    "jsonl: nothing there": ("jsonl", {"train.txt": TRAIN}, "", {"says": "none of the files"}),
+    "jsonl: no train": ("jsonl", {"test.jsonl": TRAIN}, "", {"says": "no file of the split 'train', but test.jsonl"}),
     "jsonl: empty train": jsonl("\n \n", says="holds no facts"),
     "jsonl: empty test": ("jsonl", {"train.jsonl": TRAIN, "test.jsonl": ""}, "test.jsonl", {"says": "holds no facts"}),
     "jsonl: malformed row": jsonl(TRAIN + "\n" + TRAIN[:-3], row=3, says="malformed JSON"),
@@ -329,12 +328,9 @@ MALFORMED = {
     "jsonl: a key twice": jsonl('{"question": "q?", "answer": "a", "answer": "b"}', row=1, says="a key occurs twice"),
     "jsonl: a number of 5,000 digits": jsonl(TRAIN + "[" + "1" * 5000 + "]", row=2, says="malformed JSON"),
     "jsonl: a list": jsonl("[1]", row=1, says="an object with question"),
-    "jsonl: byte-order mark": jsonl(b"\xef\xbb\xbf" + TRAIN.encode(), says="byte 0: a byte-order mark"),
     "jsonl: UTF-16": jsonl(TRAIN.encode("utf-16"), row=1, says="byte 0: not UTF-8"),
     "jsonl: Latin-1 in row 2": jsonl(TRAIN.encode() + b'{"question": "\xfc"}', row=2, says=f"byte {len(TRAIN) + 14}:"),
-    "jsonl: no question": jsonl(
-        '{"qestion": "q?", "answer": "a"}', row=1, key="question", says="'qestion' is not a key"
-    ),
+    "jsonl: no question": jsonl('{"qestion": "q?", "answer": "a"}', row=1, key="question", says="there is 'qestion'"),
     "jsonl: no answer": jsonl(TRAIN + '{"question": "q?"}', row=2, key="answer", says="is missing"),
     "jsonl: two answer keys": jsonl(
         '{"question": "q?", "answer": "a", "answers": ["a"]}', row=1, key="answers", says="has both answer and answers"
@@ -344,8 +340,12 @@ MALFORMED = {
     ),
     "jsonl: empty question": jsonl('{"question": "", "answer": "a"}', row=1, key="question", says="not empty"),
     "jsonl: question is null": jsonl('{"question": null, "answer": "a"}', row=1, key="question", says="None"),
-    "jsonl: answer is null": jsonl('{"question": "q?", "answer": null}', row=1, key="answer", says="a list"),
-    "jsonl: answer is a number": jsonl('{"question": "q?", "answer": 4}', row=1, key="answer", says="a list"),
+    "jsonl: answer is null": jsonl('{"question": "q?", "answer": null}', row=1, key="answer", says="not empty"),
+    "jsonl: answer is a truth value": jsonl('{"question": "q?", "answer": true}', row=1, key="answer", says="True"),
+    "jsonl: answer is no number": jsonl('{"question": "q?", "answer": NaN}', row=1, key="answer", says="nan"),
+    "jsonl: answers are an empty list": jsonl(
+        '{"question": "q?", "answers": []}', row=1, key="answers", says="no answer"
+    ),
     "jsonl: an empty alias": jsonl(
         '{"question": "q?", "answer": {"value": "a", "aliases": [""]}}', row=1, key="answer", says="not empty"
     ),
@@ -353,14 +353,15 @@ MALFORMED = {
     "jsonl: aliases are a text": jsonl(
         '{"question": "q?", "answer": {"value": "a", "aliases": "b"}}', row=1, key="answer", says="list of texts"
     ),
-    "jsonl: relation is a number": jsonl(
-        '{"question": "q?", "answer": "a", "relation": 3}', row=1, key="relation", says="not empty"
+    "jsonl: relation is null": jsonl(
+        '{"question": "q?", "answer": "a", "relation": null}', row=1, key="relation", says="not empty"
     ),
     "jsonl: subject is a list": jsonl(
         '{"question": "q?", "answer": "a", "subject": ["s"]}', row=1, key="subject", says="not empty"
     ),
-    "jsonl: question with a line break": jsonl(
-        '{"question": "a\\nb", "answer": "a"}', row=1, key="question", says="line"
+    "jsonl: answer with a line break": jsonl('{"question": "q?", "answer": "a\\nb"}', row=1, key="answer", says="line"),
+    "jsonl: answer without width": jsonl(
+        '{"question": "q?", "answer": "\u200b"}', row=1, key="answer", says="not empty"
     ),
 }
 
@@ -371,7 +372,7 @@ def test_malformed(tmp_path, reader, files, file, place, packed):
     source = write_zip(tmp_path / "raw.zip", files) if packed else write_folder(tmp_path / "raw", files)
     before = listing(tmp_path)
     with pytest.raises(InputError) as caught:
-        READERS[reader](source, type_from="question_word")
+        READERS[reader].read(source, type_from="question_word")
     error = caught.value
     label = f"{source}:{file}" if packed else str(source / file)
     assert error.file == (label if file else str(source))
@@ -384,7 +385,7 @@ def test_malformed(tmp_path, reader, files, file, place, packed):
 @pytest.mark.parametrize("reader", sorted({*READERS} - {"world"}))
 def test_no_source(tmp_path, reader):
     with pytest.raises(InputError, match="no such file or folder") as caught:
-        READERS[reader](tmp_path / "absent", type_from="one_pool")
+        READERS[reader].read(tmp_path / "absent", type_from="one_pool")
     assert caught.value.file == str(tmp_path / "absent")
 
 
@@ -395,7 +396,7 @@ def test_no_source(tmp_path, reader):
 )
 def test_a_type_must_be_declared(tmp_path, reader, files, type_from):
     with pytest.raises(InputError, match="a question without a type") as caught:
-        READERS[reader](write_folder(tmp_path, files), type_from=type_from)
+        READERS[reader].read(write_folder(tmp_path, files), type_from=type_from)
     assert (Path(caught.value.file).name, caught.value.key) == (next(iter(files)), "relation")
 
 
@@ -405,7 +406,7 @@ def test_a_type_must_be_declared(tmp_path, reader, files, type_from):
 def refused(source, problem):
     before = listing(source.parent.parent)
     with pytest.raises(InputError, match=problem) as caught:
-        READERS["jsonl"](source, type_from="one_pool")
+        READERS["jsonl"].read(source, type_from="one_pool")
     assert caught.value.file.startswith(str(source))
     assert listing(source.parent.parent) == before
 
@@ -430,7 +431,7 @@ def test_a_symlink_member_is_refused(archive):
 
 
 def test_a_member_that_occurs_twice_is_refused(archive):
-    refused(write_zip(archive, [("train.jsonl", TRAIN), ("train.jsonl", TRAIN)]), "holds both")
+    refused(write_zip(archive, [("train.jsonl", TRAIN), ("train.jsonl", TRAIN)]), "holds two members")
 
 
 def test_an_archive_that_unpacks_to_too_much_is_refused(archive, monkeypatch):
@@ -500,16 +501,48 @@ def test_raw_files_are_checked_against_their_manifest(tmp_path, packed):
     def source(name, files):
         return write_zip(tmp_path / f"{name}.zip", files) if packed else write_folder(tmp_path / name, files)
 
-    assert raw.verify(source("whole", files), manifest) == len(files)
+    def verified(source):
+        return raw.verify(source, READERS["entity_questions"].find(source), manifest)
+
+    assert verified(source("whole", files)) == len(files)
     with pytest.raises(InputError, match=r"P19\.dev\.json: its sha256 is"):
-        raw.verify(source("changed", entity_files(P19_dev="[]")), manifest)
+        verified(source("changed", entity_files(P19_dev="[]")))
     with pytest.raises(InputError, match=r"has no dataset/dev/P19\.dev\.json"):
-        raw.verify(source("cut", entity_files(P19_dev=None)), manifest)
+        verified(source("cut", entity_files(P19_dev=None)))
     manifest.write_text("abc dataset/dev/P19.dev.json\n")
     with pytest.raises(InputError, match=r"files\.sha256, row 1.*a sha256, two spaces and a file"):
-        raw.verify(source("other", files), manifest)
+        verified(source("other", files))
+
+
+@pytest.mark.parametrize("kept", [0, 1, 5])
+def test_a_manifest_names_every_file_that_is_read(tmp_path, kept):
+    files = entity_files()
+    source = write_folder(tmp_path / "d", files | {"README.json": "not read"})
+    manifest = manifest_of(dict([*files.items()][:kept]), tmp_path / "files.sha256")
+    with pytest.raises(InputError, match=r"does not name dataset/") as caught:
+        raw.verify(source, READERS["entity_questions"].find(source), manifest)
+    assert str(caught.value).count("does not name") == len(files) - kept
+
+
+def test_a_manifest_tells_files_of_the_same_name_by_their_folder(tmp_path):
+    files = {f"data/{split}/0000.jsonl": TRAIN.replace("here", split) for split in ("train", "test")}
+    source = write_folder(tmp_path / "d", files)
+    manifest = manifest_of(files, tmp_path / "files.sha256")
+    assert raw.verify(source / "data", READERS["table"].find(source / "data"), manifest) == 2
+    (source / "data/train/0000.jsonl").write_text(files["data/test/0000.jsonl"])
+    with pytest.raises(InputError, match=r"train/0000\.jsonl: its sha256 is"):
+        raw.verify(source, READERS["table"].find(source), manifest)
+
+
+@pytest.mark.parametrize("content", [None, b"\xff"])
+def test_a_manifest_that_cannot_be_read_is_told(tmp_path, content):
+    if content:
+        (tmp_path / "files.sha256").write_bytes(content)
+    with pytest.raises(InputError, match=r"files\.sha256: cannot be read"):
+        raw.verify(tmp_path, [], tmp_path / "files.sha256")
 
 
 def test_entity_questions_is_that_of_the_manifest(real_data):
     manifest = Path(__file__).parents[3] / "studies/entity_questions.sha256"
-    assert raw.verify(real_data("entity_questions"), manifest) == 72
+    source = real_data("entity_questions")
+    assert raw.verify(source, READERS["entity_questions"].find(source), manifest) == 72

@@ -13,6 +13,7 @@ import yaml
 from huggingface_hub import constants
 
 import preflight as script
+from gradual.data.dataset import download_path
 from gradual.ground.errors import InputError
 from gradual.planning import models, preflight
 from gradual.planning.preflight import MISSING, OK, WARNING, Finding
@@ -349,19 +350,36 @@ def test_data_that_are_not_here_are_downloaded_or_missing(root):
     finding = preflight.check_dataset(study(dataset={"reader": "wikiqa", "path": "data/w"}), root)
     assert finding.level == MISSING and "data/w" in finding.found
     (root / "data/w").mkdir(parents=True)
+    assert preflight.check_dataset(study(dataset=dataset), root).level == MISSING
+    (root / "data/w/WikiQASent.pos.ans.tsv").touch()
     assert preflight.check_dataset(study(dataset=dataset), root).level == OK
 
 
-def test_a_download_of_another_digest_is_missing(root):
-    (root / "data").mkdir()
-    (root / "data/w.zip").write_bytes(b"other")
+def test_a_download_of_another_digest_is_made_again(root):
     dataset = {"reader": "wikiqa", "url": "https://host/w.zip", "sha256": "a" * 64}
+    file = root / download_path(dataset)
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"other")
     finding = preflight.check_dataset(study(dataset=dataset), root)
-    assert finding.level == MISSING and "sha256" in finding.found
+    assert finding.level == WARNING and "sha256" in finding.found
+
+
+@pytest.mark.parametrize("place", ["absolute", "home", "no such user", "too long", "a file"])
+def test_no_path_of_the_data_ends_the_preflight(root, tmp_path, monkeypatch, place):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/train.jsonl").write_text('{"question": "q?", "answer": "a"}\n')
+    paths = {"absolute": tmp_path / "mine", "home": "~/mine", "a file": tmp_path / "mine/train.jsonl"}
+    path = str(paths.get(place, "~nobody-of-this-name/mine" if place == "no such user" else "x" * 300))
+    config = study(dataset={"reader": "table", "path": path, "carve": {"test": 0.3, "dev": 0.1}})
+    finding = preflight.check_dataset(config, root)
+    assert finding.level == (OK if place in paths else MISSING)
+    assert list(preflight.check_disks(config, profile(), root))
 
 
 def test_files_that_are_not_those_of_the_manifest_are_missing(root):
     (root / "data/eq/dataset").mkdir(parents=True)
+    (root / "data/eq/dataset/P17.dev.json").touch()
     (root / "m.sha256").write_text(f"{'0' * 64}  dataset/a.json\n")
     dataset = {"reader": "entity_questions", "path": "data/eq", "manifest": "m.sha256"}
     finding = preflight.check_dataset(study(dataset=dataset), root)

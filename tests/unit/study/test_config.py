@@ -299,7 +299,7 @@ MALFORMED = {
         "dataset.reader",
         "replaced as a whole, not merged",
     ),
-    "unknown reader": ({"dataset": {"reader": "csv"}}, "dataset.reader", "world or entity_questions"),
+    "unknown reader": ({"dataset": {"reader": "csv"}}, "dataset.reader", "world or table or entity_questions"),
     "world with a path": (
         {"dataset": WORLD | {"path": "data"}},
         "dataset.path",
@@ -320,6 +320,21 @@ MALFORMED = {
         "null, because there is no url",
     ),
     "short digest": ({"dataset": ARCHIVE | {"sha256": "abc"}}, "dataset.sha256", "64 hexadecimal digits"),
+    "columns of a known layout": (
+        {"dataset": {"reader": "popqa", "path": "x", "columns": {"question": "q"}}},
+        "dataset.columns",
+        "table or jsonl",
+    ),
+    "columns without a known name": (
+        {"dataset": {"reader": "table", "path": "x", "columns": {"answer": "q"}}},
+        "dataset.columns.answer",
+        "dataset.columns.answers",
+    ),
+    "files of an own format": (
+        {"dataset": {"reader": "wikiqa", "path": "x", "files": {"train": "a"}}},
+        "dataset.files",
+        "only with reader: table",
+    ),
     "address of another kind": ({"dataset": ARCHIVE | {"url": "ftp://x/y"}}, "dataset.url", "https://"),
     "all of train carved": ({"dataset": WORLD | {"carve": {"test": 0.5, "dev": 0.5}}}, "dataset.carve", "less than 1"),
     "facts of no split": ({"dataset": WORLD | {"max_facts": {"tran": 3}}}, "dataset.max_facts.tran", "max_facts.train"),

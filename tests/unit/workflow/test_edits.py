@@ -18,7 +18,7 @@ from gradual.tables.registry import TABLES
 from gradual.workflow.fingerprint import chosen_by, code_fingerprint
 
 ROOT = Path(__file__).resolve().parents[3]
-RULES = {*(KINDS[kind].rule for kind in GRAPH), "fetch_base", "download_dataset", "write_table", "collect_tables"}
+RULES = {*(KINDS[kind].rule for kind in GRAPH), "fetch_base", "write_table", "collect_tables"}
 RULES |= {"write_costs", "write_provenance"}
 
 ANSWERING = {"probe_facts", "evaluate_epochs"}
@@ -31,7 +31,10 @@ EDITS: dict[str, set[str]] = {
     # what another study chooses
     "probe/engines/vllm.py": set(),
     "knowledge/settling.py": set(),
-    "data/readers/jsonl.py": set(),
+    "data/readers/table.py": set(),
+    "data/readers/popqa.py": set(),
+    "data/download.py": {"build_facts"},
+    "data/dataset.py": {"build_facts"},
     "data/readers/entity_questions.py": set(),
     # how, where and why jobs run
     "workflow/starting.py": set(),
@@ -155,7 +158,8 @@ def test_what_a_study_chooses_counts_for_it(scripts):
     assert changed(scripts, "probe/engines/vllm.py", WITHOUT_TABLES, **settled) == ANSWERING
     assert changed(scripts, "probe/engines/wave.py", WITHOUT_TABLES, **settled) == set()
     assert changed(scripts, "knowledge/settling.py", WITHOUT_TABLES, **settled) == {"probe_facts"}
-    assert changed(scripts, "data/readers/jsonl.py", WITHOUT_TABLES, **jsonl) == {"build_facts"}
+    assert changed(scripts, "data/readers/table.py", WITHOUT_TABLES, **jsonl) == {"build_facts"}
+    assert changed(scripts, "data/readers/popqa.py", WITHOUT_TABLES, **jsonl) == set()
     assert changed(scripts, "data/generated_world.py", WITHOUT_TABLES, **jsonl) == set()
 
 

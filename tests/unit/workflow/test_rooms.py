@@ -57,7 +57,7 @@ def test_no_modules_import_each_other_in_a_circle():
 def test_imports_at_the_head_and_by_choice_are_seen():
     """Else the tests above would find nothing to object to."""
     assert "gradual.ground.files" in imports_of(LIBRARY / "data" / "facts.py")
-    assert "gradual.data.readers.jsonl" in imports_of(LIBRARY / "data" / "dataset.py")
+    assert "gradual.data.readers.table" in imports_of(LIBRARY / "data" / "dataset.py")
     assert "gradual.models.adapters" in imports_of(LIBRARY / "training" / "lora.py")
     assert "gradual.tables.gradual_learning.graph" in imports_of(LIBRARY / "tables" / "gradual_learning" / "claims.py")
 

@@ -1,13 +1,22 @@
 """EntityQuestions (Sciavolino et al. 2021). Its files dataset/<split>/<relation>.<split>.json list {question, answers}."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from gradual.data.facts import make_table
-from gradual.data.readers.raw import RawFile, check_answers, check_object, check_text, find, parse_json, require
+from gradual.data.readers.raw import (
+    RawFile,
+    Reader,
+    check_answers,
+    check_object,
+    check_text,
+    each,
+    parse_json,
+    require,
+)
+from gradual.data.readers.raw import find as find_named
 from gradual.ground.errors import InputError
 
 TEMPLATES = {
@@ -39,17 +48,22 @@ TEMPLATES = {
 SPLITS = ("train", "dev", "test")
 
 
+def find(source: Path) -> list[RawFile]:
+    """The files of a folder or archive that has the folder dataset/, or of dataset/ itself."""
+    wanted = "dataset/<split>/<relation>.<split>.json of the splits train, dev and test"
+    return list(find_named(source, rf"P\d+\.({'|'.join(SPLITS)})\.json", wanted).values())
+
+
 def read(source: Path, *, type_from: str | None = None) -> pd.DataFrame:
-    """The facts of a folder or archive that has the folder dataset/, or of dataset/ itself.
+    """The facts of the files.
 
     The relation is in the file's name, and the subject is what fills the relation's template. Answers are not changed, and
     repeated ones are kept. `type_from` is not used, because every question has a relation. Raises InputError where a split
-    or one of its relations is missing, or where a row is malformed or does not match its template.
+    or one of its relations is missing, or where rows are malformed or do not match their template.
     """
-    wanted = "dataset/<split>/<relation>.<split>.json of the splits train, dev and test"
-    files = find(source, rf"P\d+\.({'|'.join(SPLITS)})\.json", wanted)
-    _check_complete(source, files)
-    return make_table(row for file in files.values() for row in _rows(file))
+    files = find(source)
+    _check_complete(source, [file.path.name for file in files])
+    return make_table(each(((number, (file, row)) for file in files for number, row in _rows(file)), _fact))
 
 
 def subject_of(question: str, relation: str) -> str:
@@ -60,9 +74,9 @@ def subject_of(question: str, relation: str) -> str:
     return question[len(before) : len(question) - len(after)].strip()
 
 
-def _check_complete(source: Path, files: dict[str, RawFile]) -> None:
+def _check_complete(source: Path, names: list[str]) -> None:
     """Raise InputError unless each relation has a file in each split, because a download may be incomplete."""
-    present = {tuple(name.split(".")[:2]) for name in files}
+    present = {tuple(name.split(".")[:2]) for name in names}
     for split in SPLITS:
         if split not in {found for _, found in present}:
             raise InputError(source, f"has no split {split!r}", f"the splits {', '.join(SPLITS)}")
@@ -72,7 +86,8 @@ def _check_complete(source: Path, files: dict[str, RawFile]) -> None:
                 raise InputError(source, problem, "the files of a relation in every split")
 
 
-def _rows(file: RawFile) -> Iterator[dict[str, Any]]:
+def _rows(file: RawFile) -> list[tuple[int, Any]]:
+    """The rows of a file with their numbers."""
     relation, split, _ = file.path.name.split(".")
     if file.path.parent.name not in ("", split):
         raise InputError(file.label, f"is in the folder {file.path.parent.name!r}", f"the folder {split!r}")
@@ -81,12 +96,20 @@ def _rows(file: RawFile) -> Iterator[dict[str, Any]]:
     rows = parse_json(file.text(), file.label)
     if not isinstance(rows, list) or not rows:
         raise InputError(file.label, "has no rows", "a JSON list of objects with question and answers")
-    for number, value in enumerate(rows, 1):
-        row = check_object(value, file.label, number, "an object with question and answers")
-        question = check_text(require(row, "question", file.label, number), file.label, number, "question")
-        answers = check_answers(require(row, "answers", file.label, number), file.label, number, "answers")
-        subject = subject_of(question, relation)
-        if not subject:
-            expected = f"the template {TEMPLATES[relation]!r} of {relation}, filled with a subject"
-            raise InputError(file.label, f"{question!r}", expected, row=number, key="question")
-        yield {"split": split, "relation": relation, "subject": subject, "question": question, "answers": answers}
+    return list(enumerate(rows, 1))
+
+
+def _fact(number: int, placed: tuple[RawFile, Any]) -> dict[str, Any]:
+    file, value = placed
+    relation, split, _ = file.path.name.split(".")
+    row = check_object(value, file.label, number, "an object with question and answers")
+    question = check_text(require(row, "question", file.label, number), file.label, number, "question")
+    answers = check_answers(require(row, "answers", file.label, number), file.label, number, "answers")
+    subject = subject_of(question, relation)
+    if not subject:
+        expected = f"the template {TEMPLATES[relation]!r} of {relation}, filled with a subject"
+        raise InputError(file.label, f"{question!r}", expected, row=number, key="question")
+    return {"split": split, "relation": relation, "subject": subject, "question": question, "answers": answers}
+
+
+READER = Reader(find, read)

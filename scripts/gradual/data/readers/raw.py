@@ -1,41 +1,91 @@
-"""Raw files of a dataset, from a folder or a zip archive that is not unpacked, and checks of their content."""
+"""Raw files of a dataset: one file, a folder, or a zip archive that is not unpacked; and checks of their content."""
 
+import bz2
 import difflib
+import gzip
 import hashlib
+import io
 import json
 import lzma
 import re
 import stat
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import IO, Any, NamedTuple, TypeVar
 
-from gradual.ground.errors import InputError
+import pandas as pd
+
+from gradual.ground.errors import InputError, together
+from gradual.ground.normal_form import normal_form
 
 MAX_ARCHIVE_BYTES = 1 << 30  # all members of an archive together, unpacked; EntityQuestions has 0.03 GiB
 MAX_FOLDER_DEPTH = 4  # as in <archive's folder>/dataset/train/P17.train.json
 BOM = b"\xef\xbb\xbf"
+TABLES = (".csv", ".tsv", ".parquet", ".arrow", ".json", ".jsonl", ".ndjson")  # what a file of rows may end in
+Row = TypeVar("Row")
+Made = TypeVar("Made")
+
+
+def _zstandard(packed: IO[bytes]) -> Any:
+    import pyarrow
+
+    return pyarrow.CompressedInputStream(packed, "zstd")
+
+
+UNPACKED: dict[str, Callable[[IO[bytes]], Any]] = {
+    ".gz": lambda packed: gzip.GzipFile(fileobj=packed),
+    ".bz2": bz2.BZ2File,
+    ".xz": lzma.LZMAFile,
+    ".zst": _zstandard,
+}
 
 
 @dataclass(frozen=True)
 class RawFile:
-    """One file: its name in errors, its path inside the source, and a function that reads it."""
+    """One file: its name in errors, its path inside the source, a function that reads it, and the file on the disk.
+
+    `split` is the split of its rows, where its name or the config says it.
+    """
 
     label: str
     path: PurePosixPath
     read: Callable[[], bytes]
+    origin: Path
+    split: str = ""
+
+    @property
+    def format(self) -> str:
+        """The ending that says how the content is read, without that of a compression."""
+        name = PurePosixPath(self.path.name.lower())
+        return PurePosixPath(name.stem).suffix if name.suffix in UNPACKED else name.suffix
+
+    def content(self) -> bytes:
+        """The content, unpacked. Raises InputError where it cannot be read, or unpacks to too much."""
+        ending = self.path.suffix.lower()
+        if ending not in UNPACKED:
+            return self._tried(self.read)
+        content: bytes = self._tried(lambda: UNPACKED[ending](io.BytesIO(self.read())).read(MAX_ARCHIVE_BYTES + 1))
+        if len(content) > MAX_ARCHIVE_BYTES:
+            raise InputError(self.label, "unpacks to too much", f"at most {MAX_ARCHIVE_BYTES} bytes")
+        return content
+
+    def digest(self) -> str:
+        """sha256 of the file as it is. Raises InputError where it cannot be read."""
+        return self._tried(lambda: hashlib.sha256(self.read()).hexdigest())
+
+    def _tried(self, use: Callable[[], Made]) -> Made:
+        try:
+            return use()
+        except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
+            raise InputError(self.label, f"cannot be read ({error})", "a whole, readable file") from error
 
     def text(self) -> str:
-        """The content as text. Raises InputError unless it is UTF-8 without a byte-order mark."""
-        try:
-            content = self.read()
-        except OSError as error:
-            raise InputError(self.label, f"cannot be read ({error.strerror})", "a readable file") from error
-        if content.startswith(BOM):
-            raise InputError(self.label, "byte 0: a byte-order mark", "UTF-8 without one")
+        """The content as text, without a byte-order mark. Raises InputError unless it is UTF-8."""
+        content = self.content().removeprefix(BOM)
         try:
             return content.decode("utf-8")
         except UnicodeDecodeError as error:
@@ -44,20 +94,45 @@ class RawFile:
             raise InputError(self.label, problem, "UTF-8", row=line) from error
 
 
-def find(source: Path, pattern: str, wanted: str) -> dict[str, RawFile]:
-    """The files of a folder or zip archive whose names (without folders) match the pattern, by name, in order of path.
+class Reader(NamedTuple):
+    """The reader of a dataset's files.
 
-    `wanted` describes them in errors. Raises InputError where the source cannot be read, is unsafe, has none of these
-    files, or has two with the same name.
+    `find(source)` says which files are read, and `read(source, *, type_from)` makes the facts table of them. `type_from`
+    (question_word or one_pool) declares the type of a question if the dataset has no types. Both raise InputError, with
+    the file, the row (a line, or a place in a list, both from 1) and the key. Readers of tables (readers/table.py) also
+    take `files` and `columns`.
     """
+
+    find: Callable[..., list[RawFile]]
+    read: Callable[..., pd.DataFrame]
+
+
+def members(source: Path) -> list[RawFile]:
+    """The files of a folder or zip archive, or the file that the source is, in order of path; without hidden ones.
+
+    What is read, tracked and checked is chosen from these. Raises InputError where the source cannot be read or is unsafe.
+    """
+    single = RawFile(str(source), PurePosixPath(source.name), source.read_bytes, source)
     if source.is_dir():
         files = _in_folder(source)
-    elif source.is_file():
-        files = _in_archive(source)
+    elif not source.is_file():
+        raise InputError(source, "there is no such file or folder", "a folder, a zip archive or a file of the data")
+    elif single.format in TABLES:
+        return [single]
     else:
-        raise InputError(source, "there is no such file or folder", f"a folder or a zip archive of {wanted}")
+        files = _in_archive(source)
+    seen = (file for file in files if not any(part.startswith((".", "__MACOSX")) for part in file.path.parts))
+    return sorted(seen, key=lambda file: file.path)
+
+
+def find(source: Path, pattern: str, wanted: str) -> dict[str, RawFile]:
+    """The files of a source whose names (without folders) match the pattern, by name, in order of path.
+
+    `wanted` describes them in errors. Raises InputError where the source has none of these files, or has two with the same
+    name.
+    """
     found: dict[str, RawFile] = {}
-    for file in sorted(files, key=lambda file: file.path):
+    for file in members(source):
         name = file.path.name
         if not re.fullmatch(pattern, name):
             continue
@@ -69,28 +144,46 @@ def find(source: Path, pattern: str, wanted: str) -> dict[str, RawFile]:
     return found
 
 
-def verify(source: Path, manifest: Path) -> int:
-    """Check the raw files against a manifest in `sha256sum` format, and return how many files it names.
+def verify(source: Path, read: Iterable[RawFile], manifest: Path) -> int:
+    """Check raw files against a manifest in `sha256sum` format, and return how many files it names.
 
-    Only the name of a file counts, not its folder. Raises InputError for the first file that is missing or has another
-    digest.
+    The manifest must name every file that is `read`. Folders count only where two files have the same name. Raises
+    InputError for a manifest that cannot be used, and for files that are missing, not named or have another digest.
     """
-    files = {file.path.name: file for file in (_in_folder(source) if source.is_dir() else _in_archive(source))}
-    lines = manifest.read_text(encoding="utf-8").splitlines()
+    try:
+        lines = manifest.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError) as error:
+        raise InputError(manifest, f"cannot be read ({error})", "a list of digests, as sha256sum writes it") from error
+    there, named, faults = members(source), set(), []
     for number, line in enumerate(lines, 1):
-        if not (parts := re.fullmatch(r"([0-9a-f]{64})  (\S.*)", line)):
+        if not (parts := re.fullmatch(r"([0-9a-f]{64}) [ *](\S.*)", line)):
             raise InputError(manifest, repr(line), "a sha256, two spaces and a file", row=number)
-        file = files.get(PurePosixPath(parts[2]).name)
-        if file is None:
-            raise InputError(source, f"has no {parts[2]}", f"the files of {manifest}")
-        if (found := hashlib.sha256(file.read()).hexdigest()) != parts[1]:
-            raise InputError(file.label, f"its sha256 is {found}", f"{parts[1]}, as in {manifest}")
+        digest, path = parts[1], PurePosixPath(parts[2])
+        same = [file for file in there if file.path.name == path.name]
+        if len(same) > 1:
+            same = [f for f in same if all(a == b for a, b in zip(f.path.parts[::-1], path.parts[::-1], strict=False))]
+        if not same:
+            faults.append(InputError(source, f"has no {path}", f"the files of {manifest}"))
+            continue
+        for file in same:
+            named.add(file.path)
+            if (found := file.digest()) != digest:
+                faults.append(InputError(file.label, f"its sha256 is {found}", f"{digest}, as in {manifest}"))
+    faults += [
+        InputError(manifest, f"does not name {file.path}, which is read", "the digest of every file that is read")
+        for file in read
+        if file.path not in named
+    ]
+    if faults:
+        raise together(faults)
     return len(lines)
 
 
 def _in_folder(folder: Path) -> list[RawFile]:
     paths = (path for depth in range(MAX_FOLDER_DEPTH) for path in folder.glob("*/" * depth + "*") if path.is_file())
-    return [RawFile(str(path), PurePosixPath(path.relative_to(folder).as_posix()), path.read_bytes) for path in paths]
+    return [
+        RawFile(str(path), PurePosixPath(path.relative_to(folder).as_posix()), path.read_bytes, path) for path in paths
+    ]
 
 
 def _in_archive(archive: Path) -> list[RawFile]:
@@ -98,13 +191,19 @@ def _in_archive(archive: Path) -> list[RawFile]:
         with zipfile.ZipFile(archive) as opened:
             members = [member for member in opened.infolist() if not member.is_dir()]
     except (zipfile.BadZipFile, OSError, ValueError) as error:
-        raise InputError(archive, f"cannot be read ({error})", "a folder or a whole zip archive") from error
+        raise InputError(
+            archive,
+            f"cannot be read ({error})",
+            f"a folder, a whole zip archive (unpack others), or a file *{', *'.join(TABLES)}",
+        ) from error
     for member in members:
         path = PurePosixPath(member.filename)
         if path.is_absolute() or ".." in path.parts or re.search(r"^[A-Za-z]:|\\", member.filename):
             raise InputError(archive, f"the unsafe member {member.filename!r}", "paths that stay inside the archive")
         if stat.S_ISLNK(member.external_attr >> 16):
             raise InputError(archive, f"the member {member.filename!r} is a symbolic link", "plain files")
+    if twice := {name for name, count in Counter(member.filename for member in members).items() if count > 1}:
+        raise InputError(archive, f"holds two members {min(twice)!r}", "one member of each name")
     size = sum(member.file_size for member in members)
     if size > MAX_ARCHIVE_BYTES:
         raise InputError(archive, f"unpacks to {size} bytes", f"at most {MAX_ARCHIVE_BYTES}")
@@ -122,7 +221,7 @@ def _in_archive(archive: Path) -> list[RawFile]:
 
     labels = [f"{archive}:{member.filename}" for member in members]
     return [
-        RawFile(label, PurePosixPath(member.filename), reader(member, label))
+        RawFile(label, PurePosixPath(member.filename), reader(member, label), archive)
         for member, label in zip(members, labels, strict=True)
     ]
 
@@ -165,7 +264,7 @@ def require(row: dict[str, Any], key: str, file: str, number: int, known: tuple[
 
 def check_text(value: Any, file: str, row: int, key: str) -> str:
     """The text without surrounding space. Raises InputError unless it is one line of valid text that is not empty."""
-    if not isinstance(value, str) or not (text := value.strip()):
+    if not isinstance(value, str) or not (text := value.strip()) or not normal_form(text):
         raise InputError(file, f"{value!r}", "a text that is not empty", row=row, key=key)
     if "\n" in text or "\r" in text:
         raise InputError(file, f"a line break in {text!r}", "one line of text", row=row, key=key)
@@ -179,3 +278,19 @@ def check_answers(value: Any, file: str, row: int, key: str) -> list[str]:
     if not isinstance(value, list) or not value:
         raise InputError(file, f"{value!r}", "a list of at least one answer", row=row, key=key)
     return [check_text(answer, file, row, key) for answer in value]
+
+
+def each(rows: Iterable[tuple[int, Row]], read: Callable[[int, Row], Made]) -> list[Made]:
+    """What `read` makes of each row and its number. Raises one InputError about all rows at fault, up to twenty."""
+    made, faults = [], []
+    for number, row in rows:
+        try:
+            made.append(read(number, row))
+        except InputError as error:
+            faults.append(error)
+    if len(faults) > 1 and not made and len({(fault.key, fault.problem) for fault in faults}) == 1:
+        first = faults[0]
+        raise InputError(first.file, f"{first.problem} in every row", first.expected, row=first.row, key=first.key)
+    if faults:
+        raise together(faults)
+    return made

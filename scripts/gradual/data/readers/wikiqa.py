@@ -1,15 +1,17 @@
 """WikiQA (Yang et al. 2015): one file has questions with answer phrases, and others list the questions of each split."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
 from gradual.data.facts import make_table
 from gradual.data.readers.question_types import question_type
-from gradual.data.readers.raw import RawFile, check_text, find
+from gradual.data.readers.raw import RawFile, Reader, check_text, each
+from gradual.data.readers.raw import find as find_named
 from gradual.ground.errors import InputError
 
 SPLITS = ("train", "dev", "test")
@@ -61,6 +63,11 @@ def read(source: Path, *, type_from: str | None) -> pd.DataFrame:
     return make_table(rows)
 
 
+def find(source: Path) -> list[RawFile]:
+    """The phrase file, and the files of splits that are there."""
+    return list(_files(source).values())
+
+
 def count_questions(source: Path) -> tuple[int, int]:
     """The numbers of questions in the phrase file, and of those that have a phrase."""
     questions = _questions(_files(source)[PHRASES])
@@ -68,7 +75,7 @@ def count_questions(source: Path) -> tuple[int, int]:
 
 
 def _files(source: Path) -> dict[str, RawFile]:
-    files = find(
+    files = find_named(
         source, rf"WikiQA-({'|'.join(SPLITS)})\.tsv|WikiQASent\.pos\.ans\.tsv", f"{PHRASES}, WikiQA-<split>.tsv"
     )
     if PHRASES not in files:
@@ -79,7 +86,8 @@ def _files(source: Path) -> dict[str, RawFile]:
 def _questions(file: RawFile) -> dict[str, _Question]:
     """The questions of the phrase file by id."""
     questions: dict[str, _Question] = {}
-    for number, cells in _table(file, SENTENCE_COLUMNS + PHRASE_COLUMNS):
+
+    def add(number: int, cells: list[str]) -> None:
         key = check_text(cells[0], file.label, number, "QuestionID")
         text = check_text(cells[1], file.label, number, "Question")
         question = questions.setdefault(key, _Question(text, number, cells[3].strip()))
@@ -91,6 +99,8 @@ def _questions(file: RawFile) -> dict[str, _Question]:
                 phrase = check_text(cell, file.label, number, column)
                 if phrase not in question.phrases:
                     question.phrases.append(phrase)
+
+    _for_rows(file, SENTENCE_COLUMNS + PHRASE_COLUMNS, add)
     return questions
 
 
@@ -98,25 +108,32 @@ def _splits(files: dict[str, RawFile]) -> dict[str, str]:
     """The split of each question id that the split files list."""
     splits: dict[str, str] = {}
     for split in SPLITS:
-        file = files.get(f"WikiQA-{split}.tsv")
-        if file is None:
-            continue
-        for number, cells in _table(file, [*SENTENCE_COLUMNS, "Label"]):
-            key = check_text(cells[0], file.label, number, "QuestionID")
-            if splits.setdefault(key, split) != split:
-                problem = f"{key} is also in the split {splits[key]!r}"
-                raise InputError(file.label, problem, "one split per question", row=number, key="QuestionID")
+        if file := files.get(f"WikiQA-{split}.tsv"):
+            _for_rows(file, [*SENTENCE_COLUMNS, "Label"], partial(_add_split, splits, split, file.label))
     return splits
 
 
-def _table(file: RawFile, columns: list[str]) -> Iterator[tuple[int, list[str]]]:
-    """The numbers and cells of the lines below the header of a tab-separated file; quotes are plain characters."""
+def _add_split(splits: dict[str, str], split: str, label: str, number: int, cells: list[str]) -> None:
+    key = check_text(cells[0], label, number, "QuestionID")
+    if splits.setdefault(key, split) != split:
+        problem = f"{key} is also in the split {splits[key]!r}"
+        raise InputError(label, problem, "one split per question", row=number, key="QuestionID")
+
+
+def _for_rows(file: RawFile, columns: list[str], use: Callable[[int, list[str]], None]) -> None:
+    """Use the cells of each line below the header of a tab-separated file; quotes are plain characters."""
     lines = [line.removesuffix("\r") for line in file.text().removesuffix("\n").split("\n")]
     header = lines[0].split("\t")
     if header != columns:
         raise InputError(file.label, f"has the header {header}", f"the columns {', '.join(columns)}", row=1)
-    for number, line in enumerate(lines[1:], 2):
+
+    def whole(number: int, line: str) -> None:
         cells = line.split("\t")
         if len(cells) != len(columns):
             raise InputError(file.label, f"has {len(cells)} cells", f"{len(columns)}, separated by tabs", row=number)
-        yield number, cells
+        use(number, cells)
+
+    each(enumerate(lines[1:], 2), whole)
+
+
+READER = Reader(find, read)
