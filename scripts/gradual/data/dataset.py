@@ -72,8 +72,13 @@ def build_dataset(
     read = f.count(f.validate(table, file))
     table = subsets.keep(table, dataset, seed, file)
     for split in ("train", "dev", "test"):
-        if split not in set(table["split"]):
-            raise InputError(file, f"has no facts in split {split!r}", "train, dev and test facts", key="dataset.carve")
+        if split in set(table["split"]):
+            continue
+        if split in set(read["split"]):
+            problem = f"all facts of split {split!r} were left out"
+            expected = "other dataset.single_answer (one answer per fact), dataset.relations or dataset.drop_overlap"
+            raise InputError(file, problem, expected, key="dataset.single_answer")
+        raise InputError(file, f"has no facts in split {split!r}", "train, dev and test facts", key="dataset.carve")
     for split, shots in exemplars.items():
         subsets.check_exemplars(table, split, shots, file)
     counts = pd.concat([read.assign(stage="read"), f.count(table).assign(stage="kept")])

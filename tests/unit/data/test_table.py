@@ -65,13 +65,13 @@ def one(tmp_path, name, content, **options):
 
 
 def nq_open(i):
-    return {"question": f"who was number {i}", "answer": [f"Name {i}", f"Nom {i}"]}
+    return {"question": f"who was number {i}", "answer": [f"Name {i}", f"Nom {i}"][: 2 - i % 2]}
 
 
 def trivia_qa(i):
     answer = {
         "Value": f"Name {i}",
-        "Aliases": [f"Name {i}", f"Nom {i}"],
+        "Aliases": [f"Name {i}", f"Nom {i}"][: 2 - i % 2],
         "NormalizedAliases": [f"name {i}", f"nom {i}"],
     }
     answer |= {"MatchedWikiEntityName": "", "NormalizedValue": f"name {i}", "Type": "WikipediaEntity"}
@@ -86,12 +86,12 @@ def popqa(i):
         "obj": "politician",
         "s_pop": 142,
         "question": f"What is Person {i}'s occupation?",
-        "possible_answers": json.dumps(["politician", 'so-called "politico"']),
+        "possible_answers": json.dumps(["politician", 'so-called "politico"'][: 2 - i % 2]),
     }
 
 
 def web_questions(i):
-    target = f'(list (description "Name {i}") (description Nom{i}))'
+    target = f'(list (description "Name {i}"){"" if i % 2 else f" (description Nom{i})"})'
     return {"url": f"http://www.freebase.com/view/en/{i}", "targetValue": target, "utterance": f"who was number {i}?"}
 
 
@@ -116,7 +116,7 @@ TEMPLATES = [
     {"relation": "P19", "template": "[X] was born in [Y] .", "label": "place of birth", "type": "N-1"},
     {"relation": "P1001", "template": "[Y] is a legal term in [X] .", "label": "applies to", "type": "N-M"},
 ]
-SHARED = {"relation": "question", "subject": ""}
+SHARED = {"relation": "who", "subject": ""}
 # The files of each dataset below its path in docs/datasets.md, and what is read as a fact of train.
 KNOWN = {
     "nq_open": (
@@ -161,7 +161,12 @@ KNOWN = {
 
 
 def quiz(i, part):
-    return {"text": f"What {i}?", "gold": {"value": i, "aliases": [f"no. {i}"]}, "category": "numbers", "part": part}
+    return {
+        "text": f"What {i}?",
+        "gold": {"value": i, "aliases": [f"no. {i}"][i % 2 :]},
+        "category": "numbers",
+        "part": part,
+    }
 
 
 # The other recipes of docs/datasets.md, by path.
@@ -198,13 +203,20 @@ def test_the_recipes_of_the_documentation(tmp_path, monkeypatch, recipe):
         write(tmp_path, {raw_source(dataset): KNOWN["popqa"][0][name]})
     else:
         write(tmp_path, KNOWN[recipe["reader"]][0] if recipe["reader"] in KNOWN else OWN[recipe["path"]])
-    dataset |= {"single_answer": [], "type_from": "one_pool"}
     made = build_dataset(dataset, {}, raw_source(dataset), {}, 0)
     assert {"train", "dev", "test"} == set(made.facts["split"])
     if recipe["reader"] in KNOWN:
+        made = build_dataset(dataset | {"single_answer": []}, {}, raw_source(dataset), {}, 0)
         rows = made.facts.drop(columns=["fact_id", "split"]).to_dict("records")
         assert KNOWN[recipe["reader"]][1] in rows
     assert {file.origin for file in find_files(dataset, raw_source(dataset))} <= set(Path().rglob("*"))
+
+
+def test_a_split_whose_facts_all_have_several_answers_is_told(tmp_path):
+    rows = [{"question": f"who {i}?", "answer": ["a", "b"]} for i in range(9)]
+    write(tmp_path, {"train.jsonl": lines(rows), "dev.jsonl": lines(rows), "test.jsonl": lines(rows)})
+    with pytest.raises(InputError, match="all facts of split 'train' were left out.*single_answer"):
+        build_dataset(of_study({"reader": "table", "path": str(tmp_path)}), {}, tmp_path, {}, 0)
 
 
 def test_every_known_dataset_has_a_recipe():
