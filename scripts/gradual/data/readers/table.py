@@ -205,7 +205,7 @@ class _Row:
         listed = ", ".join(map(str, names[:12]))
         raise self.refused(
             f"is missing{meant}",
-            f"it in every row, or dataset.columns.{key} with reader: table; there are {listed}",
+            f"it in every row, or its name in dataset.columns.{key} (reader: table); the row has {listed}",
             name,
         )
 
