@@ -175,16 +175,7 @@ def train(inputs, out, gpus, dtype="float32"):
     out.mkdir(parents=True)
     command = [sys.executable, "scripts/train_adapter.py", "--base", str(inputs / "base/base.json")]
     command += ["--examples", str(inputs / "examples.parquet"), "--merge", "--parent"]
-    command += [
-        "--settings",
-        json.dumps(TRAINING),
-        "--replay-ratio",
-        "0.5",
-        "--format",
-        '{"format": "plain", "template_arguments": {}}',
-        "--dtype",
-        dtype,
-    ]
+    command += ["--settings", json.dumps(TRAINING), "--replay-ratio", "0.5", "--format", "plain", "--dtype", dtype]
     command += ["--run", "x", "--seed", "0", "--code", "c", "--gpus", str(gpus)]
     command += ["--loss", str(out / "loss.csv"), "--texts", str(out / "texts.jsonl")]
     command += ["--epochs", str(out / "epochs.json")]

@@ -284,14 +284,7 @@ def train(handle, inputs, out, *parents, merged=(), **settings):
     importlib.import_module("train_adapter").main(
         ["--base", str(handle), "--merge", *handles(merged), "--parent", *handles(parents)]
         + ["--examples", str(inputs / "examples.parquet")]
-        + [
-            "--settings",
-            json.dumps(TRAINING | settings),
-            "--replay-ratio",
-            "0",
-            "--format",
-            '{"format": "plain", "template_arguments": {}}',
-        ]
+        + ["--settings", json.dumps(TRAINING | settings), "--replay-ratio", "0", "--format", "plain"]
         + ["--dtype", "float32", "--run", "stage1", "--seed", "0", "--code", "x", "--loss", str(out / "loss.csv")]
         + ["--texts", str(out / "texts.jsonl"), "--epochs", str(out / "epochs.json")]
     )
