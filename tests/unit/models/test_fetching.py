@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import shutil
 from functools import partial
 
@@ -12,7 +13,7 @@ from huggingface_hub import constants, errors
 from damage import copy_of, cut, edit_json, edit_weights, halve, replace_by_text
 from gradual.ground.errors import InputError
 from gradual.models.fetching import TOKENS, fetch_base
-from gradual.models.folder import model_files
+from gradual.models.folder import BLOCK, BLOCKS, content, model_files
 from gradual.models.handle import model_folder
 from gradual.models.loading import load_model
 from gradual.workflow.starting import explanation
@@ -254,6 +255,29 @@ def test_a_whole_folder_is_used_and_its_handle_names_what_belongs_to_the_model(c
     assert named["size"] == {name: (folder / name).stat().st_size for name in named["sha256"]}
     left = {str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()} - {*named["sha256"]}
     assert left <= {"base.json", "consolidated.safetensors", "pytorch_model.bin"}
+
+
+BELONGING = ("config.json", "model-1.safetensors", "merges.txt", "tokenizer.model", "chat_template.jinja")
+BELONGING = (*BELONGING, "additional_chat_templates/tools.jinja", "adapter_model.safetensors")
+
+
+@pytest.mark.parametrize("name", BELONGING)
+def test_the_content_of_a_folder_changes_with_each_file_of_the_model_and_not_with_dates(name, handle, tmp_path):
+    """A large file is read in parts, in equal distances."""
+    folders = [copy_of(handle.parent, tmp_path / str(number)) for number in range(5)]
+    for folder in folders:
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(bytes(2 * BLOCK * BLOCKS) if "model" in name else b"as it was")
+    same, other_date, other_bytes, other_name, without = folders
+    os.utime(other_date / name, (0, 0))
+    (other_date / "notes.md").write_text("no part of the model")
+    (other_date / "base.json").write_text("another handle")
+    size = (other_bytes / name).stat().st_size
+    (other_bytes / name).write_bytes(b"\1" * size)
+    (other_name / name).rename((other_name / name).with_stem("new"))
+    (without / name).unlink()
+    assert content(other_date) == content(same)
+    assert len({content(folder) for folder in folders}) == 4
 
 
 # --- the hub -------------------------------------------------------------------------------------------------------
