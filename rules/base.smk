@@ -48,6 +48,7 @@ rule fetch_base:
         "../envs/controller.yaml"
     params:
         model=lambda wildcards: without(MODELS[wildcards.model], "label", "paper", "runs", "dtype"),
+        content=model_content,
         code=code("fetch_base"),
     shell:
         "env -u HF_HUB_OFFLINE -u TRANSFORMERS_OFFLINE"

@@ -14,6 +14,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 from gradual.data import dataset
 from gradual.data.question_sets import QUESTION_SETS
 from gradual.ground.errors import InputError
+from gradual.models import fetching, folder
 from gradual.models.adapters import ADAPTER_FILES
 from gradual.probe.settings import AnswerSettings, Sampling
 from gradual.study import result_files, steps
@@ -241,7 +242,19 @@ raw_digest = cache(lambda: dataset.raw_digest(STUDY["dataset"]))  # the same for
 EXEMPLAR_SPLITS = {PROBE["exemplar_split"], STUDY["evaluation"]["exemplar_split"]}
 
 
+def folder_of(wildcards):
+    """The local folder of a base model's files. None for models from elsewhere."""
+    model = MODELS[wildcards.model]
+    return fetching.folder_named(model) if model["source"] == "folder" else None
+
+
 def model_files(wildcards):
     """The files of a base model in a local folder, so that a change of them re-runs the rule. Empty for other models."""
-    folder = Path(MODELS[wildcards.model].get("path") or "")
-    return sorted(str(f) for f in folder.glob("*") if f.suffix in (".json", ".safetensors")) if folder.name else []
+    found = folder_of(wildcards)
+    return [str(file) for file in folder.model_files(found)] if found else []
+
+
+def model_content(wildcards):
+    """The content of these files, because Snakemake does not look at a file with an older date. Empty for other models."""
+    found = folder_of(wildcards)
+    return folder.content(found) if found else ""

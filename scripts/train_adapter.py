@@ -89,7 +89,6 @@ def train(args: argparse.Namespace) -> None:
         trained=trained,
         ratio=args.replay_ratio,
         settings=args.settings,
-        padding=tokenizer.pad_token_id or tokenizer.eos_token_id,
         seed=seed,
         folder=folder,
     )

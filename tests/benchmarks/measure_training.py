@@ -57,9 +57,9 @@ class Training:
 
 def ours(training: Training) -> tuple[float, list[int], float]:
     """Seconds of all epochs with our trainer, their checkpoints included; the rows trained on, and the first loss."""
-    model, padding = training.model(), training.tokenizer.pad_token_id
+    model = training.model()
     with tempfile.TemporaryDirectory() as folder:
-        given = (training.rows, len(training.rows), 0.0, training.settings, padding, SEED, Path(folder))
+        given = (training.rows, len(training.rows), 0.0, training.settings, SEED, Path(folder))
         seconds, (_, losses) = timed(lora.train_adapter, model, lora.Training(*given))
     rows = [row for step in training.steps() for row in step] * training.settings.epochs
     return seconds, rows, losses[0]["loss"]

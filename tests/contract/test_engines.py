@@ -13,7 +13,9 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 from scipy import stats
+from tokenizers import Tokenizer, decoders
 
+from damage import edit_weights
 from gradual.ground.errors import InputError
 from gradual.models.handle import write_handle
 from gradual.models.loading import load_model, load_tokenizer
@@ -211,6 +213,35 @@ def test_an_answer_ends_at_a_stop_string_that_spans_tokens(load, handle):
     stopped = greedy(load(handle), asked, decoding)
     assert stopped == generated(handle, [], asked, decoding)
     assert any(a.finish == "stop" and stop in free[key].text for key, a in stopped.items())
+
+
+def test_stop_strings_are_looked_for_in_the_text_of_the_models_own_tokenizer(load, handle, tmp_path):
+    """Its decoder makes lines of words; that of the architecture's class would not."""
+    folder = shutil.copytree(handle.parent, tmp_path / "model")
+    own = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    own.decoder = decoders.Sequence([decoders.ByteLevel(), decoders.Replace(" ", "\n")])
+    own.save(str(folder / "tokenizer.json"))
+    write_handle(folder / "base.json", folder, "test")
+    asked, stopped = groups(), 0
+    tokens = generated_tokens(handle, [], asked, replace(GREEDY, stop=()))
+    for key, answer in answers(load(folder / "base.json", fresh=True), asked, GREEDY, lambda _: False).items():
+        texts = [own.decode(tokens[key][:count]) for count in range(1, len(tokens[key]) + 1)]
+        ends = next((count for count, text in enumerate(texts, 1) if "\n" in text), None)
+        assert (answer.greedy.tokens, answer.greedy.finish == "stop") == (
+            ends or len(texts),
+            len(texts) < 12 or ends is not None,
+        )
+        stopped += ends is not None
+    assert stopped > 3
+
+
+def test_weights_that_are_not_finite_are_refused(load, handle, tmp_path):
+    folder = shutil.copytree(handle.parent, tmp_path / "model")
+    edit_weights(folder / "model.safetensors", lambda ts: ts | {"model.norm.weight": ts["model.norm.weight"] * np.nan})
+    write_handle(folder / "base.json", folder, "test")
+    with pytest.raises(InputError, match="not finite; expected finite weights") as caught:
+        load(folder / "base.json")
+    assert caught.value.file == str(folder / ".")
 
 
 def test_a_repetition_penalty_is_that_of_generate(load, handle):

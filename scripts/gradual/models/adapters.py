@@ -27,14 +27,14 @@ def write_epochs(handle: Path, adapters: list[Path]) -> None:
 def read_epochs(handle: Path) -> list[Path]:
     """The adapter folders of a run's epochs, in order.
 
-    Raises InputError where the handle is broken, or a file of an adapter is missing.
+    Raises InputError where the handle is broken, or a file of an adapter is missing or has changed.
     """
     named = read_json(handle, "the handle of a run's epochs")
     if not isinstance(named, dict) or [*named] != [str(epoch) for epoch in range(1, len(named) + 1)] or not named:
         raise InputError(handle, "is broken", "a handle as train_adapter writes it: the epochs 1, 2, …")
     folders = [epoch_folder(handle, int(epoch)) for epoch in named]
-    for folder in folders:
-        _check_files(folder, handle)
+    for folder, digests in zip(folders, named.values(), strict=True):
+        _check_files(folder, handle, digests)
     return folders
 
 
@@ -45,19 +45,25 @@ def write_chosen(handle: Path, adapter: Path, chosen: dict[str, object]) -> None
 
 
 def adapter_folder(handle: Path) -> Path:
-    """The folder of a state's adapter. Raises InputError where the handle is broken or a file of the adapter is missing."""
+    """The folder of a state's adapter.
+
+    Raises InputError where the handle is broken, or a file of the adapter is missing or has changed.
+    """
     named = read_json(handle, "the handle of an adapter")
     if not isinstance(named, dict) or not isinstance(named.get("sha256"), dict):
         raise InputError(handle, "is broken", "a handle as choose_epoch writes it", key="sha256")
-    _check_files(handle.parent, handle)
+    _check_files(handle.parent, handle, named["sha256"])
     return handle.parent
 
 
-def _check_files(folder: Path, handle: Path) -> None:
+def _check_files(folder: Path, handle: Path, digests: Any) -> None:
+    """Raise InputError unless the folder's adapter has the digests that the handle names."""
+    expected = f"the adapter that {handle} names (restore it, or remove {handle} to make it again)"
     for name in ADAPTER_FILES:
         if not (folder / name).is_file():
-            expected = f"the adapter that {handle} names (restore it, or remove {handle} to make it again)"
             raise InputError(folder / name, "is missing", expected)
+        if not isinstance(digests, dict) or digests.get(name) != digest(folder / name):
+            raise InputError(folder / name, "is not as it was when it was trained", expected)
 
 
 def epoch_folder(handle: Path, epoch: int) -> Path:

@@ -1,17 +1,15 @@
-"""The handle of a base model, `base.json`. It names the folder of the model's files and has their digests.
+"""The handle of a base model, `base.json`. It names the folder of the model's files, and has their sizes and digests.
 
 A job that needs a base model depends on this one small file, which changes when the model does. The folder is "." where
-the files lie beside the handle, else its absolute path.
+the files lie beside the handle, else its absolute path. A job compares the files with the handle when it loads them.
 """
 
+from functools import cache
 from pathlib import Path
 
 from gradual.ground.errors import InputError
 from gradual.ground.files import digest, read_json, write_json
-
-HANDLE = "base.json"
-WEIGHTS = "*.safetensors"
-MODEL_FILES = ("*.json", WEIGHTS, "*.txt", "*.model", "*.jinja")
+from gradual.models.folder import check_model_folder, model_files
 
 
 def write_handle(handle: Path, folder: Path, source: str) -> None:
@@ -19,54 +17,67 @@ def write_handle(handle: Path, folder: Path, source: str) -> None:
 
     Raises InputError where the files cannot be used (`check_model_folder`).
     """
-    files = sorted({f for pattern in MODEL_FILES for f in folder.glob(pattern) if f.is_file() and f.name != HANDLE})
-    check_model_folder(folder, [f.name for f in files])
+    files = {str(file.relative_to(folder)): file for file in model_files(folder)}
+    check_model_folder(folder, [*files])
     inside = folder.resolve() == handle.parent.resolve()
     write_json(
         {
             "source": source,
             "path": "." if inside else str(folder.resolve()),
-            "sha256": {f.name: digest(f) for f in files},
+            "size": {name: file.stat().st_size for name, file in files.items()},
+            "sha256": {name: digest(file) for name, file in files.items()},
         },
         handle,
     )
 
 
-def check_model_folder(folder: Path, names: list[str]) -> None:
-    """Raise InputError unless the named files of the folder are a config, a tokenizer and whole safetensors weights."""
-    from safetensors import SafetensorError, safe_open
-
-    for needed in ("config.json", "tokenizer.json"):
-        if needed not in names:
-            raise InputError(folder, f"has no {needed}", "a model folder as `save_pretrained` writes it")
-    objects = ("config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors.index.json")
-    for name in sorted(set(objects) & set(names)):
-        if not isinstance(read_json(folder / name, "a model's file"), dict):
-            raise InputError(folder / name, "is not a JSON object", "a model's file as `save_pretrained` writes it")
-    weights = [name for name in names if name.startswith("model") and name.endswith(".safetensors")]
-    if not weights:
-        raise InputError(folder, "has no safetensors weights", "model.safetensors (pickled weights are not loaded)")
-    for name in weights:
-        try:
-            with safe_open(folder / name, framework="numpy") as tensors:
-                tensors.keys()
-        except (SafetensorError, OSError) as error:
-            raise InputError(folder / name, f"cannot be read ({error})", "a whole safetensors file") from error
-
-
 def model_folder(handle: Path) -> Path:
-    """The folder of a base model's files. Raises InputError where one of them is missing or cannot be read."""
+    """The folder of a base model's files.
+
+    Raises InputError where one of them is missing, cannot be used, or is not as it was when the handle was written.
+    """
     named = read_json(handle, "the handle of a base model")
-    for key, kind in (("path", str), ("sha256", dict)):
+    for key, kind in (("path", str), ("size", dict), ("sha256", dict)):
         if not isinstance(named, dict) or not isinstance(named.get(key), kind):
             raise InputError(
                 handle, "the key is missing or broken", "a handle as fetch_base and pretrain_base write it", key=key
             )
     path = Path(named["path"])
     folder = path if path.is_absolute() else Path(handle).parent / path
+    again = f"the model's file that {handle} names (restore it, or remove {handle} to make the model again)"
     for name in named["sha256"]:
         if not (folder / name).is_file():
-            expected = f"the model's file that {handle} names (restore it, or remove {handle} to make the model again)"
-            raise InputError(folder / name, "is missing", expected)
+            raise InputError(folder / name, "is missing", again)
     check_model_folder(folder, list(named["sha256"]))
+    for file in model_files(folder):
+        if str(file.relative_to(folder)) not in named["sha256"]:
+            expected = f"the files that {handle} names (remove this one, or remove {handle} to make it again)"
+            raise InputError(file, "was not there when the model was fetched", expected)
+    if other := _changed(Path(handle), folder, named["size"], named["sha256"]):
+        raise InputError(folder / other, "is not as it was when the model was fetched", again)
     return folder
+
+
+def _changed(handle: Path, folder: Path, sizes: dict[str, int], digests: dict[str, str]) -> str | None:
+    """The name of a file that is not as its handle says, or None.
+
+    A file that has not changed in any way since the handle was written has the digest that the handle says. The system sets
+    the time of a file's last change (ctime), and `cp -a` cannot set it back. It does not show that a whole folder has taken
+    the place of another, so that the folder's own time counts too. But the handle changes the time of its own folder.
+    """
+    written = min(handle.stat().st_mtime_ns, handle.stat().st_ctime_ns)
+    in_place = folder.samefile(handle.parent) or folder.stat().st_ctime_ns < written
+    for name, expected in digests.items():
+        file, stat = folder / name, (folder / name).stat()
+        changed = max(stat.st_ctime_ns, file.lstat().st_ctime_ns)  # of the file, and of a link to it
+        if stat.st_size != sizes.get(name):
+            return name
+        if not (in_place and changed < written) and _digest(file, stat.st_ino, stat.st_ctime_ns) != expected:
+            return name
+    return None
+
+
+@cache
+def _digest(file: Path, inode: int, changed: int) -> str:
+    """The digest of a file, once for each state of the file."""
+    return digest(file)

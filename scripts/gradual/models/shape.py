@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-ARCHITECTURES = ("llama", "qwen2")  # decoders with plain causal attention and gated feed-forward layers
 BYTES = {"float32": 4, "bfloat16": 2}
 
 
@@ -56,7 +55,12 @@ class Shape:
 
     def adapter_parameters(self, rank: int, targets: Iterable[str]) -> int:
         """Parameters of a LoRA adapter: rank x (inputs + outputs) of each targeted projection."""
-        return self.layers * sum(rank * sum(self.projections[name]) for name in targets)
+        return self.layers * sum(rank * sum(self.projections[name]) for name in self.targeted(targets))
+
+    def targeted(self, targets: Iterable[str]) -> list[str]:
+        """The projections that LoRA's targets name. Names of other architectures and `all-linear` stand for all of them."""
+        named = [*targets]
+        return named if {*named} <= {*self.projections} else [*self.projections]
 
 
 def shape_of(config: Mapping[str, Any]) -> Shape:

@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 from huggingface_hub import try_to_load_from_cache
 
-from gradual.ground.files import read_json
+from gradual.models.fetching import folder_named
+from gradual.models.folder import SIZES, check_config
 from gradual.models.shape import Shape, shape_of
 
 RESOURCES = ("models.csv",)  # read by the code fingerprint
@@ -31,7 +32,10 @@ class Base:
 
 
 def base_of(model: Mapping[str, Any], vocabulary: int) -> Base:
-    """A base model of the config; `vocabulary` is the config's pretraining.vocabulary."""
+    """A base model of the config; `vocabulary` is the config's pretraining.vocabulary.
+
+    Raises InputError for a folder whose config.json cannot be used.
+    """
     if model["source"] == "pretrain":
         own = {field.name: model[field.name] for field in fields(Shape) if field.name in model}
         head = model["hidden_size"] // model["heads"]
@@ -40,8 +44,9 @@ def base_of(model: Mapping[str, Any], vocabulary: int) -> Base:
     repo, folder = model.get("repo", ""), folder_of(model)
     gated = bool(listed.get(repo, {}).get("gated", False))
     if folder is not None and (folder / "config.json").is_file():
-        config = read_json(folder / "config.json", "a model's config")
-        return Base(shape_of(config), "shape from its config.json", gated)
+        config = check_config(folder / "config.json")
+        if {*SIZES} <= {*config}:  # other architectures have other names for them
+            return Base(shape_of(config), "shape from its config.json", gated)
     row = listed.get(repo, listed[STAND_IN])
     source = f"shape from {FILE.name}" if repo in listed else f"shape not known, planned as {STAND_IN}"
     return Base(Shape(**{field.name: row[field.name] for field in fields(Shape)}), source, gated)
@@ -50,6 +55,6 @@ def base_of(model: Mapping[str, Any], vocabulary: int) -> Base:
 def folder_of(model: Mapping[str, Any]) -> Path | None:
     """The folder of a model's files: the config's, or that in the hub's cache; None if the cache does not have it."""
     if model["source"] == "folder":
-        return Path(model["path"]).expanduser()
+        return folder_named(model)
     found = try_to_load_from_cache(model["repo"], "config.json", revision=model["revision"])
     return Path(found).parent if isinstance(found, str) else None

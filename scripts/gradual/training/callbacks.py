@@ -1,4 +1,4 @@
-"""Callbacks of the transformers Trainer for pretraining and fine-tuning: progress log, loss check, last checkpoint."""
+"""Callbacks of the transformers Trainer for pretraining and fine-tuning: progress log, loss check, whole checkpoints."""
 
 import json
 import logging
@@ -9,25 +9,54 @@ from pathlib import Path
 from typing import Any
 
 from gradual.ground.errors import InputError
+from gradual.ground.files import digest, write_json
 
 log = logging.getLogger("gradual")
 SECONDS_BETWEEN_LINES = 10
+SEAL = "sha256.json"  # the digests of a checkpoint's other files
+
+
+def seal_checkpoints(trainer: Any) -> None:
+    """Let a Trainer write the digests of a checkpoint's files into it, as the last file of the checkpoint."""
+    from transformers import TrainerCallback
+
+    class SealCheckpoints(TrainerCallback):
+        def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            if state.is_world_process_zero:
+                checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+                write_json({file.name: digest(file) for file in sorted(checkpoint.iterdir())}, checkpoint / SEAL)
+
+    trainer.add_callback(SealCheckpoints())
 
 
 def last_checkpoint(folder: Path) -> str | None:
-    """The path of the newest complete checkpoint in a training folder, or None.
+    """The path of the newest whole checkpoint in a training folder that has only whole ones before it, or None.
 
-    A job that is killed while it writes a checkpoint leaves a broken one. Its trainer_state.json is written last, so it is
-    missing or cannot be read. Such a checkpoint is removed.
+    A job that is killed while it writes a checkpoint leaves it without its seal. A broken disk changes a file. Such a
+    checkpoint is removed, and also the later ones, because the epochs before them would lack its adapter.
     """
-    checkpoints = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
-    for checkpoint in checkpoints:
-        try:
-            json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
-            return str(checkpoint)
-        except (OSError, ValueError):
+    last, damaged = None, False
+    for checkpoint in sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2])):
+        if not damaged and (fault := _fault(checkpoint)):
+            log.warning("%s is not whole (%s): it is removed, and also later ones", checkpoint.name, fault)
+            damaged = True
+        if damaged:
             shutil.rmtree(checkpoint)
-    return None
+        else:
+            last = str(checkpoint)
+    return last
+
+
+def _fault(checkpoint: Path) -> str | None:
+    """The name of a file of the checkpoint that is missing or has changed, or None."""
+    try:
+        digests = json.loads((checkpoint / SEAL).read_text(encoding="utf-8"))
+        changed = (name for name, expected in digests.items() if digest(checkpoint / name) != expected)
+        return next(changed, None)
+    except FileNotFoundError as error:
+        return Path(error.filename).name
+    except (OSError, ValueError, AttributeError):
+        return SEAL
 
 
 def log_progress(trainer: Any) -> None:

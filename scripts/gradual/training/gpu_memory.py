@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gradual.models.shape import ARCHITECTURES, BYTES, Shape, shape_of
+from gradual.models.folder import ARCHITECTURES
+from gradual.models.shape import BYTES, Shape, shape_of
 from gradual.training.settings import TrainingSettings
 
 CONTEXT = 2 * 2**30  # bytes for CUDA, its libraries and NCCL on a GPU; a guess, not measured
@@ -70,13 +71,14 @@ def saved_per_token(model: Shape, settings: TrainingSettings, dtype: str) -> int
     """
     size = BYTES[dtype]
     inputs = {"q_proj": "norm", "k_proj": "norm", "v_proj": "norm", "gate_proj": "norm 2", "up_proj": "norm 2"}
-    widths = {target: model.projections[target][0] for target in settings.targets}
+    targets = model.targeted(settings.targets)
+    widths = {target: model.projections[target][0] for target in targets}
     attention = 4 * model.queries
     if size == 4 and not settings.dropout:
         attention -= widths.get("o_proj", 0)  # its input is the output of attention, which is already counted
         widths = {inputs.get(target, target): width for target, width in widths.items()}
     masks = sum(widths.values()) if settings.dropout else 0
-    values = attention + 3 * model.intermediate_size + sum(widths.values()) + settings.rank * len(settings.targets)
+    values = attention + 3 * model.intermediate_size + sum(widths.values()) + settings.rank * len(targets)
     return size * values + masks + 4 * (2 * model.hidden_size + 2 + model.heads)
 
 

@@ -9,12 +9,12 @@ from typing import Any
 from gradual.ground.errors import InputError
 from gradual.models.adapters import with_adapter
 from gradual.training.batches import BLANK, EpochBatches, micro_rows, pad
-from gradual.training.callbacks import last_checkpoint, log_progress, stop_at_bad_loss
+from gradual.training.callbacks import last_checkpoint, log_progress, seal_checkpoints, stop_at_bad_loss
 from gradual.training.checkpoints import checkpoints, ends_epoch, keep_checkpoints, steps, stop_if_unfinished
 from gradual.training.gpu_memory import needs_checkpointing
 from gradual.training.objectives import trainer_class
 from gradual.training.ranks import from_first, rank, ranks
-from gradual.training.settings import TrainingSettings
+from gradual.training.settings import ALL_LINEAR, TrainingSettings
 from gradual.training.texts import Row
 
 
@@ -23,24 +23,30 @@ class Training:
     """The inputs of a LoRA training besides the model.
 
     `rows` are the tokens of the examples. The first `trained` rows are those to train on. The others are the replay pool,
-    and each epoch draws the share `ratio` of it. `padding` is the id of the padding token. Checkpoints go to `folder`.
+    and each epoch draws the share `ratio` of it. Checkpoints go to `folder`.
     """
 
     rows: Sequence[Row]
     trained: int
     ratio: float
     settings: TrainingSettings
-    padding: int
     seed: int
     folder: Path
 
 
 def attach_adapter(model: Any, parent: Path | None, settings: TrainingSettings) -> Any:
-    """The model with a trainable LoRA adapter. It is the parent's adapter or, without a parent, a new one."""
+    """The model with a trainable LoRA adapter. It is the parent's adapter or, without a parent, a new one.
+
+    Raises InputError where the model has no linear module of a target's name, because peft would leave this target out.
+    """
     from peft import LoraConfig, get_peft_model
 
     if parent:
         return with_adapter(model, parent, trainable=True)
+    linear = _linear_modules(model)
+    if absent := sorted({*settings.targets} - {ALL_LINEAR, *linear}):
+        expected = f"names of the model's linear modules ({', '.join(linear)}) or {ALL_LINEAR}"
+        raise InputError("training", f"the model has no linear module {', '.join(absent)}", expected, key="targets")
     return get_peft_model(
         model,
         LoraConfig(
@@ -48,9 +54,21 @@ def attach_adapter(model: Any, parent: Path | None, settings: TrainingSettings) 
             r=settings.rank,
             lora_alpha=settings.alpha,
             lora_dropout=settings.dropout,
-            target_modules=list(settings.targets),
+            target_modules=ALL_LINEAR if ALL_LINEAR in settings.targets else list(settings.targets),
         ),
     )
+
+
+def _linear_modules(model: Any) -> list[str]:
+    """The names of the linear modules of a model's layers, sorted."""
+    from torch.nn import Linear
+    from transformers.pytorch_utils import Conv1D
+
+    kept = model.get_output_embeddings()
+    found = [
+        name for name, module in model.named_modules() if isinstance(module, Linear | Conv1D) and module is not kept
+    ]
+    return sorted({name.rpartition(".")[2] for name in found})
 
 
 def train_adapter(model: Any, training: Training) -> tuple[list[Path], list[dict[str, float]]]:
@@ -75,6 +93,7 @@ def train_adapter(model: Any, training: Training) -> tuple[list[Path], list[dict
     trainer = _trainer(model, training, batches, _arguments(model, training, per_rank, longest))
     log_progress(trainer)
     stop_at_bad_loss(trainer, "training")
+    seal_checkpoints(trainer)
     keep_checkpoints(trainer, folder)
     trainer.train(resume_from_checkpoint=from_first(last_checkpoint(folder) if rank() == 0 else None))
     stop_if_unfinished(trainer)
@@ -148,7 +167,7 @@ def _trainer(model: Any, training: Training, batches: EpochBatches, arguments: A
             return EpochLoader(
                 self.train_dataset,
                 batch_sampler=batches,
-                collate_fn=lambda batch: pad(batch, training.padding),
+                collate_fn=pad,
                 pin_memory=self.args.dataloader_pin_memory,
             )
 

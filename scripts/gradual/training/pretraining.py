@@ -7,7 +7,7 @@ from typing import Any
 
 from gradual.ground.errors import InputError
 from gradual.ground.libraries import import_libraries
-from gradual.training.callbacks import last_checkpoint, log_progress, stop_at_bad_loss
+from gradual.training.callbacks import last_checkpoint, log_progress, seal_checkpoints, stop_at_bad_loss
 
 SAVE_STEPS = 500  # between two checkpoints of a pretraining
 END_OF_TEXT = "<|endoftext|>"
@@ -158,6 +158,7 @@ def pretrain(documents: list[str], recipe: Recipe, settings: PretrainingSettings
     )
     log_progress(trainer)
     stop_at_bad_loss(trainer, "pretraining")
+    seal_checkpoints(trainer)
     trainer.train(resume_from_checkpoint=last_checkpoint(folder))
     if not all(parameter.isfinite().all() for parameter in network.parameters()):  # since the last line of the log
         expected = "finite ones (try a lower rate)"

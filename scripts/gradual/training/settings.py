@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass
 
+ALL_LINEAR = "all-linear"  # also peft's word
+
 
 @dataclass(frozen=True)
 class TrainingSettings:
     """How a run trains: the keys of the config's section training. The run's own keys override them.
 
-    `objective` names the loss (see `objectives`). `loss_on` names the tokens with loss: "answer" or "text".
+    `targets` names the modules that have an adapter, and ALL_LINEAR all linear ones but the output. `objective`
+    names the loss (see `objectives`). `loss_on` names the tokens with loss: "answer" or "text".
     """
 
     rank: int

@@ -242,12 +242,26 @@ def test_epochs_that_are_not_numbered_from_one_are_named(numbers, epochs, adapte
         read_epochs(epochs)
 
 
-@pytest.mark.parametrize("missing", ADAPTER_FILES)
-@pytest.mark.parametrize(
+NAMED = pytest.mark.parametrize(
     ("name", "read", "folder"),
     [("chosen", adapter_folder, lambda file: file.parent), ("epochs", read_epochs, lambda file: epoch_folder(file, 2))],
     ids=["chosen", "epochs"],
 )
+
+
+@pytest.mark.parametrize("changed", ADAPTER_FILES)
+@NAMED
+def test_a_file_that_is_not_as_its_handle_says_is_named_with_what_to_do(name, read, folder, changed, request):
+    file = request.getfixturevalue(name)
+    path = folder(file) / changed
+    path.write_bytes(path.read_bytes()[:-1] + b"\n")
+    with pytest.raises(InputError, match="is not as it was when it was trained; .*to make it again") as caught:
+        read(file)
+    assert caught.value.file == str(path)
+
+
+@pytest.mark.parametrize("missing", ADAPTER_FILES)
+@NAMED
 def test_a_file_that_a_handle_names_and_that_is_gone_is_named_with_what_to_do(name, read, folder, missing, request):
     file = request.getfixturevalue(name)
     (folder(file) / missing).unlink()

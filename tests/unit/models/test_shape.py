@@ -2,7 +2,8 @@
 
 import pytest
 
-from gradual.models.shape import ARCHITECTURES, Shape, shape_of
+from gradual.models.folder import ARCHITECTURES
+from gradual.models.shape import Shape, shape_of
 
 SIZES = {
     "vocab_size": 100, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,

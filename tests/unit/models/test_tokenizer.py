@@ -7,11 +7,12 @@ from transformers import PreTrainedTokenizerFast
 from damage import copy_of, edit_json
 from gradual.ground.errors import InputError
 from gradual.models.handle import write_handle
-from gradual.models.loading import load_tokenizer
+from gradual.models.loading import load_model, load_tokenizer
 from gradual.models.tokenizer_check import TEXTS
+from gradual.training.lora import Training, attach_adapter, train_adapter
 from gradual.training.pretraining import pack
 from gradual.training.texts import tokenize
-from tiny import base_model, chat_model
+from tiny import TRAINING, base_model, chat_model
 
 # What a tokenizer.json may have that the class of an architecture would replace.
 FILES = {
@@ -63,6 +64,20 @@ def test_a_loaded_tokenizer_is_that_of_the_file_beside_the_weights(parts, folder
     assert pack(["thing 14"], tokenizer, len(packed)).tolist() == [packed]
 
 
+@pytest.mark.parametrize("removed", [("pad_token",), ("pad_token", "eos_token")])
+def test_a_model_without_padding_or_end_is_trained(removed, tmp_path):
+    """Padding has neither attention nor loss, so that no token is needed for it."""
+    handle = base_model(tmp_path, scale=1.0)
+    edit_json(tmp_path / "tokenizer_config.json", *removed)
+    write_handle(handle, tmp_path, "test")
+    tokenizer = load_tokenizer(handle)
+    assert tokenizer.pad_token is None
+    rows = [tokenize("Q: thing\nA:", f" thing{' 14' * i}\n", tokenizer, "plain", "answer") for i in range(4)]
+    model = attach_adapter(load_model(handle, [], "float32"), None, TRAINING)
+    training = Training(rows, 4, 0.0, TRAINING, seed=0, folder=tmp_path / "training")
+    assert len(train_adapter(model, training)[0]) == TRAINING.epochs
+
+
 def test_special_tokens_and_templates_beside_the_file_are_kept(tmp_path):
     tokenizer = load_tokenizer(chat_model(tmp_path))
     assert (tokenizer.eos_token, tokenizer.pad_token, tokenizer.bos_token) == ("<|endoftext|>", "<|endoftext|>", None)
@@ -97,6 +112,18 @@ def test_the_file_says_where_special_tokens_are_added(tmp_path):
     edit_json(tmp_path / "tokenizer_config.json", bos_token="<|endoftext|>", add_bos_token=True, add_eos_token=True)
     write_handle(handle, tmp_path, "test")
     assert load_tokenizer(handle)("")["input_ids"] == []
+
+
+@pytest.mark.parametrize(("rows", "good"), [(302, False), (303, True), (400, True)])  # embeddings are often padded
+def test_a_tokenizer_with_more_tokens_than_the_embedding_is_refused(rows, good, tmp_path):
+    handle = base_model(tmp_path)
+    edit_json(tmp_path / "config.json", vocab_size=rows)
+    write_handle(handle, tmp_path, "test")
+    if good:
+        assert len(load_tokenizer(handle)) == 303
+    else:
+        with pytest.raises(InputError, match="with id 302, but the model has 302 tokens; expected a tokenizer of this"):
+            load_tokenizer(handle)
 
 
 def test_padding_and_truncation_of_the_file_are_left_out(tmp_path):

@@ -314,6 +314,35 @@ def test_a_model_that_is_here_has_the_shape_of_its_config(tmp_path):
     assert base.shape.parameters == 2 * layer + 64 + 300 * 64 and base.begin_tokens == 1
 
 
+GPT2 = {"model_type": "gpt2", "n_embd": 768, "n_layer": 12, "n_head": 12, "vocab_size": 50257}
+
+
+def test_a_model_whose_config_has_other_names_is_planned_as_another_one_and_the_plan_says_so(tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps(GPT2))
+    base = base_of({"source": "folder", "path": str(tmp_path)}, 0)
+    assert base.shape.parameters == 7_615_616_512 and "shape not known, planned as Qwen/Qwen2-7B" in base.source
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", "in JSON"),
+        ("[]", "is not a JSON object"),
+        ('{"model_type": "llama", "hidden_size": null}', "'hidden_size'"),
+    ],
+)
+def test_a_config_that_cannot_be_used_is_a_clear_error(text, words, tmp_path):
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(InputError, match=words):
+        base_of({"source": "folder", "path": str(tmp_path)}, 0)
+
+
+@pytest.mark.parametrize("targets", [("all-linear",), ("qkv_proj", "o_proj")])
+def test_an_adapter_of_all_modules_is_planned_where_targets_are_no_projections_of_the_shape(targets):
+    shape = base_of({"source": "hub", "repo": "Qwen/Qwen2-7B", "revision": "0" * 40}, 0).shape
+    assert shape.adapter_parameters(64, targets) == shape.adapter_parameters(64, TARGETS)
+
+
 def test_a_model_that_is_pretrained_has_the_shape_of_the_study():
     base = base_of(tiny()["models"]["small"], 1024)
     layer = 4 * 64 * 64 + 3 * 64 + 3 * 64 * 192 + 2 * 64

@@ -15,6 +15,7 @@ from huggingface_hub import constants
 import preflight as script
 from gradual.data.dataset import download_path
 from gradual.ground.errors import InputError
+from gradual.models import fetching
 from gradual.planning import models, preflight
 from gradual.planning.preflight import MISSING, OK, WARNING, Finding
 from gradual.study.config import load_config
@@ -393,7 +394,7 @@ def cache(tmp_path, monkeypatch) -> Path:
     monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(models, "try_to_load_from_cache", lambda *_, **__: None)
-    for name in preflight.TOKENS:
+    for name in fetching.TOKENS:
         monkeypatch.delenv(name, raising=False)
     return tmp_path / "hub"
 
@@ -401,8 +402,8 @@ def cache(tmp_path, monkeypatch) -> Path:
 def model_files(folder: Path, whole: bool = True) -> None:
     """The files of a model whose weights are one empty safetensors file, whole or cut short."""
     folder.mkdir(parents=True)
-    for name in ("config.json", "tokenizer.json"):
-        (folder / name).write_text("{}")
+    (folder / "tokenizer.json").write_text("{}")
+    (folder / "config.json").write_text('{"model_type": "gpt2"}')
     (folder / "model.safetensors").write_bytes((2).to_bytes(8, "little") + (b"{}" if whole else b""))
 
 
@@ -450,6 +451,30 @@ def test_a_models_folder_is_whole_or_missing(tmp_path, whole):
     assert [finding.level for finding in check_model(model)] == [MISSING]
     model_files(tmp_path / "model", whole)
     assert [finding.level for finding in check_model(model)] == [OK if whole else MISSING]
+
+
+# What breaks a model's folder, and what preflight says.
+BROKEN = {
+    "an index cut short": ("model.safetensors.index.json", "{", "in JSON"),
+    "an index of a list": ("model.safetensors.index.json", "[]", "is not a JSON object"),
+    "an index of no files": ("model.safetensors.index.json", '{"weight_map": 3}', "names no weights"),
+    "no sizes": ("config.json", '{"model_type": "llama"}', "key 'hidden_size'"),
+    "null": (
+        "config.json",
+        '{"model_type": "gpt2", "num_attention_heads": null}',
+        "key 'num_attention_heads': is None",
+    ),
+    "a config that is a list": ("config.json", "[]", "is not a JSON object"),
+    "an adapter": ("adapter_config.json", "{}", "is an adapter beside"),
+}
+
+
+@pytest.mark.parametrize(("file", "text", "words"), BROKEN.values(), ids=BROKEN)
+def test_a_broken_folder_is_a_finding_and_no_crash(file, text, words, tmp_path):
+    model_files(tmp_path / "model")
+    (tmp_path / "model" / file).write_text(text)
+    (finding,) = check_model({"label": "M", "source": "folder", "path": str(tmp_path / "model")})
+    assert finding.level == MISSING and words in finding.found
 
 
 def space(monkeypatch: pytest.MonkeyPatch, free: float, same: bool = True) -> None:

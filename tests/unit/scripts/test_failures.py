@@ -18,6 +18,7 @@ from gradual.ground import files
 from gradual.ground.errors import InputError
 from gradual.knowledge.scoring import RULES
 from gradual.models.adapters import ADAPTER_FILES, epoch_folder
+from gradual.models.handle import write_handle
 from gradual.probe.generations import GENERATION_COLUMNS
 from gradual.training.examples import EXAMPLE_COLUMNS, build_examples
 from gradual.workflow.starting import report
@@ -275,8 +276,13 @@ def epochs(out, *adapters):
         if not epoch_folder(handle, epoch).exists():
             shutil.copytree(adapter, epoch_folder(handle, epoch))
     handle.parent.mkdir(parents=True, exist_ok=True)
-    handle.write_text(json.dumps({str(epoch): {} for epoch in range(1, len(adapters) + 1)}))
+    handle.write_text(json.dumps({str(e): signed(epoch_folder(handle, e)) for e in range(1, len(adapters) + 1)}))
     return handle
+
+
+def signed(folder):
+    """The digests of an adapter's files, broken or not, as its handle has them."""
+    return {name: files.digest(folder / name) for name in ADAPTER_FILES if (folder / name).is_file()}
 
 
 def train(handle, inputs, out, *parents, merged=(), **settings):
@@ -363,6 +369,7 @@ def test_a_broken_model_is_named_and_nothing_is_written(job, damage, file, words
 @pytest.mark.parametrize(("damage", "file", "words"), BROKEN_ADAPTERS.values(), ids=BROKEN_ADAPTERS)
 def test_a_broken_adapter_is_named_and_nothing_is_written(job, damage, file, words, handle, adapter, inputs, out):
     damage(adapter)
+    edit_json(adapter / "chosen.json", sha256=signed(adapter))  # it was so from the beginning
     with pytest.raises(InputError) as caught:
         job(handle, inputs, out, adapter)
     assert caught.value.file == str(loaded(job, adapter, out) / file)
@@ -433,6 +440,7 @@ def test_examples_without_a_column_are_named_and_nothing_is_trained(column, hand
 
 def test_a_token_limit_that_a_prompt_exceeds_is_named_with_the_remedy(handle, inputs, out):
     edit_json(handle.parent / "config.json", max_position_embeddings=24)
+    write_handle(handle, handle.parent, "test")
     with pytest.raises(
         InputError, match=r"^fact [0-9a-f]{16}, prompt \d: a prompt of \d+ tokens and 4 for the"
     ) as caught:
@@ -445,6 +453,7 @@ def test_a_token_limit_that_a_prompt_exceeds_is_named_with_the_remedy(handle, in
 
 def test_a_token_limit_that_a_training_text_exceeds_is_named(handle, inputs, out):
     edit_json(handle.parent / "config.json", max_position_embeddings=8)
+    write_handle(handle, handle.parent, "test")
     with pytest.raises(InputError, match=r"^training: a text of \d+ tokens; expected at most the model's 8"):
         train(handle, inputs, out)
     assert contents(out) == {}

@@ -58,7 +58,7 @@ def test_epochs_redraw_the_replayed_facts():
 
 
 def test_padding_has_no_attention_and_no_loss():
-    batch = pad([{"input_ids": [1, 2, 3], "labels": [1, 2, 3]}, {"input_ids": [4], "labels": [4]}], 0)
+    batch = pad([{"input_ids": [1, 2, 3], "labels": [1, 2, 3]}, {"input_ids": [4], "labels": [4]}])
     assert batch["input_ids"].tolist() == [[1, 2, 3], [4, 0, 0]]
     assert batch["attention_mask"].tolist() == [[1, 1, 1], [1, 0, 0]]
     assert batch["labels"].tolist() == [[1, 2, 3], [4, IGNORED, IGNORED]]
@@ -90,10 +90,12 @@ def test_padded_and_single_rows_have_one_loss_and_one_gradient(architecture, los
     ]
     rows = [tokenize(*text, tokenizer, "plain", loss_on) for text in random.Random(0).sample(asked, 6)]
     assert len({len(row["input_ids"]) for row in rows}) > 2
-    single = loss_and_gradients(model, *(pad([row], 0) for row in rows))
-    assert apart(single, loss_and_gradients(model, pad(rows, 0))) < 1e-5
-    assert apart(single, loss_and_gradients(model, pad(rows, 7))) < 1e-5  # whatever token is the padding
-    assert apart(single, loss_and_gradients(model, pad(rows[:2], 0), pad(rows[2:], 0), pad([BLANK], 0))) < 1e-5
-    seen = pad(rows, 7) | {"attention_mask": None}
+    single = loss_and_gradients(model, *(pad([row]) for row in rows))
+    assert apart(single, loss_and_gradients(model, pad(rows))) < 1e-5
+    padded = pad(rows)
+    padded["input_ids"] = padded["input_ids"].where(padded["attention_mask"] == 1, 7)
+    assert apart(single, loss_and_gradients(model, padded)) < 1e-5  # whatever token is the padding
+    assert apart(single, loss_and_gradients(model, pad(rows[:2]), pad(rows[2:]), pad([BLANK]))) < 1e-5
+    seen = padded | {"attention_mask": None}
     seen["labels"] = seen["labels"].where(seen["labels"] != IGNORED, seen["input_ids"])
     assert apart(single, loss_and_gradients(model, seen)) > 1e-3  # with a loss on padding: the bound above can fail

@@ -36,7 +36,7 @@ def train(handle, folder, parent=None, **settings):
     torch.manual_seed(0)
     settings = replace(SETTINGS, **settings)
     model = attach_adapter(load_model(handle, [], "float32"), parent, settings)
-    return train_adapter(model, Training(rows(handle), 8, 0.5, settings, padding=0, seed=0, folder=folder))
+    return train_adapter(model, Training(rows(handle), 8, 0.5, settings, seed=0, folder=folder))
 
 
 def weights(folder):
@@ -122,3 +122,50 @@ def test_a_loss_that_is_not_finite_is_an_error(handle, tmp_path):
     with pytest.raises(InputError, match=message) as caught:
         train(handle, tmp_path / "wild", learning_rate=1e30)
     assert (caught.value.file, caught.value.key) == ("training", "learning_rate")
+
+
+SIZES = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "vocab_size": 99}
+LINEAR = {
+    "Qwen2": ("down_proj", "gate_proj", "k_proj", "o_proj", "q_proj", "up_proj", "v_proj"),
+    "Llama": ("down_proj", "gate_proj", "k_proj", "o_proj", "q_proj", "up_proj", "v_proj"),
+    "Phi3": ("down_proj", "gate_up_proj", "o_proj", "qkv_proj"),
+    "GPT2": ("c_attn", "c_fc", "c_proj"),
+}
+
+
+def fresh(architecture):
+    """A small model with random weights."""
+    import transformers
+
+    sizes = {"n_embd": 32, "n_layer": 2, "n_head": 4, "vocab_size": 99} if architecture == "GPT2" else SIZES
+    config = getattr(transformers, f"{architecture}Config")(**sizes, pad_token_id=None, tie_word_embeddings=True)
+    return transformers.AutoModelForCausalLM.from_config(config)
+
+
+def trained_modules(model):
+    return {name.split(".lora_")[0] for name, p in model.named_parameters() if p.requires_grad}
+
+
+@pytest.mark.parametrize(("architecture", "names"), LINEAR.items(), ids=LINEAR)
+def test_all_linear_trains_every_linear_module_of_the_layers(architecture, names):
+    modules = trained_modules(attach_adapter(fresh(architecture), None, replace(TRAINING, targets=("all-linear",))))
+    assert {name.rpartition(".")[2] for name in modules} == {*names}
+    per_layer = len(names) + (architecture == "GPT2")  # c_proj is in attention and in the MLP
+    assert len(modules) == 2 * per_layer
+
+
+@pytest.mark.parametrize(("architecture", "names"), LINEAR.items(), ids=LINEAR)
+@pytest.mark.parametrize("absent", ["lm_head", "none", "proj", "input_layernorm"])
+def test_a_target_that_the_model_does_not_have_is_named_with_those_that_it_has(absent, architecture, names):
+    """peft would train the others without a word."""
+    model = fresh(architecture)
+    with pytest.raises(InputError, match=f"the model has no linear module {absent}; expected") as caught:
+        attach_adapter(model, None, replace(TRAINING, targets=(names[0], absent)))
+    assert (caught.value.file, caught.value.key) == ("training", "targets")
+    assert f"({', '.join(names)}) or all-linear" in str(caught.value)
+    assert not hasattr(model, "peft_config")
+
+
+def test_the_targets_of_llama_are_not_those_of_phi():
+    with pytest.raises(InputError, match="no linear module gate_proj, k_proj, q_proj, up_proj, v_proj; expected"):
+        attach_adapter(fresh("Phi3"), None, TRAINING)

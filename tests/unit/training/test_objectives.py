@@ -1,7 +1,5 @@
 """The loss that a run trains with is the transformers Trainer's own, whatever the micro batches of a step."""
 
-from functools import partial
-
 import pytest
 
 from gradual.models.adapters import with_adapter
@@ -55,7 +53,7 @@ def losses_and_gradients(kind, trained, rows, micro_batch, folder):
         disable_tqdm=True, dataloader_pin_memory=False,
     )  # fmt: skip
     trainer = kind(
-        model=model_of(trained), args=arguments, train_dataset=rows, data_collator=partial(pad, padding=0),
+        model=model_of(trained), args=arguments, train_dataset=rows, data_collator=pad,
         callbacks=[Watch()],
     )  # fmt: skip
     trainer.train()

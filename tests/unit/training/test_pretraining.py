@@ -56,10 +56,11 @@ def test_a_killed_pretraining_resumes_from_its_last_whole_checkpoint_to_the_same
     killed = tmp_path / "killed"
     with monkeypatch.context() as patch:
 
-        def kill(*_, **__):
-            raise KeyboardInterrupt
+        def kill(self, args, state, *_, **__):
+            if state.global_step == 6:
+                raise KeyboardInterrupt
 
-        patch.setattr("transformers.TrainerCallback.on_save", kill)
+        patch.setattr("transformers.TrainerCallback.on_step_begin", kill)
         with pytest.raises(KeyboardInterrupt):
             pretrain(DOCUMENTS, MODEL, SETTINGS, 3, killed)
     (checkpoint,) = killed.glob("checkpoint-*")

@@ -60,6 +60,7 @@ EDITS: dict[str, set[str]] = {
     "data/question_sets.py": ASKING,
     # models
     "models/fetching.py": {"fetch_base"},
+    "models/folder.py": {"fetch_base", "pretrain_base", *LOADING},
     "models/handle.py": {"fetch_base", "pretrain_base", *LOADING},
     "models/loading.py": LOADING,
     "models/tokenizer_check.py": LOADING,

@@ -12,6 +12,7 @@ products.
 
 import gc
 import logging
+import math
 import os
 import sys
 import tempfile
@@ -114,6 +115,9 @@ class VllmEngine:
         self.base, self.adapters, self.special_tokens = base, list(adapters), special_tokens
         self.dtype, self.deployment = _plain_dtype(base, dtype), deployment
         self.tokenizer = load_tokenizer(base)
+        # vLLM looks for stop strings in text of its own. Without the model's config, it takes the tokenizer as it stands.
+        self._tokenizer_folder = tempfile.TemporaryDirectory(prefix="gradual-tokenizer-")
+        self.tokenizer.save_pretrained(self._tokenizer_folder.name)
         self._encode = Encoder(self.tokenizer, special_tokens)
         self._positions, self._limit = _positions(base, deployment)
         self.usage = Usage()
@@ -122,6 +126,10 @@ class VllmEngine:
         self._shrunk = False
         self._start()
         self._loaded_logits = self._fixed_logits()
+        if not all(map(math.isfinite, self._loaded_logits.values())):  # vLLM loads weights of NaN without a word
+            raise InputError(
+                model_folder(base), "gives logits that are not finite", f"finite weights, in {self.dtype} too"
+            )
 
     def use(self, adapter: Path) -> None:
         self._used = [adapter]
@@ -270,8 +278,9 @@ class VllmEngine:
         while True:
             try:
                 with _checkpoint(self.base, [*self.adapters, *self._used], self.dtype) as folder:
+                    tokenizer = Path(self._tokenizer_folder.name)
                     self._vllm = _vllm_engine(
-                        folder, model_folder(self.base), self.dtype, self._positions, self.deployment.gpus, self.limits
+                        folder, tokenizer, self.dtype, self._positions, self.deployment.gpus, self.limits
                     )
                 break
             except Exception as error:
