@@ -54,7 +54,8 @@ def probed(handle, folder, *more, dtype="float32", **sampling):
 
 def checked(handle, folder, generations, count=8, dtype="float32"):
     check_probe.main(
-        [*words(handle, folder, dtype), "--sampling", json.dumps(SAMPLING), "--scoring", "substring"]
+        [*words(handle, folder, dtype), "--sampling", json.dumps(SAMPLING)]
+        + ["--scoring", "substring", "--answers", "first"]
         + ["--checked", str(count), "--generations", str(generations), "--agreement", str(folder / "agreement.json")]
     )
     return json.loads((folder / "agreement.json").read_text())
