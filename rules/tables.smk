@@ -95,5 +95,4 @@ rule write_provenance:
     shell:
         "python scripts/write_provenance.py --config {params.config:q} --codes {params.codes:q} --works {params.works:q}"
         " --benchmarks {params.benchmarks}"
-        " --facts {input.facts} --bases {input.bases} --agreements {input.agreements} --answerable {input.answerable}"
-        " --answers {params.answers} --output {output} 2> {log}"
+        " --facts {input.facts} --bases {input.bases} --agreements {input.agreements} --output {output} 2> {log}"

@@ -24,7 +24,7 @@ SETTINGS = {
 }  # fmt: skip
 SAMPLING = {"samples": 16, "temperature": 0.02, "top_k": 5}
 PLACE = "--prompts 3 --seed 0 --state origin --questions train --probe 0".split()
-ASKED = "--counts exact unsolved --engine transformers --shard 0 --shards 1".split()
+ASKED = "--counts exact unsolved --answers first --engine transformers --shard 0 --shards 1".split()
 
 
 @pytest.fixture(scope="module")
