@@ -191,6 +191,24 @@ def test_another_scoring_rule_runs_no_probe_of_the_origin_and_settled_counts_run
     assert not rules(jobs) & {"build_facts", "build_corpus", "pretrain_base"}
 
 
+def test_which_answers_count_runs_what_judges_and_no_evaluation_or_greedy_probe_of_the_origin(finished):
+    kept = "{reader: world, carve: {test: 0.3, dev: 0.07, support: 0.15}, single_answer: [train]}"
+    jobs = planned(finished, config=f"answers: any\ndataset: {kept}")
+    assert {"check_answers", "check_probe", "grade_generations", "grade_epochs", "estimate_chance"} <= rules(jobs)
+    assert not rules(jobs) & {"build_facts", "build_corpus", "pretrain_base"}
+    of_origin = [(rule, text) for rule, text in jobs if "state=origin" in text]
+    assert "evaluate_epochs" not in rules(of_origin)
+    asked = [text for rule, text in of_origin if rule == "probe_facts"]
+    assert asked and not [text for text in asked if "probe=1" in text]  # the re-probe is greedy
+
+
+def test_the_share_of_impossible_answers_runs_their_check_and_the_report(finished):
+    jobs = planned(finished, config="probe: {unanswerable: 0.5}")
+    assert "check_answers" in rules(jobs) and rules(jobs) <= {"check_answers", *TOLD} and not tables(jobs)
+    jobs = planned(finished, "--forcerun", "check_answers")
+    assert "check_answers" in rules(jobs) and rules(jobs) <= {"check_answers", *TOLD} and not tables(jobs)
+
+
 @pytest.mark.parametrize(
     "words",
     [
