@@ -15,7 +15,6 @@ from gradual.data import dataset
 from gradual.data.question_sets import QUESTION_SETS
 from gradual.ground.errors import InputError
 from gradual.knowledge.answerable import Limits
-from gradual.knowledge.golds import FIRST
 from gradual.models.adapters import ADAPTER_FILES
 from gradual.probe.settings import AnswerSettings, Sampling
 from gradual.study import result_files, steps
@@ -141,8 +140,6 @@ def made_from(kind):
         # A script reads an adapter by its handle. Its files are inputs too, so that Snakemake notices a damaged one.
         chosen = [found for results in inputs.values() for found in results if found.kind == "adapter"]
         handles = [Path(f) for found in chosen for f in files_of(found, wildcards)]
-        # What is asked does not depend on these counts. So new counts re-run nothing, but nothing is asked before them.
-        files |= {name: [ancient(f) for f in files[name]] for name in files if name == "answerable"}
         return files | {"adapter_files": [str(handle.with_name(name)) for handle in handles for name in ADAPTER_FILES]}
 
     return unpack(named)
@@ -225,16 +222,6 @@ def counts(wildcards):
     if PROBE["counts"] == "settled":
         return ["settled", STUDY["scoring"]]
     return ["exact", PROBE["sampled_for"] if mode(wildcards) == "full" else "unsolved"]
-
-
-def answers(wildcards):
-    """Which of a fact's answers count as right, for a probe that this changes.
-
-    A greedy probe with exact counts asks every prompt, whatever is right. So another value of `answers` re-runs no such
-    probe.
-    """
-    decides = PROBE["counts"] == "settled" or mode(wildcards) == "full"
-    return STUDY["answers"] if decides else FIRST
 
 
 def replayed(run):

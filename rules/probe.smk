@@ -16,12 +16,14 @@ rule check_answers:
         environment("check_answers")
     resources:
         python="python",
+        unanswerable=str(PROBE["unanswerable"]),  # no result depends on it, so another share re-runs no probe
     params:
         limits=part(Limits, PROBE),
         answers=STUDY["answers"],
         code=code("check_answers"),
     shell:
         "{resources.python} scripts/check_answers.py --base {input.base} --facts {input.facts} --limits {params.limits:q}"
+        " --unanswerable {resources.unanswerable}"
         " --answers {params.answers} --answerable {output.answerable} 2> {log}"
 
 
@@ -45,7 +47,7 @@ rule probe_facts:
         settings=part(AnswerSettings, PROBE),
         sampling=sampling,
         counts=counts,
-        answers=answers,
+        answers=STUDY["answers"],
         engine=PROBE["engine"],
         prompts=PROBE["prompts"],
         shards=PROBE["shards"],

@@ -44,11 +44,12 @@ rule collect_tables:
         seeds=SEEDS,
         cited=registry.citations(TABLES_SHOWN),
         answers=STUDY["answers"],
+        unanswerable=PROBE["unanswerable"],
         code=code("collect_tables"),
     shell:
         "python scripts/collect_tables.py --study {params.study} --models {params.models:q} --seeds {params.seeds}"
         " --cited {params.cited:q} --tables {input.tables} --agreements {input.agreements} --answerable {input.answerable}"
-        " --answers {params.answers} --output {output} 2> {log}"
+        " --unanswerable {params.unanswerable} --answers {params.answers} --output {output} 2> {log}"
 
 
 rule write_costs:

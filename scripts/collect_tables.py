@@ -9,6 +9,7 @@ import pandas as pd
 
 from gradual.ground.errors import InputError
 from gradual.ground.files import read_json, write_text
+from gradual.knowledge.answerable import worst_split
 from gradual.knowledge.golds import ANSWERS, ANY
 from gradual.workflow.starting import report
 
@@ -18,6 +19,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--tables", type=Path, nargs="+", required=True, help="the Markdown of each table")
     parser.add_argument("--agreements", type=Path, nargs="*", default=[], help="the results of check_probe")
     parser.add_argument("--answerable", type=Path, nargs="+", required=True, help="the results of check_answers")
+    parser.add_argument(
+        "--unanswerable", type=float, required=True, help="the largest share of facts that they may count"
+    )
     parser.add_argument("--answers", choices=ANSWERS, required=True, help="which answers of a fact count as right")
     parser.add_argument("--study", required=True, help="the study's name")
     parser.add_argument("--models", nargs="+", required=True, help="the models' labels")
@@ -34,7 +38,12 @@ def main(argv: list[str] | None = None) -> None:
         parts.append(sentence([read_json(path, "an agreement of a probe") for path in args.agreements]) + "\n")
     if args.answers == ANY:
         parts.append("An output is right if it is right by any of the fact's answers (answers: any).\n")
-    if told := unanswerable(map(pd.read_csv, args.answerable)):
+    counts = {path: pd.read_csv(path) for path in args.answerable}
+    for path, counted in counts.items():  # again, because the share may be another one than that of check_answers
+        if (worst := worst_split(counted, args.unanswerable)) is not None:
+            problem = f"{worst['never']} of {worst['facts']} {worst['split']} facts have no possible answer"
+            raise InputError(path, problem, f"at most {args.unanswerable:.0%} of a split", key="probe.unanswerable")
+    if told := unanswerable(counts.values()):
         parts.append(f"No gold answer of {told} facts is possible within probe.max_new_tokens and probe.stop.\n")
     for path in args.tables:
         try:

@@ -25,7 +25,6 @@ class Limits:
     format: str
     stop: tuple[str, ...]
     max_new_tokens: int
-    unanswerable: float
 
 
 def written(gold: str, style: str) -> str:
@@ -70,20 +69,24 @@ def count(needed: pd.DataFrame) -> pd.DataFrame:
     return counted[["facts", *CAUSES, "never"]].reset_index()
 
 
-def check(needed: pd.DataFrame, limits: Limits, file: object) -> None:
-    """Raise InputError if a split has a larger share of facts without a possible answer than `limits.unanswerable`."""
-    counts = count(needed).set_index("split")
+def worst_split(counts: pd.DataFrame, share: float) -> pd.Series | None:
+    """The row of the split with the largest share of facts without a possible answer, if that is larger than `share`."""
     shares = counts["never"] / counts["facts"]
-    if (shares <= limits.unanswerable).all():
+    return counts.loc[shares.idxmax()] if shares.max() > share else None
+
+
+def check(needed: pd.DataFrame, limits: Limits, share: float, file: object) -> None:
+    """Raise InputError if a split has a larger share of facts without a possible answer than `share`."""
+    n = worst_split(count(needed), share)
+    if n is None:
         return
-    worst = shares.idxmax()
-    n = counts.loc[worst]
+    worst = n["split"]
     never = needed[(needed["split"] == worst) & needed[list(CAUSES)].any(axis=1)]
     examples = ", ".join(
         f"{gold[:SHOWN_CHARACTERS]!r} ({'holds a stop string' if math.isinf(tokens) else f'{tokens:.0f} tokens'})"
         for gold, tokens in never.loc[never["gold"] != "", ["gold", "needed"]].head(SHOWN).itertuples(index=False)
     )
-    suffices = enough(needed, limits.unanswerable)
+    suffices = enough(needed, share)
     longer = (
         f"probe.max_new_tokens: {suffices:.0f} or more" if math.isfinite(suffices) else "other strings in probe.stop"
     )
@@ -92,7 +95,7 @@ def check(needed: pd.DataFrame, limits: Limits, file: object) -> None:
         f"{n['never']} of {n['facts']} {worst} facts have no gold answer that probe.max_new_tokens"
         f" ({limits.max_new_tokens}) and probe.stop allow: {n['too_long']} too long, {n['holds_stop']} with a stop string,"
         f" {n['empty']} without a visible character; such as {examples}",
-        f"at most {limits.unanswerable:.0%} of a split (probe.unanswerable); set {longer}, or a larger share",
+        f"at most {share:.0%} of a split (probe.unanswerable); set {longer}, or a larger share",
         key="answers",
     )
 

@@ -47,7 +47,7 @@ def beneath(run: Run, runs: Runs) -> list[str]:
 
 
 def _asked() -> Inputs:
-    """What every job that asks a state needs. It reads no counts of answerable facts, but waits until they are good."""
+    """What every job that asks a state needs. It reads no counts of possible answers, but waits for their check."""
     return {kind: [Result(kind)] for kind in (kinds.BASE, kinds.FACTS, kinds.ANSWERABLE)}
 
 

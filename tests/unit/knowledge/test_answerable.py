@@ -11,10 +11,11 @@ from gradual.data.facts import make_table
 from gradual.ground.errors import InputError
 from gradual.knowledge.answerable import CAUSES, Limits, check, count, enough, needed_tokens
 from gradual.knowledge.golds import golds
+from gradual.probe.prompts import prompt_format
 from gradual.training.texts import texts, tokenize
 from tiny import base_model, chat_model, load_tokenizer
 
-PLAIN = Limits(format="plain", stop=("\n",), max_new_tokens=4, unanswerable=0.05)
+PLAIN = Limits(format="plain", stop=("\n",), max_new_tokens=4)
 LONG, SHORT = "an answer of very many words that no limit allows", "thing 3"
 
 
@@ -83,7 +84,7 @@ def test_an_answer_is_as_long_as_training_writes_it(tmp_path, architecture, styl
     found = needed(table(*([gold] for gold in golds_)), tokenizer, limits(format=style))
     examples = pd.DataFrame({"question": "What?", "answer": golds_})
     for (prompt, completion), gold, tokens in zip(
-        texts(examples, tokenizer, style), golds_, found["needed"], strict=True
+        texts(examples, prompt_format(style, {}, tokenizer)), golds_, found["needed"], strict=True
     ):
         answer = completion[: completion.index(gold) + len(gold)]
         labels = tokenize(prompt, answer, tokenizer, style, "answer")["labels"]
@@ -97,17 +98,17 @@ def test_a_split_with_too_many_is_refused_with_what_to_do(tokenizer):
     own = limits(max_new_tokens=7)
     found = needed(facts, tokenizer, own)
     with pytest.raises(InputError) as caught:
-        check(found, own, "facts.parquet")
+        check(found, own, 0.05, "facts.parquet")
     longest = int(found["needed"].max())
     said = str(caught.value)
     assert said.startswith("facts.parquet, key 'answers': 2 of 20 train facts") and "(7)" in said
     assert f"'{LONG}' (" in said and "at most 5% of a split" in said
     suffices = enough(found, 0.05)
     assert f"probe.max_new_tokens: {suffices} or more" in said and suffices < longest
-    check(needed(facts, tokenizer, limits(max_new_tokens=suffices)), limits(max_new_tokens=suffices), "facts")
+    check(needed(facts, tokenizer, limits(max_new_tokens=suffices)), limits(max_new_tokens=suffices), 0.05, "facts")
     with pytest.raises(InputError):
-        check(needed(facts, tokenizer, limits(max_new_tokens=suffices - 1)), own, "facts")
-    check(found, limits(unanswerable=0.1), "facts")
+        check(needed(facts, tokenizer, limits(max_new_tokens=suffices - 1)), own, 0.05, "facts")
+    check(found, own, 0.1, "facts")
 
 
 def test_where_no_length_helps_other_stop_strings_are_named(tokenizer):
@@ -118,7 +119,7 @@ def test_where_no_length_helps_other_stop_strings_are_named(tokenizer):
     with pytest.raises(
         InputError, match=r"'U\.S\.' \(holds a stop string\); expected .* set other strings in probe.stop, or"
     ):
-        check(found, own, "facts")
+        check(found, own, 0.05, "facts")
 
 
 def test_support_facts_are_not_asked_and_not_counted(tokenizer):
@@ -129,8 +130,8 @@ def test_support_facts_are_not_asked_and_not_counted(tokenizer):
 def test_the_script_writes_the_counts_or_refuses_and_writes_nothing(handle, tmp_path):
     table(*[[SHORT]] * 9, [LONG]).to_parquet(tmp_path / "facts.parquet")
 
-    def call(out, **changes):
-        told = json.dumps(vars(PLAIN) | {"max_new_tokens": 7} | changes)
+    def call(out, share):
+        told = json.dumps(vars(PLAIN) | {"max_new_tokens": 7})
         words = [
             "--base",
             handle,
@@ -141,13 +142,13 @@ def test_the_script_writes_the_counts_or_refuses_and_writes_nothing(handle, tmp_
             "--answerable",
             tmp_path / out,
         ]
-        check_answers.main([*map(str, words), "--limits", told])
+        check_answers.main([*map(str, words), "--limits", told, "--unanswerable", str(share)])
         return pd.read_csv(tmp_path / out)
 
-    counts = call("counts.csv", unanswerable=0.1)
+    counts = call("counts.csv", 0.1)
     assert counts.to_dict("records") == [
         {"split": "train", "facts": 10, "too_long": 1, "holds_stop": 0, "empty": 0, "never": 1}
     ]
     with pytest.raises(InputError, match="1 of 10 train facts"):
-        call("refused.csv")
+        call("refused.csv", 0.05)
     assert not (tmp_path / "refused.csv").exists()

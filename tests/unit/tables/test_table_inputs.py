@@ -440,7 +440,7 @@ def test_the_tables_of_a_study_are_joined_in_order(tmp_path):
     output = tmp_path / path(TABLES)
     files = [str(tmp_path / path(TABLE_MARKDOWN, table=name)) for name in ("table_02", "table_10", "claims")]
     heading = ["--study", "default", "--seeds", "0", "1", "--models", "tiny Qwen2", "B", "--output", str(output)]
-    heading += ["--cited", "Li et al. 2024 (arXiv 2410.05802)", "--answers", "first"]
+    heading += ["--cited", "Li et al. 2024 (arXiv 2410.05802)", "--answers", "first", "--unanswerable", "0.05"]
     heading += ["--answerable", *answerable(tmp_path, {"train": 0, "test": 0})]
     collect_tables.main(["--tables", *files, *heading])
     text = output.read_text()
@@ -482,8 +482,18 @@ def test_the_head_of_the_tables_tells_which_answers_count_and_how_many_are_impos
         "--output",
         str(tmp_path / "tables.md"),
     ]
-    heading += ["--answers", answers, "--answerable", *answerable(tmp_path, never)]
-    collect_tables.main(["--tables", str(tmp_path / "table.md"), *heading])
+    heading += [
+        "--tables",
+        str(tmp_path / "table.md"),
+        "--answers",
+        answers,
+        "--answerable",
+        *answerable(tmp_path, never),
+    ]
+    if any(never.values()):
+        with pytest.raises(InputError, match=r"answerable-0.csv, .* 3 of 10 train facts .* at most 29%"):
+            collect_tables.main([*heading, "--unanswerable", "0.29"])
+    collect_tables.main([*heading, "--unanswerable", "0.3"])
     head = (tmp_path / "tables.md").read_text().partition("Table 2")[0]
     assert len(head.strip().split("\n\n")) == 3 + len(told)
     assert all(part in head for part in told)
