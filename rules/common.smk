@@ -14,6 +14,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 from gradual.data import dataset
 from gradual.data.question_sets import QUESTION_SETS
 from gradual.ground.errors import InputError
+from gradual.knowledge.answerable import Limits
 from gradual.models import fetching, folder
 from gradual.models.adapters import ADAPTER_FILES
 from gradual.probe.settings import AnswerSettings, Sampling

@@ -47,8 +47,9 @@ rule grade_epochs:
         "../envs/controller.yaml"
     params:
         scoring=STUDY["scoring"],
+        answers=STUDY["answers"],
         code=code("grade_epochs"),
     shell:
         "python scripts/grade_epochs.py --generations {input.generations} --parent {input.parent} --facts {input.facts}"
-        " --scoring {params.scoring} --state {wildcards.state} --grades {output.grades} --accuracy {output.accuracy}"
+        " --scoring {params.scoring} --answers {params.answers} --state {wildcards.state} --grades {output.grades} --accuracy {output.accuracy}"
         " 2> {log}"

@@ -1,6 +1,32 @@
 # Facts -> prompts -> generations -> grades -> categories, for any state.
 
 
+rule check_answers:
+    input:
+        made_from("answerable"),
+    output:
+        answerable=result("answerable"),
+    log:
+        log_file("check_answers"),
+    benchmark:
+        benchmark_file("check_answers")
+    priority: urgency("answerable")
+    localrule: True
+    conda:
+        environment("check_answers")
+    resources:
+        python="python",
+        unanswerable=str(PROBE["unanswerable"]),  # no result depends on it, so another share re-runs no probe
+    params:
+        limits=part(Limits, PROBE),
+        answers=STUDY["answers"],
+        code=code("check_answers"),
+    shell:
+        "{resources.python} scripts/check_answers.py --base {input.base} --facts {input.facts} --limits {params.limits:q}"
+        " --unanswerable {resources.unanswerable}"
+        " --answers {params.answers} --answerable {output.answerable} 2> {log}"
+
+
 rule probe_facts:
     input:
         made_from("generations"),
@@ -21,6 +47,7 @@ rule probe_facts:
         settings=part(AnswerSettings, PROBE),
         sampling=sampling,
         counts=counts,
+        answers=STUDY["answers"],
         engine=PROBE["engine"],
         prompts=PROBE["prompts"],
         shards=PROBE["shards"],
@@ -28,7 +55,7 @@ rule probe_facts:
         code=code("probe_facts"),
     shell:
         "{resources.python} scripts/probe_facts.py --base {input.base} --adapters {input.adapters} --facts {input.facts}"
-        " --settings {params.settings:q} {params.sampling:q} --counts {params.counts} --engine {params.engine}"
+        " --settings {params.settings:q} {params.sampling:q} --counts {params.counts} --answers {params.answers} --engine {params.engine}"
         " --prompts {params.prompts} --dtype {params.dtype} --seed {wildcards.seed} --state {wildcards.state}"
         " --questions {wildcards.questions} --probe {wildcards.probe} --shard {wildcards.shard} --shards {params.shards}"
         " --gpus {resources.gpu} --memory-percent {resources.gpu_memory_percent}"
@@ -57,13 +84,14 @@ rule check_probe:
         sampling=sampling,
         prompts=PROBE["prompts"],
         scoring=STUDY["scoring"],
+        answers=STUDY["answers"],
         dtype=dtype,
         checked=PROBE["checked"],
         code=code("check_probe"),
     shell:
         "{resources.python} scripts/check_probe.py --base {input.base} --adapters {input.adapters} --facts {input.facts}"
         " --generations {input.generations} --settings {params.settings:q} {params.sampling:q} --prompts {params.prompts}"
-        " --scoring {params.scoring} --dtype {params.dtype} --seed {wildcards.seed} --state {wildcards.state}"
+        " --scoring {params.scoring} --answers {params.answers} --dtype {params.dtype} --seed {wildcards.seed} --state {wildcards.state}"
         " --questions {wildcards.questions} --probe {wildcards.probe} --checked {params.checked} --gpus {resources.gpu}"
         " --agreement {output.agreement} 2> {log}"
 
@@ -82,10 +110,11 @@ rule grade_generations:
     conda:
         "../envs/controller.yaml"
     params:
+        answers=STUDY["answers"],
         code=code("grade_generations"),
     shell:
         "python scripts/grade_generations.py --generations {input.generations} --facts {input.facts}"
-        " --grades {output.grades} 2> {log}"
+        " --answers {params.answers} --grades {output.grades} 2> {log}"
 
 
 rule categorize_facts:
@@ -124,7 +153,8 @@ rule estimate_chance:
         "../envs/controller.yaml"
     params:
         scoring=STUDY["scoring"],
+        answers=STUDY["answers"],
         code=code("estimate_chance"),
     shell:
         "python scripts/estimate_chance.py --generations {input.generations} --categories {input.categories}"
-        " --facts {input.facts} --scoring {params.scoring} --chance {output.chance} 2> {log}"
+        " --facts {input.facts} --scoring {params.scoring} --answers {params.answers} --chance {output.chance} 2> {log}"

@@ -2,6 +2,7 @@
 
 AGREEMENTS = expand(result("agreement"), seed=SEEDS, model=MODELS, state=ORIGIN, questions="train", probe=0)
 AGREEMENTS = AGREEMENTS if PROBE["checked"] else []
+ANSWERABLE = expand(result("answerable"), seed=SEEDS, model=WANTED)
 DESCRIBED = as_json([work.described() for work in WORKS])
 
 
@@ -29,6 +30,7 @@ rule collect_tables:
     input:
         tables=expand(result("table_markdown"), table=TABLES_SHOWN),
         agreements=AGREEMENTS,
+        answerable=ANSWERABLE,
     output:
         result("tables"),
     log:
@@ -41,10 +43,13 @@ rule collect_tables:
         models=[model["label"] for model in MODELS.values()],
         seeds=SEEDS,
         cited=registry.citations(TABLES_SHOWN),
+        answers=STUDY["answers"],
+        unanswerable=PROBE["unanswerable"],
         code=code("collect_tables"),
     shell:
         "python scripts/collect_tables.py --study {params.study} --models {params.models:q} --seeds {params.seeds}"
-        " --cited {params.cited:q} --tables {input.tables} --agreements {input.agreements} --output {output} 2> {log}"
+        " --cited {params.cited:q} --tables {input.tables} --agreements {input.agreements} --answerable {input.answerable}"
+        " --unanswerable {params.unanswerable} --answers {params.answers} --output {output} 2> {log}"
 
 
 rule write_costs:

@@ -10,6 +10,7 @@ from gradual.data.question_sets import QUESTION_SETS, questions
 from gradual.ground.files import write_json
 from gradual.ground.settings import add_paths
 from gradual.ground.settings import parser as settings
+from gradual.knowledge.golds import ANSWERS, golds
 from gradual.knowledge.scoring import RULES
 from gradual.models.adapters import adapter_folder
 from gradual.models.loading import load_model, load_tokenizer
@@ -42,6 +43,7 @@ def main(argv: list[str] | None = None) -> None:
     )
     parser.add_argument("--prompts", type=int, required=True, help="number of prompts per fact")
     parser.add_argument("--scoring", choices=list(RULES), required=True)
+    parser.add_argument("--answers", choices=ANSWERS, required=True, help="which answers of a fact count as right")
     parser.add_argument("--dtype", required=True)
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--state", required=True)
@@ -67,7 +69,7 @@ def check_probe(args: argparse.Namespace) -> None:
     model = load_model(args.base, [adapter_folder(handle) for handle in args.adapters], args.dtype)
     decoding = probe_decoding(answering, args.sampling, key)
     plain = PlainGenerate(model, tokenizer, adds_special_tokens(answering.format), decoding)
-    found = agreement(plain, prompts, recorded, checked.set_index("fact_id")["answers"].str[0], RULES[args.scoring])
+    found = agreement(plain, prompts, recorded, golds(checked, args.answers), RULES[args.scoring].best)
     check(found, args.generations[0].parent)
     write_json(found, args.agreement)
 

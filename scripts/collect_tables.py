@@ -1,12 +1,16 @@
 """Join the Markdown of a study's tables into one file, in the given order."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from gradual.ground.errors import InputError
 from gradual.ground.files import read_json, write_text
+from gradual.knowledge.answerable import worst_split
+from gradual.knowledge.golds import ANSWERS, ANY
 from gradual.workflow.starting import report
 
 
@@ -14,6 +18,11 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tables", type=Path, nargs="+", required=True, help="the Markdown of each table")
     parser.add_argument("--agreements", type=Path, nargs="*", default=[], help="the results of check_probe")
+    parser.add_argument("--answerable", type=Path, nargs="+", required=True, help="the results of check_answers")
+    parser.add_argument(
+        "--unanswerable", type=float, required=True, help="the largest share of facts that they may count"
+    )
+    parser.add_argument("--answers", choices=ANSWERS, required=True, help="which answers of a fact count as right")
     parser.add_argument("--study", required=True, help="the study's name")
     parser.add_argument("--models", nargs="+", required=True, help="the models' labels")
     parser.add_argument("--cited", nargs="+", required=True, help="the papers that the tables come from")
@@ -27,6 +36,15 @@ def main(argv: list[str] | None = None) -> None:
     ]
     if args.agreements:
         parts.append(sentence([read_json(path, "an agreement of a probe") for path in args.agreements]) + "\n")
+    if args.answers == ANY:
+        parts.append("An output is right if it is right by any of the fact's answers (answers: any).\n")
+    counts = {path: pd.read_csv(path) for path in args.answerable}
+    for path, counted in counts.items():  # again, because the share may be another one than that of check_answers
+        if (worst := worst_split(counted, args.unanswerable)) is not None:
+            problem = f"{worst['never']} of {worst['facts']} {worst['split']} facts have no possible answer"
+            raise InputError(path, problem, f"at most {args.unanswerable:.0%} of a split", key="probe.unanswerable")
+    if told := unanswerable(counts.values()):
+        parts.append(f"No gold answer of {told} facts is possible within probe.max_new_tokens and probe.stop.\n")
     for path in args.tables:
         try:
             parts.append(path.read_text(encoding="utf-8"))
@@ -46,6 +64,16 @@ def sentence(found: Sequence[dict[str, Any]]) -> str:
         f"{agreeing if total['agreeing_answers'] > total['equal_answers'] else ''},"
         f" {total['equal_classes']:,} of {total['facts']:,} facts in the same class (provenance.json)."
     )
+
+
+def unanswerable(counts: Iterable[pd.DataFrame]) -> str:
+    """How many facts of each split no state can answer within the study's limits. Empty if there are no such facts.
+
+    `counts` has the counts of each model and seed, which are summed.
+    """
+    total = pd.concat(counts).groupby("split", sort=False)[["never", "facts"]].sum()
+    some = total[total["never"] > 0].itertuples()
+    return " and of ".join(f"{row.never:,} of {row.facts:,} {row.Index}" for row in some)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from gradual.ground.choices import Choice
 from gradual.ground.files import write_atomically, write_json
 from gradual.ground.settings import add_paths
 from gradual.ground.settings import parser as settings
+from gradual.knowledge.golds import ANSWERS, golds
 from gradual.models.adapters import adapter_folder
 from gradual.models.loading import load_tokenizer
 from gradual.probe.engines.load import ENGINES, add_deployment, deployment, load_engine
@@ -47,6 +48,7 @@ def main(argv: list[str] | None = None) -> None:
         metavar=("COUNTS", "WORD"),
         help="how much is asked about a fact; see COUNTS in this script",
     )
+    parser.add_argument("--answers", choices=ANSWERS, required=True, help="which answers of a fact count as right")
     parser.add_argument("--engine", choices=list(ENGINES), required=True)
     parser.add_argument("--prompts", type=int, required=True, help="number of prompts per fact")
     parser.add_argument("--dtype", required=True)
@@ -72,7 +74,7 @@ def probe(args: argparse.Namespace) -> None:
     pool = ExemplarPool(facts, answering.exemplar_split, str(args.facts))
     prompts = probe_prompts(probed, pool, render, answering, args.prompts, key)
     counts, word = args.counts
-    asking = COUNTS[counts](probed.set_index("fact_id")["answers"].str[0], word)
+    asking = COUNTS[counts](golds(probed, args.answers), word)
     decoding = probe_decoding(answering, args.sampling, key)
     with write_atomically(args.generations) as temporary, GenerationsFile(temporary) as file:
         append_generations(engine, prompts, len(probed), decoding, asking, file)

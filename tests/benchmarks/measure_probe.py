@@ -49,9 +49,9 @@ class Way:
     seconds: float
 
 
-def asking(asked: str, answers: pd.Series, scoring: str) -> Asking:
+def asking(asked: str, golds: pd.Series, scoring: str) -> Asking:
     """What a way asks of a fact: `all` answers, samples of what is `unsolved`, or no more than until it is `settled`."""
-    return until_settled(answers, scoring) if asked == "settled" else exactly(answers, asked)
+    return until_settled(golds, scoring) if asked == "settled" else exactly(golds, asked)
 
 
 def our_ways(
@@ -79,7 +79,7 @@ def our_ways(
         Way(
             f"{name}, {asked}",
             questions,
-            partial(answer, asking(asked, questions.answers, scoring)),
+            partial(answer, asking(asked, questions.golds, scoring)),
             settings["seconds"],
         )
         for questions in asked_of
@@ -145,9 +145,9 @@ def all_ways(name: str, measured: Subject, settings: dict) -> list[Way]:
     return [*ways_of_generate(measured, settings), *our_ways("probe", engine, *told, measured, settings)]
 
 
-def categories(done: Done, answers: pd.Series, scoring: str) -> pd.DataFrame:
+def categories(done: Done, golds: pd.Series, scoring: str) -> pd.DataFrame:
     """The category of each fact that was asked, by the study's scoring rule, for every way alike."""
-    graded = grade(pd.DataFrame(done.answers, columns=peers.ROW), answers)
+    graded = grade(pd.DataFrame(done.answers, columns=peers.ROW), golds)
     return categorize(count_right(graded), scoring, "full", "answers")[["fact_id", "category"]]
 
 
@@ -174,7 +174,7 @@ def measure(
             | {"prompt_tokens": way.questions.tokens(asked[way]), "computed_tokens": done.computed_tokens}
             | {"asked_prompts": done.asked_prompts, "predicted_tokens": done.predicted_tokens}
         )
-        found.append(categories(done, way.questions.answers, measured.config["scoring"]).assign(**name))
+        found.append(categories(done, way.questions.golds, measured.config["scoring"]).assign(**name))
     return pd.DataFrame(runs), pd.concat(found, ignore_index=True)
 
 

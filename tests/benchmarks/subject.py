@@ -11,6 +11,7 @@ import pandas as pd
 
 from gradual.data.facts import read_facts
 from gradual.ground.files import read_json
+from gradual.knowledge.golds import golds
 from gradual.probe.answers import Decoding, Prompt
 from gradual.probe.prompts import ExemplarPool, PromptSettings, prompt_format
 from gradual.probe.questions import fact_prompts
@@ -84,7 +85,7 @@ class Questions:
         probe = measured.config["probe"]
         self.exemplars, self.special_tokens, self.tokenizer = exemplars, measured.special_tokens, tokenizer
         self.facts = measured.train_facts()
-        self.answers = self.facts.set_index("fact_id")["answers"].str[0]
+        self.golds = golds(self.facts, measured.config["answers"])
         self.order = self.facts["fact_id"].sample(frac=1, random_state=0).tolist()
         pool = ExemplarPool(read_facts(measured.facts_file), probe["exemplar_split"], str(measured.facts_file))
         settings = PromptSettings(0, probe["shots"], exemplars)

@@ -239,11 +239,27 @@ def categories(inputs, out, dtype):
     table = inputs / "facts.parquet"
     steps = {
         "probe_facts": ["--base", inputs / "base/base.json", "--settings", json.dumps(PROBE)]
-        + ["--sampling", json.dumps(PROBE), "--counts", "exact", "unsolved", "--engine", "transformers"]
-        + ["--prompts", 4, "--dtype", dtype, "--seed", 0, "--state", "origin", "--questions", "train", "--probe", 0]
+        + ["--sampling", json.dumps(PROBE), "--counts", "exact", "unsolved", "--answers", "first"]
+        + [
+            "--engine",
+            "transformers",
+            "--prompts",
+            4,
+            "--dtype",
+            dtype,
+            "--seed",
+            0,
+            "--state",
+            "origin",
+            "--questions",
+            "train",
+            "--probe",
+            0,
+        ]
         + ["--shard", 0, "--shards", 1, "--gpus", 1]
         + ["--generations", out / "generations.parquet", "--usage", out / "usage.json"],
-        "grade_generations": ["--generations", out / "generations.parquet", "--grades", out / "grades.parquet"],
+        "grade_generations": ["--generations", out / "generations.parquet", "--answers", "first"]
+        + ["--grades", out / "grades.parquet"],
         "categorize_facts": ["--grades", out / "grades.parquet", "--scoring", "substring", "--mode", "full"]
         + ["--categories", out / "categories.parquet", "--counts", out / "counts.csv"],
     }

@@ -10,7 +10,7 @@ import pandas as pd
 
 from gradual.ground.files import write_text
 from gradual.knowledge.categories import FULL, GREEDY_ONLY
-from gradual.knowledge.scoring import RULES
+from gradual.knowledge.scoring import MEASURES, RULES
 from gradual.study.result_files import (
     ACCURACY,
     ADAPTER,
@@ -201,7 +201,9 @@ def whole_results(
     )
     for state in evaluated:  # the other scoring rules find nothing right
         grades = made[seed, "m", Result(GRADES, state)]
-        made[seed, "m", Result(GRADES, state)] = grades.assign(**{rule: False for rule in RULES if rule not in grades})
+        made[seed, "m", Result(GRADES, state)] = grades.assign(
+            **{rule: False for rule in MEASURES if rule not in grades}
+        )
     made[seed, "m", Result(PROBE_GRADES)] = probe_grades(TRAIN[ORIGIN, 0] * times)
     return made
 

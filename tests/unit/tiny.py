@@ -37,7 +37,7 @@ TRAINING = TrainingSettings(
 )  # fmt: skip
 # What the scripts that ask a state are told, but for its files and settings.
 PROBED = (
-    "--counts exact unsolved --engine transformers --prompts 2 --dtype float32 --seed 0 --state origin"
+    "--counts exact unsolved --answers first --engine transformers --prompts 2 --dtype float32 --seed 0 --state origin"
     " --questions train --probe 0 --shard 0 --shards 1"
 ).split()
 EVALUATED = "--engine transformers --questions dev test --prompt-seed 42 --dtype float32".split()

@@ -99,9 +99,11 @@ def test_the_other_documents_that_it_links_to_are_there():
 
 
 def test_a_scoring_rule(project):
-    place, rule = module(blocks("A scoring rule")[0])
-    replace(project / place, "\n\nRULES:", f"\n\n{rule}\n\nRULES:")
-    replace(project / place, "word_boundary, exact)", "word_boundary, exact, prefix)")
+    comparison, entry = blocks("A scoring rule")
+    place, rule = module(comparison)
+    replace(project / place, "\n\nclass Measure", f"\n\n{rule}\n\nclass Measure")
+    last = '    "exact": Measure(normalise, equals),  # Gekhman et al. 2024\n'
+    replace(project / place, last, f"{last}{entry}")
     allow(project, "scoring", name="prefix")
     dry = planned(project, "study: mine\nextends: gradual_learning\nscoring: prefix")
     assert re.search(r"categorize_facts\.py .*--scoring prefix", dry)
@@ -109,8 +111,8 @@ def test_a_scoring_rule(project):
         import sys; sys.path.insert(0, "scripts")
         import pandas as pd
         from gradual.knowledge.scoring import grade
-        answers = pd.Series({"a": "Paris"})
-        graded = grade(pd.DataFrame({"fact_id": "a", "text": ["paris, France", "In Paris", "Paris"]}), answers)
+        golds = pd.Series({"a": ("Paris",)})
+        graded = grade(pd.DataFrame({"fact_id": "a", "text": ["paris, France", "In Paris", "Paris"]}), golds)
         print(graded["prefix"].tolist(), graded["substring"].tolist())
     """
     assert python(project, "-c", dedent(code)).split("] ") == ["[True, False, True", "[True, True, True]\n"]

@@ -191,6 +191,26 @@ def test_another_scoring_rule_runs_no_probe_of_the_origin_and_settled_counts_run
     assert not rules(jobs) & {"build_facts", "build_corpus", "pretrain_base"}
 
 
+def test_which_answers_count_runs_what_judges_and_what_asks_and_nothing_before_it(finished):
+    kept = "{reader: world, carve: {test: 0.3, dev: 0.07, support: 0.15}, single_answer: [train]}"
+    jobs = planned(finished, config=f"answers: any\ndataset: {kept}")
+    assert {"check_answers", "probe_facts", "check_probe", "grade_generations", "grade_epochs"} <= rules(jobs)
+    assert "estimate_chance" in rules(jobs) and not rules(jobs) & {"build_facts", "build_corpus", "pretrain_base"}
+
+
+def test_the_limits_of_an_answer_run_all_that_asks(finished):
+    """The counts of possible answers run too, and must hide no other cause."""
+    jobs = planned(finished, config="probe: {max_new_tokens: 17}")
+    asked = [(rule, text) for rule, text in jobs if "state=origin" in text]
+    assert {"check_answers", "probe_facts", "evaluate_epochs", "check_probe"} <= rules(jobs)
+    assert {"probe_facts", "evaluate_epochs"} <= rules(asked) and not rules(jobs) & {"build_facts", "pretrain_base"}
+
+
+def test_the_share_of_impossible_answers_runs_only_the_report(finished):
+    jobs = planned(finished, config="probe: {unanswerable: 0.5}")
+    assert rules(jobs) == TOLD - {"write_table"}
+
+
 @pytest.mark.parametrize(
     "words",
     [

@@ -11,7 +11,7 @@ from project_copy import CONDA, copy_project, snakemake_in, stand_in
 
 TINY = ("--configfile", "tests/workflow/tiny.yaml")
 COMMAND = re.compile(r"^Shell command: (\S+) scripts/(\w+)\.py", re.MULTILINE)
-WITH_A_MODEL = {"pretrain_base", "probe_facts", "check_probe", "train_adapter", "evaluate_epochs"}
+WITH_A_MODEL = {"pretrain_base", "check_answers", "probe_facts", "check_probe", "train_adapter", "evaluate_epochs"}
 JOBS = """
 include: "Snakefile"
 

@@ -3,25 +3,28 @@
 import pandas as pd
 
 from gradual.ground.errors import InputError
-from gradual.knowledge.scoring import RULES, grade
+from gradual.knowledge.golds import golds
+from gradual.knowledge.scoring import MEASURES, RULES, TOKEN_F1, grade
 
 
-def grade_epochs(generations: pd.DataFrame, facts: pd.DataFrame) -> pd.DataFrame:
-    """Whether each answer is right under each scoring rule. An output is compared with the fact's first answer (GL 4.1.1).
+def grade_epochs(generations: pd.DataFrame, facts: pd.DataFrame, answers: str) -> pd.DataFrame:
+    """Whether each answer is right under each scoring rule, and its token F1 (0..1). `answers` is the config's key.
 
-    There is a row per epoch and fact. Columns: epoch, split, fact_id, then one per rule.
+    There is a row per epoch and fact. Columns: epoch, split, fact_id, then one per rule, and token_f1.
     """
-    known = facts.set_index("fact_id")
-    graded = grade(generations, known["answers"].str[0])
-    graded["split"] = graded["fact_id"].map(known["split"])
-    return graded[["epoch", "split", "fact_id", *RULES]].sort_values(["epoch", "split", "fact_id"], ignore_index=True)
+    graded = grade(generations, golds(facts, answers), MEASURES)
+    graded["split"] = graded["fact_id"].map(facts.set_index("fact_id")["split"])
+    return graded[["epoch", "split", "fact_id", *MEASURES]].sort_values(
+        ["epoch", "split", "fact_id"], ignore_index=True
+    )
 
 
 def accuracy_by_epoch(grades: pd.DataFrame, scoring: str) -> pd.DataFrame:
-    """By epoch and split: n, right and accuracy (0..1) under the study's rule, and accuracy_<rule> under every rule."""
+    """By epoch and split: n, right and accuracy (0..1) by the study's rule, accuracy_<rule> by every rule, and token_f1."""
     groups = grades.groupby(["epoch", "split"])
     table = groups[scoring].agg(n="size", right="sum", accuracy="mean")
-    return table.join(groups[list(RULES)].mean().add_prefix("accuracy_")).reset_index()
+    by_rule = groups[list(RULES)].mean().add_prefix("accuracy_")
+    return table.join([by_rule, groups[TOKEN_F1].mean()]).reset_index()
 
 
 def check_adapter_effect(generations: pd.DataFrame, parent: pd.DataFrame, run: str) -> None:

@@ -6,6 +6,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from gradual.ground.normal_form import normal_form
+
 
 class Links(NamedTuple):
     """Numbers of nodes.
@@ -32,9 +34,13 @@ class Null(NamedTuple):
 
 
 def edges(facts: pd.DataFrame) -> list[tuple[str, str]]:
-    """An edge per fact, between its subject and its first answer. If the subject is unknown, the question replaces it."""
-    subjects = facts["subject"].where(facts["subject"].str.strip() != "", facts["question"])
-    return list(zip(subjects.str.strip(), facts["answers"].str[0].str.strip(), strict=True))
+    """An edge per fact, between its subject and its first answer, both in normal form.
+
+    If the subject is unknown, the question replaces it.
+    """
+    subjects, questions = (facts[column].map(normal_form) for column in ("subject", "question"))
+    answers = facts["answers"].str[0].map(normal_form)
+    return list(zip(subjects.where(subjects != "", questions), answers, strict=True))
 
 
 def nodes(found: Iterable[tuple[str, str]]) -> set[str]:

@@ -12,7 +12,7 @@ from gradual.probe.answers import Prompt
 from gradual.probe.generations import GREEDY, SAMPLED
 from gradual.probe.plain_generate import PlainGenerate
 
-Rule = Callable[[str, str], bool]
+Rule = Callable[[str, tuple[str, ...]], bool]
 
 SAMPLED_PROMPTS = 3  # prompts of a fact that are sampled again
 SHUFFLES = 999
@@ -37,9 +37,9 @@ def agreement(
     """Compare the recorded generations of some facts with the answers of the plain path to the same prompts.
 
     `groups` are the facts' prompts; those that were not asked are left out. `recorded` has GENERATION_COLUMNS. `answers`
-    maps fact_id to the gold answer. Two answers are equal if their texts and their numbers of tokens are. They agree if
+    maps fact_id to the gold answers. Two answers are equal if their texts and their numbers of tokens are. They agree if
     they are equal or may differ by rounding (ROUNDING). A fact's greedy class says whether all, some or none of its greedy
-    answers are right by the scoring rule `right` (output, gold answer).
+    answers are right by the scoring rule `right` (output, gold answers).
     """
     keys = ["fact_id", "prompt_index"]
     greedy = recorded[recorded["kind"] == GREEDY].set_index(keys)[["text", "tokens"]].to_dict("index")

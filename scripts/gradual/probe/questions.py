@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pandas as pd
 
+from gradual.ground.normal_form import normal_form
 from gradual.ground.seeding import seeded
 from gradual.probe.answers import Answered, Asking, Decoding, Prompt
 from gradual.probe.prompts import ExemplarPool, PromptSettings, Renderer, exemplars_of
@@ -58,20 +59,21 @@ def _seed(key: ProbeKey) -> int:
     return seeded("probe", key.seed, key.state, key.probe)
 
 
-def exactly(answers: pd.Series, sampled_for: str) -> Asking:
+def exactly(golds: pd.Series, sampled_for: str) -> Asking:
     """Ask every prompt of a fact. Samples are for all facts (`sampled_for` is "all"), or only for the `unsolved` ones."""
-    return Asking((lambda _: True) if sampled_for == "all" else unsolved(answers))
+    return Asking((lambda _: True) if sampled_for == "all" else unsolved(golds))
 
 
-def unsolved(answers: pd.Series) -> Callable[[list[Answered]], bool]:
-    """A function that says whether no greedy answer of a fact is verbatim its gold answer.
+def unsolved(golds: pd.Series) -> Callable[[list[Answered]], bool]:
+    """A function that says whether no greedy answer of a fact equals one of its gold answers in their normal form.
 
-    Sampled answers matter only where no greedy answer is right. A verbatim answer is right under every scoring rule. So
-    sampling only the facts without one gives the same categories as sampling all facts, under any scoring rule.
+    `golds` maps fact_id to the gold answers (see `knowledge.golds`). Sampled answers matter only where no greedy answer is
+    right. An answer that equals a gold answer is right under every scoring rule. So sampling only the facts without one
+    gives the same categories as sampling all facts, under any scoring rule.
     """
 
     def wants_samples(answered: list[Answered]) -> bool:
-        gold = answers[answered[0].prompt.fact_id].strip()
-        return all(a.greedy.text != gold for a in answered)
+        accepted = golds[answered[0].prompt.fact_id]
+        return all(normal_form(a.greedy.text) not in accepted for a in answered)
 
     return wants_samples

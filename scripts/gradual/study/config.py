@@ -14,6 +14,7 @@ from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.validators import extend
 
 from gradual.ground.errors import InputError
+from gradual.knowledge.golds import FIRST
 from gradual.study.config_checks import CHECKS, Problem, nearest
 from gradual.study.runs import Config
 
@@ -53,6 +54,8 @@ def load_config(overrides: Mapping[str, Any], default: Path, schema: Path) -> Co
     if problems:
         name = overrides.get("study")
         raise _error(name if isinstance(name, str) and name else "config", list(dict.fromkeys(problems)))
+    if config["dataset"]["single_answer"] is None:
+        config["dataset"] |= {"single_answer": ["train"] if config["answers"] == FIRST else []}
     return config
 
 

@@ -18,7 +18,7 @@ class Kind(NamedTuple):
 
 FACTS, COMMUNITIES, CORPUS, BASE = "facts", "communities", "corpus", "base"
 GENERATIONS, PROBE_GRADES, CATEGORIES = "generations", "probe_grades", "categories"
-AGREEMENT, CHANCE = "agreement", "chance"
+AGREEMENT, CHANCE, ANSWERABLE = "agreement", "chance", "answerable"
 SELECTION, EXAMPLES, EPOCHS, ADAPTER = "selection", "examples", "epochs", "adapter"
 EVALUATION, GRADES, ACCURACY = "evaluation", "evaluation_grades", "accuracy"
 TABLE_CSV, TABLE_MARKDOWN, TABLES, COSTS_CSV, COSTS, PROVENANCE = (
@@ -37,6 +37,7 @@ KINDS: dict[str, Kind] = {
     CORPUS: Kind("build_corpus", f"{_SEED}/corpus.parquet"),
     "exposure": Kind("build_corpus", f"{_SEED}/exposure.parquet"),
     BASE: Kind("pretrain_base", f"{_MODEL}/base/base.json"),  # or fetch_base
+    ANSWERABLE: Kind("check_answers", f"{_MODEL}/answerable.csv"),
     GENERATIONS: Kind("probe_facts", f"{_PROBE}/generations-{{shard}}.parquet"),
     "probe_usage": Kind("probe_facts", f"{_PROBE}/usage-{{shard}}.json"),
     AGREEMENT: Kind("check_probe", f"{_PROBE}/agreement.json"),
@@ -69,6 +70,7 @@ JOBS = (
         "build_corpus": "seed{seed}",
         "pretrain_base": "{model}-seed{seed}",
         "fetch_base": "{model}-seed{seed}",
+        "check_answers": "{model}-seed{seed}",
         "probe_facts": "{model}-seed{seed}-{state}-{questions}-{probe}-{shard}",
         "write_table": "{table}",
     }

@@ -46,14 +46,18 @@ def beneath(run: Run, runs: Runs) -> list[str]:
     return adapter_chain(runs, run.name)[:-1]
 
 
+def _asked() -> Inputs:
+    """What every job that asks a state needs. It reads no counts of possible answers, but waits for their check."""
+    return {kind: [Result(kind)] for kind in (kinds.BASE, kinds.FACTS, kinds.ANSWERABLE)}
+
+
 def _probed(result: Result, runs: Runs) -> Inputs:
     """The inputs of a probe: the base model, the facts, and the adapters that give the state."""
-    loaded = adapters(adapter_chain(runs, result.state))
-    return {"base": [Result(kinds.BASE)], "facts": [Result(kinds.FACTS)], "adapters": loaded}
+    return _asked() | {"adapters": adapters(adapter_chain(runs, result.state))}
 
 
 def _evaluated(result: Result, runs: Runs) -> Inputs:
-    loaded: Inputs = {"base": [Result(kinds.BASE)], "facts": [Result(kinds.FACTS)], "adapters": [], "epochs": []}
+    loaded: Inputs = _asked() | {"adapters": [], "epochs": []}
     if result.state != ORIGIN:
         merged = adapters(beneath(runs[result.state], runs))
         loaded |= {"adapters": merged, "epochs": [Result(kinds.EPOCHS, result.state)]}
@@ -92,6 +96,7 @@ GRAPH: dict[str, Callable[[Result, Runs], Inputs]] = {
     kinds.COMMUNITIES: _from(),
     kinds.CORPUS: _from(facts=_FACTS, communities=lambda result: [Result(kinds.COMMUNITIES)]),
     kinds.BASE: _from(corpus=lambda result: [Result(kinds.CORPUS)]),  # of a model that is pretrained here
+    kinds.ANSWERABLE: _from(base=lambda result: [Result(kinds.BASE)], facts=_FACTS),
     kinds.GENERATIONS: _probed,
     kinds.AGREEMENT: lambda result, runs: (
         _probed(result, runs) | {"generations": [result._replace(kind=kinds.GENERATIONS)]}
@@ -108,9 +113,11 @@ GRAPH: dict[str, Callable[[Result, Runs], Inputs]] = {
     kinds.ADAPTER: _from(accuracy=_of(kinds.ACCURACY), epochs=_of(kinds.EPOCHS)),
 }
 
-# The rules that load a model, each with the environment of its jobs. None stands for the environment of the probe's engine.
+# The rules that load a model or its tokenizer, each with the environment of its jobs. None stands for the environment of
+# the probe's engine.
 MODEL_RULES: dict[str, str | None] = {
     "pretrain_base": "train",
+    "check_answers": "train",
     "probe_facts": None,
     "check_probe": "train",
     "train_adapter": "train",

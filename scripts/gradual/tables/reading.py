@@ -153,8 +153,8 @@ def grades(
 ) -> pd.Series:
     """Right or wrong (bool) for every test fact at an epoch, by a scoring rule (None: the study's), sorted by fact_id.
 
-    With the study's rule, raises InputError if the epoch is missing or the grades do not add up to the counts in the
-    accuracy file.
+    Instead of a rule, token_f1 gives numbers (0..1). With the study's rule, raises InputError if the epoch is missing or
+    the grades do not add up to the counts in the accuracy file.
     """
     need = Result(GRADES, state)
     file = path(need, seed, model)
@@ -162,7 +162,7 @@ def grades(
     _require(frame, ["epoch", "split", "fact_id", rule or study.scoring], file)
     rows = frame[(frame["split"] == "test") & (frame["epoch"] == epoch)]
     if rule and rule != study.scoring:
-        return rows.set_index("fact_id")[rule].astype(bool).sort_index()
+        return rows.set_index("fact_id")[rule].sort_index()
     right = rows.set_index("fact_id")[study.scoring].astype(bool).sort_index()
     counted = accuracy(results, seed, model, state)
     if epoch not in counted.index:

@@ -29,7 +29,7 @@ class Study:
     """What the tables know of a study. A paper's package adds the roles that runs have in it.
 
     `models` maps keys to models, and `labels` maps runs to their names in the tables, where these are not their keys.
-    `choose_on` is the split that chooses epochs.
+    `choose_on` is the split that chooses epochs, and `answers` says which answers of a fact count as right.
     """
 
     seeds: tuple[int, ...]
@@ -37,6 +37,7 @@ class Study:
     scoring: str
     labels: dict[str, str] = field(default_factory=dict)
     choose_on: str = ""
+    answers: str = ""
 
     def title(self, run: str) -> str:
         """A run's name in the tables."""
@@ -88,6 +89,7 @@ def common_of(config: Mapping[str, Any]) -> dict[str, Any]:
         },
         "scoring": config["scoring"],
         "choose_on": config["choose_on"],
+        "answers": config["answers"],
         "labels": {name: run.label for name, run in runs(dict(config)).items() if run.label != name},
     }
 

@@ -60,13 +60,14 @@ class Work:
 
 
 def wanted_results(config: Config) -> dict[str, list[Result]]:
-    """The results of each model that a study needs for its tables and for the check of its probe.
+    """The results of each model that a study needs for its tables and for the checks of its probe and its answers.
 
     Raises InputError as `tables.registry.needs` does.
     """
     wanted = registry.all_needs(map(registry.name_of, config["tables"]["show"]), config)
     checks = [Result(kinds.AGREEMENT)] if config["probe"]["checked"] else []
-    return {model: [*wanted.get(model, []), *checks] for model in config["models"] if checks or model in wanted}
+    found = {model: [*wanted.get(model, []), *checks] for model in config["models"]}
+    return {model: [*results, Result(kinds.ANSWERABLE)] for model, results in found.items() if results}
 
 
 def works_of(config: Config) -> list[Work]:

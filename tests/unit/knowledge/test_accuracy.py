@@ -27,16 +27,22 @@ def right_on(split):
 
 
 def test_accuracy_by_epoch_and_split():
-    accuracy = accuracy_by_epoch(grade_epochs(generations({1: right_on("dev"), 2: right}), facts()), "substring")
+    accuracy = accuracy_by_epoch(
+        grade_epochs(generations({1: right_on("dev"), 2: right}), facts(), "first"), "substring"
+    )
     found = accuracy.set_index(["epoch", "split"])
     assert found["accuracy"].to_dict() == {(1, "dev"): 1, (1, "test"): 0, (2, "dev"): 1, (2, "test"): 1}
     assert found["n"].tolist() == [16] * 4
     assert found["accuracy_exact"].max() == 0
+    # "It is thing 3" has four tokens, two of which are those of "thing 3".
+    assert found["token_f1"].to_dict() == pytest.approx(
+        {(1, "dev"): 2 / 3, (1, "test"): 0, (2, "dev"): 2 / 3, (2, "test"): 2 / 3}
+    )
 
 
 def test_the_epoch_is_chosen_on_the_named_split_and_the_earliest_of_equals():
     accuracy = accuracy_by_epoch(
-        grade_epochs(generations({1: right_on("dev"), 2: right, 3: right}), facts()), "substring"
+        grade_epochs(generations({1: right_on("dev"), 2: right, 3: right}), facts(), "first"), "substring"
     )
     assert choose_epoch(accuracy, "dev") == 1
     assert choose_epoch(accuracy, "test") == 2

@@ -2,6 +2,7 @@ import pandas as pd
 import pytest
 
 from gradual.ground.errors import InputError
+from gradual.ground.normal_form import normal_form
 from gradual.knowledge.categories import categorize
 from gradual.knowledge.scoring import RULES, count_right, grade
 from gradual.knowledge.settling import until_settled
@@ -79,7 +80,8 @@ def probed(tmp_path_factory):
         greedy = rows[rows["kind"] == "greedy"]["text"]
         sampled = sorted(set(rows["text"]) - set(greedy) - {""})
         said = greedy.value_counts().index[0] or "x"
-        gold[fact_id] = [said, said.upper(), (sampled or ["x"])[0], "never said", said[:2].strip() or "x"][number % 5]
+        kinds = [said, said.upper(), (sampled or ["x"])[0], "never said", said[:2].strip() or "x"]
+        gold[fact_id] = ("never said", normal_form(kinds[number % 5]))
     return generations, everything, pd.Series(gold)
 
 

@@ -10,6 +10,7 @@ import pytest
 import estimate_chance
 from gradual.knowledge import chance
 from gradual.knowledge.chance import chance_rates
+from gradual.knowledge.scoring import Measure
 from gradual.probe.generations import GENERATION_COLUMNS, GREEDY, SAMPLED
 from made_up import LETTERS
 from tiny import facts as tiny_facts
@@ -32,7 +33,7 @@ def inputs(*rows: tuple[Any, ...]) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataF
 
 
 def rates(*rows: tuple[Any, ...], rule: str = "substring") -> pd.DataFrame:
-    return chance_rates(*inputs(*rows), rule).set_index("relation")
+    return chance_rates(*inputs(*rows), rule, "first").set_index("relation")
 
 
 COLOURS = [
@@ -48,6 +49,17 @@ def test_chance_rates_by_hand():
     # The reds are not held against each other: they share their answer.
     assert row["chance"] == pytest.approx((1 + 1 / 2 + 1) / 3)
     assert (row["facts"], row["weakly_known"]) == (3, 1)
+
+
+def test_facts_that_share_an_answer_are_no_partners_however_it_is_written():
+    rows = [("r", "St.\u00a0Louis", "U", ["x"]), ("r", "st. louis", "U", ["St. Louis"])]
+    assert pd.isna(rates(*rows).loc["r", "chance"])
+    assert rates(*rows, rule="case_sensitive").loc["r", "chance"] == pytest.approx(1 / 2)  # here they differ
+    generations, facts, categories = inputs(("r", "x", "U", ["y"]), ("r", "y", "U", ["z"]))
+    shared = facts.assign(answers=[["x", "z"], ["y", "z"]])
+    for answers, expected in (("first", [1 / 2]), ("any", [float("nan")])):
+        found = chance_rates(generations, shared, categories, "substring", answers)
+        assert found["chance"].tolist() == pytest.approx(expected, nan_ok=True)
 
 
 def test_the_scoring_rule_counts():
@@ -80,7 +92,8 @@ def test_a_fact_whose_partners_are_all_left_out_has_no_rate():
 def test_others_stand_in_for_partners_that_are_left_out(monkeypatch):
     rows = [("r", f"({i})", "U", ["sampled"], ["greedy"] if i < 5 else []) for i in range(30)]
     held = []
-    monkeypatch.setitem(chance.RULES, "substring", lambda text, answer: text == "greedy" or bool(held.append(answer)))
+    compare = lambda text, gold: text == "greedy" or bool(held.append(gold))  # noqa: E731
+    monkeypatch.setitem(chance.RULES, "substring", Measure(str, compare))
     rates(*rows)
     assert Counter(held) == {f"({i})": chance.PARTNERS for i in range(30)}
 
@@ -98,7 +111,7 @@ def test_a_relation_of_one_answer_has_no_chance_rate():
 
 
 def test_without_unsolved_facts_there_are_no_rows():
-    found = chance_rates(*inputs(("r", "x", "H", [])), "substring")
+    found = chance_rates(*inputs(("r", "x", "H", [])), "substring", "first")
     assert list(found.columns) == ["relation", "facts", "weakly_known", "chance"] and not len(found)
 
 
@@ -112,7 +125,7 @@ def test_every_fact_is_held_against_at_most_so_many_others_and_each_equally_ofte
     # The samples of one fact hold all answers: each of its holders hits with one of its partners.
     assert rates(*rows).loc["r", "chance"] == pytest.approx(1 / 30)
     held = []
-    monkeypatch.setitem(chance.RULES, "substring", lambda text, answer: bool(held.append(answer)))
+    monkeypatch.setitem(chance.RULES, "substring", Measure(str, lambda text, gold: bool(held.append(gold))))
     rates(*rows)
     assert len(set(held)) == chance.PARTNERS == 20
 
@@ -120,8 +133,8 @@ def test_every_fact_is_held_against_at_most_so_many_others_and_each_equally_ofte
 def test_the_order_of_facts_does_not_matter():
     rows = [("r", f"({i})", "U", [f"({i * i % 50})", f"({i + 1})"], [f"({i * 7 % 50})"]) for i in range(50)]
     generations, facts, categories = inputs(*rows)
-    turned = chance_rates(generations[::-1], facts[::-1], categories[::-1], "substring")
-    assert turned.equals(chance_rates(generations, facts, categories, "substring"))
+    turned = chance_rates(generations[::-1], facts[::-1], categories[::-1], "substring", "first")
+    assert turned.equals(chance_rates(generations, facts, categories, "substring", "first"))
 
 
 def test_the_script_holds_sampled_answers_and_leaves_out_greedy_hits(tmp_path: Path):
@@ -147,7 +160,16 @@ def test_the_script_holds_sampled_answers_and_leaves_out_greedy_hits(tmp_path: P
     categories = pd.DataFrame({"fact_id": train["fact_id"], "category": "Unknown"})
     categories.to_parquet(tmp_path / "categories.parquet")
     arguments = ["--generations", *files, "--categories", tmp_path / "categories.parquet"]
-    arguments += ["--facts", tmp_path / "facts.parquet", "--scoring", "exact", "--chance", tmp_path / "chance.csv"]
+    arguments += [
+        "--facts",
+        tmp_path / "facts.parquet",
+        "--scoring",
+        "exact",
+        "--answers",
+        "first",
+        "--chance",
+        tmp_path / "chance.csv",
+    ]
     estimate_chance.main([str(argument) for argument in arguments])
     found = pd.read_csv(tmp_path / "chance.csv")
     # The first answer is among the samples to one of two others; the second is held against the third fact alone.

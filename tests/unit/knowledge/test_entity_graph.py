@@ -24,9 +24,9 @@ Edge = tuple[str, str]
 def test_an_edge_joins_the_subject_with_the_first_answer():
     facts = pd.DataFrame(
         {
-            "subject": [" Rodney Crowell - Greatest Hits", "", "  "],
+            "subject": [" Rodney\u00a0Crowell - Greatest  Hits", "\u200b", "  "],
             "question": ["Who performed Rodney Crowell - Greatest Hits?", "Who sang it? ", "Where?"],
-            "answers": [["Rodney Crowell "], ["Ann", "Bob"], np.array(["York"])],
+            "answers": [["\u200eRodney Crowell "], ["Ann", "Bob"], np.array(["York"])],
         }
     )
     assert entity_graph.edges(facts) == [

@@ -17,6 +17,7 @@ from gradual.probe.questions import unsolved
 from gradual.probe.recording import generation_rows
 
 GOLD = "Paris"
+GOLDS = ("Lutetia", GOLD)
 TEXTS = ("Paris", "paris", "in Paris", "Parisian", "the Paris", "Rome", "")  # the rules differ on them
 EVERYTHING = Asking(lambda _: True)
 
@@ -41,7 +42,7 @@ def categories(found, scoring, mode):
     """The category of a fact by each of these ways in which it was answered."""
     rows = [(number, *row[1:]) for number, answered in enumerate(found) for row in generation_rows(answered)]
     generations = pd.DataFrame(rows, columns=GENERATION_COLUMNS)
-    grades = count_right(grade(generations, pd.Series(GOLD, range(len(found)))))
+    grades = count_right(grade(generations, pd.Series([GOLDS] * len(found), range(len(found)))))
     return list(categorize(grades, scoring, mode, "f")["category"])
 
 
@@ -73,7 +74,7 @@ def whole_facts(draw):
 @settings(max_examples=60, deadline=None)
 @given(whole_facts())
 def test_the_category_is_that_of_all_answers(scoring, mode, whole):
-    gold = pd.Series({"f": GOLD})
+    gold = pd.Series({"f": GOLDS})
     until = until_settled(gold, scoring)
     wants = (EVERYTHING.wants_samples, unsolved(gold), until.wants_samples)
     ways = [Asking(wants_samples, settled) for settled in (None, until.settled) for wants_samples in wants]
@@ -84,10 +85,10 @@ def test_the_category_is_that_of_all_answers(scoring, mode, whole):
 @settings(max_examples=200, deadline=None)
 @given(whole_facts(), st.sampled_from(sorted(RULES)))
 def test_nothing_is_asked_after_the_round_that_settles_it(whole, scoring):
-    until, right = until_settled(pd.Series({"f": GOLD}), scoring), RULES[scoring]
+    until, right = until_settled(pd.Series({"f": GOLDS}), scoring), RULES[scoring].best
     answered = ask(whole, until, True)
-    greedy = [right(a.greedy.text, GOLD) for a in whole]
-    drawn = [any(right(s.text, GOLD) for s in a.sampled) for a in whole]
+    greedy = [right(a.greedy.text, GOLDS) for a in whole]
+    drawn = [any(right(s.text, GOLDS) for s in a.sampled) for a in whole]
     if len(set(greedy)) == 2:
         asked, sampled = 1 + greedy.index(not greedy[0]), 0
     else:
@@ -98,7 +99,7 @@ def test_nothing_is_asked_after_the_round_that_settles_it(whole, scoring):
 
 def test_an_answer_that_is_right_but_not_verbatim_needs_no_samples_to_settle_its_fact():
     """`unsolved` samples it for the sake of the other rules; of this one it is HighlyKnown, or MaybeKnown, already."""
-    gold = pd.Series({"f": GOLD})
+    gold = pd.Series({"f": GOLDS})
     for greedy, expected in ((["in Paris"] * 4, "HighlyKnown"), (["in Paris", "Rome"] * 2, "MaybeKnown")):
         whole = fact(greedy, [[GOLD]] * 4)
         assert unsolved(gold)(whole)

@@ -206,14 +206,14 @@ def test_vllm_and_its_twin_are_held_against_their_own_locks(root):
 
 
 def test_the_rules_are_those_of_the_study_with_the_environments_of_its_engine():
-    rules = ("pretrain_base", "probe_facts", "check_probe", "train_adapter", "evaluate_epochs")
+    rules = ("pretrain_base", "check_answers", "probe_facts", "check_probe", "train_adapter", "evaluate_epochs")
     assert preflight.model_rules(study(), profile()) == dict.fromkeys(rules, ("train", "python"))
     found, asked = preflight.model_rules(vllm(), profile()), ("probe", ".venv-probe/bin/python")
     assert found == dict.fromkeys(rules, ("train", "python")) | {"probe_facts": asked, "evaluate_epochs": asked}
     unchecked = preflight.model_rules(study(models=hub(), probe={"checked": 0}), profile())
-    assert set(unchecked) == {"probe_facts", "train_adapter", "evaluate_epochs"}
+    assert set(unchecked) == {"check_answers", "probe_facts", "train_adapter", "evaluate_epochs"}
     without_runs = preflight.model_rules(load_study("classify_twice", ROOT), profile())
-    assert set(without_runs) == {"pretrain_base", "probe_facts", "check_probe"}
+    assert set(without_runs) == {"pretrain_base", "check_answers", "probe_facts", "check_probe"}
 
 
 def test_a_profile_names_the_interpreters_of_rules():
@@ -229,8 +229,8 @@ def test_rules_that_share_an_interpreter_are_asked_once(root, on_path):
     named = profile(probe_facts={"python": "p/python"})
     found = levels(preflight.check_interpreters(study(models=hub()), named, root))
     assert list(found.items())[1:] == [
+        ("interpreter of check_answers, check_probe, train_adapter, evaluate_epochs", OK),
         ("interpreter of probe_facts", MISSING),
-        ("interpreter of check_probe, train_adapter, evaluate_epochs", OK),
     ]
 
 

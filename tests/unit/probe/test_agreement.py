@@ -24,7 +24,7 @@ SETTINGS = {
 }  # fmt: skip
 SAMPLING = {"samples": 16, "temperature": 0.02, "top_k": 5}
 PLACE = "--prompts 3 --seed 0 --state origin --questions train --probe 0".split()
-ASKED = "--counts exact unsolved --engine transformers --shard 0 --shards 1".split()
+ASKED = "--counts exact unsolved --answers first --engine transformers --shard 0 --shards 1".split()
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,8 @@ def probed(handle, folder, *more, dtype="float32", **sampling):
 
 def checked(handle, folder, generations, count=8, dtype="float32"):
     check_probe.main(
-        [*words(handle, folder, dtype), "--sampling", json.dumps(SAMPLING), "--scoring", "substring"]
+        [*words(handle, folder, dtype), "--sampling", json.dumps(SAMPLING)]
+        + ["--scoring", "substring", "--answers", "first"]
         + ["--checked", str(count), "--generations", str(generations), "--agreement", str(folder / "agreement.json")]
     )
     return json.loads((folder / "agreement.json").read_text())

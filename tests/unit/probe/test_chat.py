@@ -111,7 +111,7 @@ def test_an_answer_that_runs_on_is_graded_over_its_whole_text(run_on, tmp_path):
         file.add(list(generation_rows([said])))
     generations = read_generations([tmp_path / "generations.parquet"])
     graded = {
-        answer: grade(generations, pd.Series({long.prompt.fact_id: answer}))[[*RULES]].iloc[0]
+        answer: grade(generations, pd.Series({long.prompt.fact_id: (answer,)}))[[*RULES]].iloc[0]
         for answer in ("thing 1", long.greedy.text[-8:])
     }
     assert graded["thing 1"].to_dict() == {

@@ -33,7 +33,7 @@ GROUPS = [[Prompt(f"f{i}", p, f"said {i}") for p in range(2)] for i in range(5)]
 
 def write(path, groups, *constants, **values):
     with GenerationsFile(path, *constants) as file:
-        gold = pd.Series({f"f{i}": "said 3" for i in range(5)})
+        gold = pd.Series({f"f{i}": ("said 3",) for i in range(5)})
         append_generations(
             Parrot(), iter(groups), len(GROUPS), Decoding(4, (), samples=4), Asking(unsolved(gold)), file, **values
         )

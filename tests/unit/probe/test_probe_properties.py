@@ -149,7 +149,7 @@ def golds(handle):
         sampled = [answer.text for a in group for answer in a.sampled if not any(answer.text in text for text in said)]
         shared = [letter for letter in said[0] if all(letter in text for text in said)]
         choices = (shared, said, sampled, [])
-        found[group[0].prompt.fact_id] = next((text for text in choices[i % KINDS] if text), "no such thing")
+        found[group[0].prompt.fact_id] = (next((text for text in choices[i % KINDS] if text), "no such thing"),)
     return pd.Series(found)
 
 

@@ -65,16 +65,16 @@ def write_inputs(folder):
 
 # The arguments of each script: {x} of a file of the inputs, @ before a file of the outputs, other values in JSON.
 COMMANDS = {
-    "grade_generations": "--generations {generations} --facts {facts} --grades @grades.parquet",
+    "grade_generations": "--generations {generations} --facts {facts} --answers first --grades @grades.parquet",
     "categorize_facts": "--grades {grades} --facts {facts} --scoring substring --mode greedy"
     " --categories @categories.parquet --counts @counts.csv",
     "select_facts": "--run stage1 --states origin --categories {categories} --replay --seed 0 --size-of {selection}"
     ' --select {"origin":["MaybeKnown"]} --selection @selection.parquet',
     "build_examples": "--selection {selection} --facts {facts} --examples @examples.parquet",
     "grade_epochs": "--generations {epochs} --parent {parent} --facts {facts} --scoring substring --state stage1"
-    " --grades @grades.parquet --accuracy @accuracy.csv",
+    " --answers first --grades @grades.parquet --accuracy @accuracy.csv",
     "estimate_chance": "--generations {generations} --categories {categories} --facts {facts} --scoring substring"
-    " --chance @chance.csv",
+    " --answers first --chance @chance.csv",
     "build_corpus": "--facts {facts} --communities {communities} --seed 0 --exposure @exposure.parquet"
     f" --corpus @corpus.parquet --settings {json.dumps(CONFIG['corpus'] | {'words': 1000}, separators=(',', ':'))}",
     "pretrain_base": "--corpus {corpus} --seed 0 --code x --loss @loss.csv --base @base.json"

@@ -15,7 +15,7 @@ from gradual.data import facts
 from gradual.data.dataset import READERS
 from gradual.data.question_sets import QUESTION_SETS
 from gradual.ground.errors import InputError
-from gradual.knowledge import categories, scoring
+from gradual.knowledge import categories, golds, scoring
 from gradual.probe.engines.load import ENGINES
 from gradual.probe.prompts import FORMATS
 from gradual.study import config
@@ -102,6 +102,7 @@ def test_defaults_of_schema_are_those_of_config_yaml():
 def test_enums_are_what_the_library_has():
     properties, parts = RULES["properties"], RULES["$defs"]
     assert properties["scoring"]["enum"] == list(scoring.RULES)
+    assert properties["answers"]["enum"] == list(golds.ANSWERS)
     shown = properties["tables"]["properties"]["show"]["items"]["enum"]
     assert sorted(map(registry.name_of, shown)) == sorted(registry.TABLES)
     assert parts["split"]["enum"] == list(facts.SPLITS)
@@ -147,12 +148,13 @@ def test_studies_have_what_the_tables_that_they_show_are_about(path):
 
 def test_the_symbol_of_an_element_is_not_right_within_another_word():
     study = load(yaml.safe_load((ROOT / "studies" / "elements.yaml").read_text(encoding="utf-8")))
-    right = scoring.RULES[study["scoring"]]
-    assert right("H", "H") and right("it is H.", "H") and not right("He", "H")
+    right = scoring.RULES[study["scoring"]].best
+    assert right("H", ("H",)) and right("it is H.", ("H",)) and not right("He", ("H",))
 
 
 def test_the_default_study_is_config_yaml_which_names_every_key():
     default, extended = (yaml.safe_load(file.read_text(encoding="utf-8")) for file in (DEFAULT, GRADUAL_LEARNING))
+    default["dataset"]["single_answer"] = ["train"]  # null until it is known which answers count
     for model in default["models"].values():  # the key that it leaves out where it is null
         model.setdefault("runs", None)
     for run in extended["runs"].values():
@@ -208,6 +210,14 @@ def test_models_and_dataset_are_replaced_whole():
     loaded = load({"models": {"mine": HUB}, "dataset": ARCHIVE})
     assert loaded["models"] == {"mine": HUB | {"dtype": "float32", "paper": None, "runs": None}}
     assert loaded["dataset"]["carve"] == {} and loaded["dataset"]["single_answer"] == ["train"]
+
+
+def test_which_answers_count_decides_whether_facts_with_several_are_kept_unless_the_study_says_so():
+    for answers, kept in (("first", ["train"]), ("any", [])):
+        for dataset in (WORLD, ARCHIVE, WORLD | {"single_answer": None}):
+            assert load({"answers": answers, "dataset": dataset})["dataset"]["single_answer"] == kept
+        own = load({"answers": answers, "dataset": WORLD | {"single_answer": ["test"]}})
+        assert own["dataset"]["single_answer"] == ["test"]
 
 
 def test_runs_merge_by_name_each_is_replaced_whole_and_null_takes_one_away():

@@ -9,7 +9,7 @@ import pytest
 from gradual.ground import statistics
 from gradual.ground.errors import InputError
 from gradual.knowledge.categories import FULL
-from gradual.knowledge.scoring import RULES
+from gradual.knowledge.scoring import MEASURES
 from gradual.study.result_files import ADAPTER, CATEGORIES, CHANCE, FACTS, GRADES, SELECTION, Result
 from gradual.tables import registry
 from gradual.tables.gradual_learning.accuracies import majority_answers
@@ -177,12 +177,20 @@ ANSWERS = facts_of(
     ],
 )
 def test_the_majority_answer_by_hand(rule, expected):
-    assert list(majority_answers(ANSWERS, rule)) == expected
+    assert list(majority_answers(ANSWERS, rule, "first")) == expected
+
+
+def test_the_majority_answer_counts_answers_that_look_equal_together_and_is_right_by_any_that_counts():
+    rows = [("train", "town", text) for text in ("York", "York", "New\u00a0York", "New York", "New  York")]
+    facts = facts_of(*rows, ("test", "town", "NYC"))
+    facts.at[5, "answers"] = ["NYC", "New York"]
+    assert list(majority_answers(facts, "exact", "first")) == [False]
+    assert list(majority_answers(facts, "exact", "any")) == [True]
 
 
 def test_the_majority_answer_does_not_depend_on_the_order_of_facts():
-    turned = majority_answers(ANSWERS[::-1], "exact").sort_index()
-    assert turned.equals(majority_answers(ANSWERS, "exact").sort_index())
+    turned = majority_answers(ANSWERS[::-1], "exact", "first").sort_index()
+    assert turned.equals(majority_answers(ANSWERS, "exact", "first").sort_index())
 
 
 def test_the_majority_answer_is_a_row_of_table_7():
@@ -380,7 +388,7 @@ def test_scoring_rules_side_by_side():
     grades = whole_results()[0, "m", Result(GRADES, RUN2)]
     made[0, "m", Result(GRADES, RUN2)] = grades.assign(exact=grades["fact_id"].isin([test_id(0), test_id(9)]))
     frame = whole("scoring", made=made).set_index("name")
-    assert list(frame.index) == list(RULES)
+    assert list(frame.index) == list(MEASURES)
     row = frame.loc["substring"]
     assert [row[name] for name in FULL] == pytest.approx([0.2, 0.2, 0.3, 0.3])
     assert [row[stage] for stage in ("Origin", "One-Stage", "Two-Stage")] == pytest.approx([30, 40, 60])
@@ -392,10 +400,36 @@ def test_scoring_rules_side_by_side():
     assert of(exact, "Two-Stage gain_points") == pytest.approx(paired("0000000000", "1000000001"))
 
 
+def test_token_f1_stands_below_the_rules_with_a_mean_and_a_gain_and_no_categories():
+    values = {RUN1: [0.5] * 5 + [0.0] * 5, RUN2: [1.0] * 5 + [0.2] * 5}
+    made: Results = {}
+    for state, f1 in values.items():
+        grades = whole_results()[0, "m", Result(GRADES, state)]
+        chosen = grades.loc[(grades["split"] == "test"), "fact_id"].unique()
+        made[0, "m", Result(GRADES, state)] = grades.assign(
+            token_f1=grades["fact_id"].map(dict(zip(sorted(chosen), f1, strict=True)))
+        )
+    frame = whole("scoring", made=made)
+    row = frame.set_index("name").loc["token_f1"]
+    assert row["One-Stage"] == pytest.approx(25) and row["Two-Stage"] == pytest.approx(60)
+    difference = statistics.mean_interval([0.5] * 5 + [0.2] * 5)
+    assert of(row, "Two-Stage gain_points") == pytest.approx([100 * number for number in difference])
+    assert row[list(FULL)].isna().all()
+    assert "| mean token F1" in registry.render("scoring", frame)
+
+
+def test_a_table_of_scoring_rules_that_was_made_without_token_f1_is_shown_as_it_was():
+    frame = whole("scoring")
+    older = frame[frame["name"] != "token_f1"]
+    assert registry.render("scoring", older) == "".join(
+        line for line in registry.render("scoring", frame).splitlines(keepends=True) if "token F1" not in line
+    )
+
+
 def test_scoring_over_seeds():
     made = evaluation({RUN1: {1: "1111110000"}}, seed=1)
     grades = made[1, "m", Result(GRADES, RUN1)]
-    made[1, "m", Result(GRADES, RUN1)] = grades.assign(**{rule: False for rule in RULES if rule != "substring"})
+    made[1, "m", Result(GRADES, RUN1)] = grades.assign(**{rule: False for rule in MEASURES if rule != "substring"})
     row = whole("scoring", (0, 1), made).iloc[0]
     assert row["One-Stage"] == pytest.approx(50) and row["One-Stage gain_points"] == pytest.approx((10 + 30) / 2)
     assert row["Two-Stage gain_points"] == pytest.approx((20 + 0) / 2)

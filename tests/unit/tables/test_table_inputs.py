@@ -78,6 +78,7 @@ CONFIG: dict[str, Any] = {
     },
     "scoring": "substring",
     "choose_on": "dev",
+    "answers": "first",
 }
 MODELS = ("qwen2", "other", "bare")
 
@@ -298,6 +299,7 @@ def test_the_study_is_read_from_the_config():
             {"table_07", "table_10", "table_11", "table_12", "controls", "scoring", "claims"},
         ),
         (changed("scoring", value="exact"), set(registry.TABLES)),
+        (changed("answers", value="any"), {"table_07"}),  # by itself: others follow from their grades
         (changed("seeds", value=[0]), set(registry.TABLES)),
         (changed("training", "epochs", value=7), set()),
         (changed("models", "other", "runs", value=[RUN1, RUN2, "replay10"]), set()),  # no table tells of it alone
@@ -438,7 +440,8 @@ def test_the_tables_of_a_study_are_joined_in_order(tmp_path):
     output = tmp_path / path(TABLES)
     files = [str(tmp_path / path(TABLE_MARKDOWN, table=name)) for name in ("table_02", "table_10", "claims")]
     heading = ["--study", "default", "--seeds", "0", "1", "--models", "tiny Qwen2", "B", "--output", str(output)]
-    heading += ["--cited", "Li et al. 2024 (arXiv 2410.05802)"]
+    heading += ["--cited", "Li et al. 2024 (arXiv 2410.05802)", "--answers", "first", "--unanswerable", "0.05"]
+    heading += ["--answerable", *answerable(tmp_path, {"train": 0, "test": 0})]
     collect_tables.main(["--tables", *files, *heading])
     text = output.read_text()
     assert text.startswith("# Tables of the study default\n")
@@ -446,6 +449,54 @@ def test_the_tables_of_a_study_are_joined_in_order(tmp_path):
     assert 0 < text.index("Table 2:") < text.index("Table 10:") < text.index("Claims:")
     with pytest.raises(InputError, match=r"absent\.md"):
         collect_tables.main(["--tables", str(tmp_path / "absent.md"), *heading])
+
+
+def answerable(folder, never):
+    """The files of two models' counts, each with ten facts per split, `never` of which are without a possible answer."""
+    counts = pd.DataFrame({"split": list(never), "facts": 10, "never": list(never.values())})
+    files = [folder / f"answerable-{i}.csv" for i in range(2)]
+    for file in files:
+        counts.to_csv(file, index=False)
+    return list(map(str, files))
+
+
+@pytest.mark.parametrize(
+    ("answers", "never", "told"),
+    [
+        ("first", {"train": 0, "dev": 0}, []),
+        ("first", {"train": 3, "dev": 0, "test": 1}, ["of 6 of 20 train and of 2 of 20 test facts is possible within"]),
+        ("any", {"train": 0}, ["by any of the fact's answers"]),
+    ],
+)
+def test_the_head_of_the_tables_tells_which_answers_count_and_how_many_are_impossible(tmp_path, answers, never, told):
+    (tmp_path / "table.md").write_text("Table 2: x\n")
+    heading = [
+        "--study",
+        "s",
+        "--seeds",
+        "0",
+        "--models",
+        "m",
+        "--cited",
+        "paper",
+        "--output",
+        str(tmp_path / "tables.md"),
+    ]
+    heading += [
+        "--tables",
+        str(tmp_path / "table.md"),
+        "--answers",
+        answers,
+        "--answerable",
+        *answerable(tmp_path, never),
+    ]
+    if any(never.values()):
+        with pytest.raises(InputError, match=r"answerable-0.csv, .* 3 of 10 train facts .* at most 29%"):
+            collect_tables.main([*heading, "--unanswerable", "0.29"])
+    collect_tables.main([*heading, "--unanswerable", "0.3"])
+    head = (tmp_path / "tables.md").read_text().partition("Table 2")[0]
+    assert len(head.strip().split("\n\n")) == 3 + len(told)
+    assert all(part in head for part in told)
 
 
 def test_a_missing_file_is_an_error_and_nothing_is_written(tmp_path):

@@ -118,7 +118,8 @@ def evaluated(inputs, out):
     )
     importlib.import_module("grade_epochs").main(
         ["--generations", str(out / "answers.parquet"), "--facts", str(inputs / "facts.parquet"), "--state", "x"]
-        + ["--scoring", "substring", "--grades", str(out / "grades.parquet"), "--accuracy", str(out / "accuracy.csv")]
+        + ["--scoring", "substring", "--answers", "first"]
+        + ["--grades", str(out / "grades.parquet"), "--accuracy", str(out / "accuracy.csv")]
     )
     return pd.read_parquet(out / "answers.parquet"), pd.read_csv(out / "accuracy.csv")
 

@@ -24,6 +24,8 @@ RULES |= {"write_costs", "write_provenance"}
 ANSWERING = {"probe_facts", "evaluate_epochs"}
 ASKING = {*ANSWERING, "check_probe"}
 LOADING = {*ASKING, "train_adapter"}
+TOKENIZING = {*LOADING, "check_answers"}
+JUDGING = {"probe_facts", "check_probe", "grade_generations", "grade_epochs", "estimate_chance"}
 GRADING = {"grade_generations", "categorize_facts", "estimate_chance", "grade_epochs"}
 
 # An edit of a module, and the rules that it re-runs of itself in the default study.
@@ -57,14 +59,14 @@ EDITS: dict[str, set[str]] = {
     "data/subsets.py": {"build_facts"},
     "data/pretraining_text.py": {"build_corpus"},
     "data/sentence_templates.py": {"build_corpus"},
-    "data/question_sets.py": ASKING,
+    "data/question_sets.py": {*ASKING, "check_answers"},
     # models
     "models/fetching.py": {"fetch_base"},
-    "models/folder.py": {"fetch_base", "pretrain_base", *LOADING},
-    "models/handle.py": {"fetch_base", "pretrain_base", *LOADING},
-    "models/loading.py": LOADING,
-    "models/tokenizer_check.py": LOADING,
-    "models/adapters.py": {*LOADING, "choose_epoch"},
+    "models/folder.py": {"fetch_base", "pretrain_base", *TOKENIZING},
+    "models/handle.py": {"fetch_base", "pretrain_base", *TOKENIZING},
+    "models/loading.py": TOKENIZING,
+    "models/tokenizer_check.py": TOKENIZING,
+    "models/adapters.py": {*TOKENIZING, "choose_epoch"},
     "models/shape.py": {"train_adapter"},
     # the probe
     "probe/prompts.py": LOADING,
@@ -80,6 +82,8 @@ EDITS: dict[str, set[str]] = {
     "probe/agreement.py": {"check_probe"},
     "probe/plain_generate.py": {"check_probe"},
     # what a state knows
+    "knowledge/golds.py": {*JUDGING, "check_answers", "collect_tables"},
+    "knowledge/answerable.py": {"check_answers"},
     "knowledge/scoring.py": {*GRADING, "check_probe"},
     "knowledge/categories.py": {"categorize_facts", "estimate_chance"},
     "knowledge/accuracy.py": {"grade_epochs"},
@@ -97,7 +101,7 @@ EDITS: dict[str, set[str]] = {
     "training/pretraining.py": {"pretrain_base"},
     "training/callbacks.py": {"pretrain_base", "train_adapter"},
     # the ground
-    "ground/libraries.py": {"pretrain_base", *LOADING},
+    "ground/libraries.py": {"pretrain_base", *TOKENIZING},
     "ground/statistics.py": set(),
 }
 # An edit of a module of the tables, and the tables that it re-makes.
@@ -109,6 +113,7 @@ TABLE_EDITS: dict[str, set[str]] = {
     "tables/markdown.py": set(TABLES),
     "ground/statistics.py": set(TABLES),
     "knowledge/entity_graph.py": {"table_05", "claims"},
+    "knowledge/golds.py": {"table_07", "table_11"},
     "probe/prompts.py": set(),
     "training/lora.py": set(),
 }

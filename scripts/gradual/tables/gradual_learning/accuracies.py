@@ -4,6 +4,7 @@ import pandas as pd
 
 from gradual.ground import statistics
 from gradual.ground.errors import InputError
+from gradual.knowledge.golds import golds
 from gradual.knowledge.scoring import RULES
 from gradual.study.result_files import FACTS, Result
 from gradual.study.runs import ORIGIN
@@ -46,17 +47,19 @@ def needs_rounds(study: Study, model: Model) -> list[Result]:
     return [n for s in states for n in reading.evaluated(s)] if study.rounds and model.has(*states) else []
 
 
-def majority_answers(facts: pd.DataFrame, rule: str) -> pd.Series:
+def majority_answers(facts: pd.DataFrame, rule: str, answers: str) -> pd.Series:
     """Whether the most frequent train answer of its relation is right (bool), by test fact.
 
-    Of equally frequent answers, it is the first in sorted order. A fact of a relation that train lacks is answered wrongly.
+    `rule` and `answers` are the config's keys scoring and answers. A fact counts for the first of its gold answers. Of
+    equally frequent answers, the first in sorted order is taken. A fact of a relation that train lacks is answered wrongly.
     """
-    first = facts.assign(answer=facts["answers"].str[0])
+    accepted = golds(facts, answers).to_numpy()
+    first = facts.assign(golds=accepted, answer=[found[0] if found else None for found in accepted])
     train, test = (first[first["split"] == split] for split in ("train", "test"))
     counts = train.groupby(["relation", "answer"]).size().reset_index(name="n")
     top = counts.sort_values(["n", "answer"], ascending=[False, True]).drop_duplicates("relation")
     said = test["relation"].map(top.set_index("relation")["answer"])
-    right = [isinstance(s, str) and RULES[rule](s, a) for s, a in zip(said, test["answer"], strict=True)]
+    right = [isinstance(s, str) and RULES[rule].best(s, g) for s, g in zip(said, test["golds"], strict=True)]
     return pd.Series(right, index=test["fact_id"], dtype=bool)
 
 
@@ -84,7 +87,7 @@ def build_stages(loaded: Results, study: Study) -> pd.DataFrame:
 
 def _majority(loaded: Results, study: Study, key: str) -> dict[str, object]:
     tables = [reading.get(loaded, seed, "", Result(FACTS)) for seed in study.seeds]
-    graded = [majority_answers(facts, study.scoring) for facts in tables]
+    graded = [majority_answers(facts, study.scoring, study.answers) for facts in tables]
     if not all(len(right) for right in graded):
         raise InputError("facts", "there are no test facts", "some", key="split")
     share = statistics.share_over_seeds([int(g.sum()) for g in graded], [len(g) for g in graded])
@@ -122,7 +125,7 @@ STAGES_SPEC = TableSpec(
     name="table_07",
     number=STAGES,
     reported=paper.models(STAGES),
-    uses=("one_stage", "two_stage", "one_stage_controls", "two_stage_controls", "choose_on"),
+    uses=("one_stage", "two_stage", "one_stage_controls", "two_stage_controls", "choose_on", "answers"),
     caption="Accuracy results obtained using two-stage fine-tuning, one-stage fine-tuning, and without fine-tuning.",
     needs=needs_stages,
     build=build_stages,

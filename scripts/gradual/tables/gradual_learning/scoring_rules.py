@@ -1,10 +1,13 @@
-"""How much the scoring rule matters: categories and accuracies under each rule."""
+"""How much the scoring rule matters: categories and accuracies under each rule, and the token F1 of the answers."""
 
+from collections.abc import Sequence
+
+import numpy as np
 import pandas as pd
 
 from gradual.ground import statistics
 from gradual.knowledge.categories import FULL, categorize
-from gradual.knowledge.scoring import RULES
+from gradual.knowledge.scoring import MEASURES, RULES, TOKEN_F1
 from gradual.study.result_files import PROBE_GRADES, Result
 from gradual.study.runs import ORIGIN
 from gradual.tables import accuracy_rows, reading
@@ -21,37 +24,52 @@ def needs(study: Study, model: Model) -> list[Result]:
 
 
 def build(loaded: Results, study: Study) -> pd.DataFrame:
-    """A row per model and rule: shares of the categories at origin (0..1), accuracies in percent, gains in points."""
+    """A row per model and rule: shares of the categories at origin (0..1), accuracies in percent, gains in points.
+
+    The last row of a model has the mean token F1 of the answers instead of accuracies, and no categories.
+    """
     rows = []
     for key in study.models:
-        for rule in RULES:
-            row = accuracy_rows.common(study, key) | {"name": rule, "chosen_on": study.choose_on}
-            labels = [
-                categorize(
-                    reading.get(loaded, seed, key, Result(PROBE_GRADES)),
-                    rule,
-                    "full",
-                    reading.path(Result(PROBE_GRADES), seed, key),
-                )["category"]
-                for seed in study.seeds
-            ]
-            for name in FULL:
-                row[name] = sum(float((found == name).mean()) for found in labels) / len(labels)
-            before: list[pd.Series] = []
+        for name, measure in MEASURES.items():
+            row = accuracy_rows.common(study, key) | {"name": name, "chosen_on": study.choose_on}
+            if name in RULES:
+                row |= _categories(loaded, study, key, name)
+            difference = statistics.difference_over_seeds if name in RULES else _mean_difference
+            before: list[np.ndarray] = []
             for stage, state in study.stages.items():
-                graded = [reading.chosen_grades(loaded, study, seed, key, state, rule) for seed in study.seeds]
-                share = statistics.share_over_seeds([int(g.sum()) for g in graded], [len(g) for g in graded])
-                row[stage] = 100 * share.value
+                found = [reading.chosen_grades(loaded, study, seed, key, state, name) for seed in study.seeds]
+                graded = [values.to_numpy(dtype=measure.kind) for values in found]
+                row[stage] = 100 * float(np.mean([values.mean() for values in graded]))
                 if before:
-                    pairs = [(b.to_numpy(), a.to_numpy()) for b, a in zip(before, graded, strict=True)]
-                    gain = statistics.difference_over_seeds(pairs)
-                    row |= {
-                        **gain.columns(f"{stage} gain_points", 100),
-                    }
+                    gain = difference(list(zip(before, graded, strict=True)))
+                    row |= gain.columns(f"{stage} gain_points", 100)
                 before = graded
             row["n"] = sum(map(len, before)) / len(before)
             rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _categories(loaded: Results, study: Study, key: str, rule: str) -> dict[str, float]:
+    """The share of each category at the origin (0..1), as a mean over the seeds."""
+    labels = [
+        categorize(
+            reading.get(loaded, seed, key, Result(PROBE_GRADES)),
+            rule,
+            "full",
+            reading.path(Result(PROBE_GRADES), seed, key),
+        )["category"]
+        for seed in study.seeds
+    ]
+    return {name: sum(float((found == name).mean()) for found in labels) / len(labels) for name in FULL}
+
+
+def _mean_difference(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> statistics.Estimate:
+    """The mean difference of numbers over the same facts, from one pair (before, after) per seed.
+
+    The interval is Student's t, over the facts for one seed, else over the seeds.
+    """
+    differences = [after - before for before, after in pairs]
+    return statistics.mean_interval(differences[0] if len(pairs) == 1 else [d.mean() for d in differences])
 
 
 def _share(category: str) -> Column:
@@ -74,7 +92,7 @@ SPEC = TableSpec(
     build=build,
     columns=(
         accuracy_rows.MODEL,
-        Column("Rule", lambda row: row["name"], right=False),
+        Column("Rule", lambda row: "mean token F1" if row["name"] == TOKEN_F1 else row["name"], right=False),
         *map(_share, FULL),
         Column(ORIGIN.title(), lambda row: number(row["Origin"])),
         Column("One-Stage", lambda row: number(row["One-Stage"])),

@@ -1,0 +1,28 @@
+"""The graph of a study."""
+
+from pathlib import Path
+
+import pytest
+
+from gradual.study import result_files as kinds
+from gradual.study.load_study import load_study
+from gradual.study.result_files import Result
+from gradual.study.runs import runs
+from gradual.study.steps import inputs, rule_of
+from gradual.workflow.works import wanted_results, works_of
+
+ROOT = Path(__file__).resolve().parents[3]
+STUDIES = sorted(path.stem for path in (ROOT / "studies").glob("*.yaml"))
+ASKS = {"probe_facts", "evaluate_epochs", "check_probe"}
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_no_model_is_asked_before_its_answers_are_known_to_be_possible(name):
+    config = load_study(name, ROOT)
+    table = runs(config)
+    done = {work.result for work in works_of(config)} | {r for found in wanted_results(config).values() for r in found}
+    asking = [result for result in done if rule_of(result, table) in ASKS]
+    assert asking or not config["tables"]["show"]
+    for result in asking:
+        assert inputs(result, table)["answerable"] == [Result(kinds.ANSWERABLE)]
+    assert all(Result(kinds.ANSWERABLE) in found for found in wanted_results(config).values())
