@@ -59,7 +59,7 @@ EDITS: dict[str, set[str]] = {
     "data/subsets.py": {"build_facts"},
     "data/pretraining_text.py": {"build_corpus"},
     "data/sentence_templates.py": {"build_corpus"},
-    "data/question_sets.py": {*ASKING, "check_answers"},
+    "data/question_sets.py": {*ASKING, "check_answers", "collect_tables"},
     # models
     "models/fetching.py": {"fetch_base"},
     "models/folder.py": {"fetch_base", "pretrain_base", *TOKENIZING},
@@ -83,7 +83,7 @@ EDITS: dict[str, set[str]] = {
     "probe/plain_generate.py": {"check_probe"},
     # what a state knows
     "knowledge/golds.py": {*JUDGING, "check_answers", "collect_tables"},
-    "knowledge/answerable.py": {"check_answers"},
+    "knowledge/answerable.py": {"check_answers", "collect_tables"},
     "knowledge/scoring.py": {*GRADING, "check_probe"},
     "knowledge/categories.py": {"categorize_facts", "estimate_chance"},
     "knowledge/accuracy.py": {"grade_epochs"},
