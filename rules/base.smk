@@ -26,7 +26,7 @@ rule pretrain_base:
         gpu=GPU,
     params:
         model=lambda wildcards: without(MODELS[wildcards.model], "label", "paper", "runs", "dtype"),
-        settings=as_json(STUDY["pretraining"]),
+        settings=verbatim(as_json(STUDY["pretraining"])),
         code=code("pretrain_base"),
     shell:
         "{resources.python} scripts/pretrain_base.py --corpus {input.corpus} --model {params.model:q}"

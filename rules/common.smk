@@ -19,7 +19,8 @@ from gradual.models import fetching, folder
 from gradual.models.adapters import ADAPTER_FILES
 from gradual.probe.settings import AnswerSettings, Sampling
 from gradual.study import result_files, steps
-from gradual.study.config import load_config
+from gradual.study.config_texts import PATH, path_problem
+from gradual.study.load_study import load_files
 from gradual.study.priorities import urgencies
 from gradual.study.result_files import KINDS, Result
 from gradual.study.runs import ORIGIN, probe_mode, runs, selected_states
@@ -28,8 +29,14 @@ from gradual.workflow import gpus, job_failures, lock
 from gradual.workflow.fingerprint import chosen_by, code_fingerprint
 from gradual.workflow.works import wanted_results, works_of
 
+if problem := path_problem(str(ROOT)):
+    raise WorkflowError(f"The folder of the project: {problem}; expected {PATH}. Move or rename the folder.")
+if not Path.cwd().samefile(ROOT):
+    raise WorkflowError(f"The workflow runs in the folder of its Snakefile. Leave --directory out, or give {ROOT}.")
+
 try:
-    STUDY = load_config(config, ROOT / "config.yaml", ROOT / "schemas" / "config.schema.json")
+    # Of a key that is in a file twice, `config` would have the last value. So the files are read again.
+    STUDY = load_files(workflow.configfiles, workflow.config_settings.config, ROOT)
     TABLES_SHOWN = [registry.name_of(shown) for shown in STUDY["tables"]["show"]]
     WANTED = wanted_results(STUDY)
     WORKS = works_of(STUDY)
@@ -190,6 +197,11 @@ def code(script, **choices):
     return fingerprint(script, tuple(choices.items()))
 
 
+def verbatim(value):
+    """A param with any characters. Snakemake fills wildcards into {name} in constant params, but not in a function's."""
+    return lambda wildcards: value
+
+
 def as_json(value):
     """A config section as JSON, for the option of a script."""
     return json.dumps(value, sort_keys=True)
@@ -243,6 +255,14 @@ raw_digest = cache(lambda: dataset.raw_digest(STUDY["dataset"]))  # the same for
 EXEMPLAR_SPLITS = {PROBE["exemplar_split"], STUDY["evaluation"]["exemplar_split"]}
 
 
+def trackable(files):
+    """The files, if Snakemake can track them. It takes {name} for a wildcard, and <name> for a variable."""
+    for file in files:
+        if problem := path_problem(str(file)):
+            raise WorkflowError(f"{str(file)!r}: {problem}; expected {PATH}")
+    return [str(Path(file)) for file in files]
+
+
 def folder_of(wildcards):
     """The local folder of a base model's files. None for models from elsewhere."""
     model = MODELS[wildcards.model]
@@ -252,7 +272,7 @@ def folder_of(wildcards):
 def model_files(wildcards):
     """The files of a base model in a local folder, so that a change of them re-runs the rule. Empty for other models."""
     found = folder_of(wildcards)
-    return [str(file) for file in folder.model_files(found)] if found else []
+    return trackable(folder.model_files(found)) if found else []
 
 
 def model_content(wildcards):

@@ -44,7 +44,7 @@ rule probe_facts:
     resources:
         **ENGINE_RESOURCES,
     params:
-        settings=part(AnswerSettings, PROBE),
+        settings=verbatim(part(AnswerSettings, PROBE)),
         sampling=sampling,
         counts=counts,
         answers=STUDY["answers"],
@@ -80,7 +80,7 @@ rule check_probe:
         python="python",
         gpu=GPU,
     params:
-        settings=part(AnswerSettings, PROBE),
+        settings=verbatim(part(AnswerSettings, PROBE)),
         sampling=sampling,
         prompts=PROBE["prompts"],
         scoring=STUDY["scoring"],

@@ -439,8 +439,9 @@ def test_the_tables_of_a_study_are_joined_in_order(tmp_path):
         write_table.main(arguments(tmp_path, name, whole_study()))
     output = tmp_path / path(TABLES)
     files = [str(tmp_path / path(TABLE_MARKDOWN, table=name)) for name in ("table_02", "table_10", "claims")]
-    heading = ["--study", "default", "--seeds", "0", "1", "--models", "tiny Qwen2", "B", "--output", str(output)]
-    heading += ["--cited", "Li et al. 2024 (arXiv 2410.05802)", "--answers", "first", "--unanswerable", "0.05"]
+    about = {"study": "default", "seeds": [0, 1], "models": ["tiny Qwen2", "B"], "answers": "first"}
+    about["cited"] = ["Li et al. 2024 (arXiv 2410.05802)"]
+    heading = ["--about", json.dumps(about), "--unanswerable", "0.05", "--output", str(output)]
     heading += ["--answerable", *answerable(tmp_path, {"train": 0, "test": 0})]
     collect_tables.main(["--tables", *files, *heading])
     text = output.read_text()
