@@ -1,9 +1,8 @@
-"""The Snakefile, and the commands of all its rules as JSON lines, for every model, run and table, without a job graph."""
-
-from itertools import product
-from types import SimpleNamespace
+# The Snakefile, and the commands of all its rules in commands.jsonl: for every model, run and table, without a job graph.
 
 import re
+from itertools import product
+from types import SimpleNamespace
 
 from snakemake.io import is_callable
 from snakemake.iocontainers import Wildcards
@@ -24,15 +23,15 @@ def commands(rule):
         place = {name: str(value) for name, value in zip(names, values)}
         if all(re.fullmatch(str(rule.wildcard_constraints.get(name, ".*")), place[name]) for name in names):
             inputs, outputs = rule.expand_input(place)[0], rule.expand_output(place)[0]
-            params = rule.expand_params(place, inputs, outputs, None)[0]
-            wildcards, log = Wildcards(fromdict=place), rule.expand_log(place)
-            yield filled(rule.shellcmd, input=inputs, output=outputs, params=params, wildcards=wildcards, log=log, resources=RESOURCES)
+            given = {"input": inputs, "output": outputs, "log": rule.expand_log(place), "resources": RESOURCES}
+            params, _ = rule.expand_params(place, inputs, outputs, None)
+            yield filled(rule.shellcmd, params=params, wildcards=Wildcards(fromdict=place), **given)
 
 
 with open("commands.jsonl", "w") as file:
     for rule in workflow.rules:
         if rule.shellcmd:
             constant = [item for item in rule.params if not callable(item)]
-            paths = [str(item) for part in (rule.input, rule.output, rule.log) for item in part if not is_callable(item)]
-            said = {"rule": rule.name, "constant": constant, "paths": paths, "commands": [*commands(rule)]}
-            file.write(json.dumps(said) + "\n")
+            paths = [str(f) for part in (rule.input, rule.output, rule.log) for f in part if not is_callable(f)]
+            found = {"rule": rule.name, "constant": constant, "paths": paths, "commands": [*commands(rule)]}
+            file.write(json.dumps(found) + "\n")
