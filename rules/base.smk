@@ -9,7 +9,7 @@ rule pretrain_base:
         loss=f"{RESULTS}/seed{{seed}}/{{model}}/base/loss.csv",
         model=expand(
             f"{RESULTS}/seed{{seed}}/{{model}}/base/{{file}}",
-            file=["model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json"],
+            file=BASE_FILES,
             allow_missing=True,
         ),
     log:

@@ -139,16 +139,23 @@ def files_of(found, wildcards):
     return [f"{RESULTS}/{result_files.path_of(found, seed, model, shard)}" for shard in range(count)]
 
 
+BASE_FILES = ("model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json")  # of a pretrained model
+
+
 def made_from(kind):
     """The inputs of the rule that makes a kind of result, by name."""
 
     def named(wildcards):
         inputs = steps.inputs(wanted(kind, wildcards), RUNS)
         files = {name: [f for found in results for f in files_of(found, wildcards)] for name, results in inputs.items()}
-        # A script reads an adapter by its handle. Its files are inputs too, so that Snakemake notices a damaged one.
-        chosen = [found for results in inputs.values() for found in results if found.kind == "adapter"]
-        handles = [Path(f) for found in chosen for f in files_of(found, wildcards)]
-        return files | {"adapter_files": [str(handle.with_name(name)) for handle in handles for name in ADAPTER_FILES]}
+        # A script reads an adapter or a base model by its handle. The files beside the handle are inputs too, so that
+        # Snakemake notices a damaged or missing one. A base model that is not made here is elsewhere.
+        beside = {"adapter": ADAPTER_FILES}
+        if MODELS.get(wildcards.get("model"), {}).get("source") == "pretrain":
+            beside["base"] = BASE_FILES
+        read = [found for results in inputs.values() for found in results if found.kind in beside]
+        handles = [(Path(f), beside[found.kind]) for found in read for f in files_of(found, wildcards)]
+        return files | {"beside": [str(handle.with_name(name)) for handle, names in handles for name in names]}
 
     return unpack(named)
 

@@ -52,7 +52,7 @@ def render(frame: pd.DataFrame, seeds: int) -> str:
     frame = frame.fillna({"work": ""})  # an empty cell, if the frame comes from the CSV
     headers = ["Model", "State", "Work", "Jobs", "Prompts", "Prompt tokens", "Answer tokens", "Computed", "Seconds"]
     body = [
-        [row["label"], row["state"], row["work"], count(row["jobs"])]
+        [row["label"].replace("|", r"\|"), row["state"], row["work"], count(row["jobs"])]
         + [count(round(row[name])) if row[name] else "" for name in COUNTED]
         + [number(row["seconds"], ",.0f")]
         for _, row in frame.iterrows()

@@ -297,6 +297,8 @@ MALFORMED = {
     ),
     "study of benchmarks": ({"study": "benchmarks"} | EXTENDED, "study", "another name, because results/benchmarks/"),
     "study here": ({"study": "."} | EXTENDED, "study", "'.'; expected a name"),
+    "run that a table would read as a number": (with_runs(inf=SAME), "runs.inf", "no word for a value"),
+    "run that a table would read as missing": (with_runs(nan=SAME), "runs.nan", "no word for a value"),
     "long study name": ({"study": "a" * 41} | EXTENDED, "study", "at most 40 characters"),
     "label of two lines": ({"models": {"m": HUB | {"label": "a\u2028b"}}}, "models.m.label", "one line"),
     "label with a space at its end": ({"models": {"m": HUB | {"label": "a "}}}, "models.m.label", "without spaces"),
