@@ -17,7 +17,7 @@ RESOURCES = SimpleNamespace(python="python", gpu=0, gpu_memory_percent=90, max_m
 
 
 def commands(rule):
-    """The command of a rule in each place that its wildcards allow."""
+    """The command of a rule and its inputs, in each place that its wildcards allow."""
     names = sorted(rule.wildcard_names)
     for values in product(*(PLACES.get(name, [0]) for name in names)):
         place = {name: str(value) for name, value in zip(names, values)}
@@ -25,7 +25,8 @@ def commands(rule):
             inputs, outputs = rule.expand_input(place)[0], rule.expand_output(place)[0]
             given = {"input": inputs, "output": outputs, "log": rule.expand_log(place), "resources": RESOURCES}
             params, _ = rule.expand_params(place, inputs, outputs, None)
-            yield filled(rule.shellcmd, params=params, wildcards=Wildcards(fromdict=place), **given)
+            command = filled(rule.shellcmd, params=params, wildcards=Wildcards(fromdict=place), **given)
+            yield command, [str(path) for path in inputs]
 
 
 with open("commands.jsonl", "w") as file:
@@ -33,5 +34,7 @@ with open("commands.jsonl", "w") as file:
         if rule.shellcmd:
             constant = [item for item in rule.params if not callable(item)]
             paths = [str(f) for part in (rule.input, rule.output, rule.log) for f in part if not is_callable(f)]
-            found = {"rule": rule.name, "constant": constant, "paths": paths, "commands": [*commands(rule)]}
+            made = [*commands(rule)]
+            found = {"rule": rule.name, "constant": constant, "paths": paths, "commands": [command for command, _ in made]}
+            found["inputs"] = sorted({path for _, inputs in made for path in inputs})
             file.write(json.dumps(found) + "\n")

@@ -48,7 +48,7 @@ def project(tmp_path_factory):
 
 
 def rules_of(folder: Path, study: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """The constant params, the constant paths, and the commands of each rule of a study, by rule."""
+    """The constant params and paths, the commands and the inputs of each rule of a study, by rule."""
     (folder / "any.yaml").write_text(yaml.safe_dump(study, allow_unicode=True), encoding="utf-8")
     done = snakemake_in(folder)("-s", "commands.smk", "-n", "--cores", "2", "--configfile", "any.yaml")
     assert done.returncode == 0, done.stdout[-3000:]
@@ -124,6 +124,18 @@ def test_no_constant_param_or_path_is_filled_in_by_snakemake(found):
         assert not [word for word in words if not re.fullmatch(r"[\w-]*|results/\w+/benchmarks", word)], name
         paths = [re.sub(r"\{\w+(,[^}]*)?\}", "x", path) for path in rule["paths"]]
         assert not [path for path in paths if re.search("[{}<>]", path)], name
+
+
+def test_the_files_of_a_base_model_that_is_made_here_are_inputs_of_what_reads_it(project):
+    """So one that is missing or damaged is noticed, as the files of an adapter are. Other base models are elsewhere."""
+    rules = rules_of(project, LOCAL)
+    folder = "results/tiny/seed0/{}/base/{}"
+    names = {"model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json"}
+    for name in ("probe_facts", "evaluate_epochs", "check_probe", "train_adapter"):
+        inputs = {*rules[name]["inputs"]}
+        assert inputs >= {folder.format("small", file) for file in names}
+        assert not inputs & {folder.format("folder", file) for file in names}
+        assert folder.format("folder", "base.json") in inputs
 
 
 @pytest.fixture(scope="module")

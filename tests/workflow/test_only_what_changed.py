@@ -104,17 +104,6 @@ def test_each_published_file_that_was_deleted_is_made_again(finished, suffix):
     assert tables(jobs) == names and files
 
 
-@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json"])
-def test_a_base_model_without_one_of_its_files_is_made_again_and_the_same_one_re_runs_nothing(finished, name):
-    file = finished / "results/tiny/seed0/small/base" / name
-    file.rename(file.with_suffix(".away"))
-    try:
-        assert "pretrain_base" in rules(planned(finished))
-    finally:
-        file.with_suffix(".away").rename(file)
-    assert planned(finished) == []
-
-
 def test_comments_and_docstrings_of_all_code_run_nothing(finished):
     sources = {f: f.read_text() for f in (finished / "scripts").rglob("*.py")}
     try:
