@@ -17,7 +17,7 @@ TINY = yaml.safe_load((ROOT / "tests/workflow/tiny.yaml").read_text(encoding="ut
 TEXT = "{seed} {{x}} {0} {params.a:q} {input} :q $HOME ${x} `id` $(id) \\ \\n % %s '\" | & ; # * ? ~ ! <seed> -- é 猫\u00a0"
 TEXT += "'" * 3 + '"'
 PATH = "-da ta/'\"$HOME`id`\\ %s;&|#*?~!é:q"
-URL = "https://example.org/a'b\"$HOME%20;&|`id`.zip"
+URL = "https://example.org/{seed}/<a>'b\"$HOME%20;&|`id`.zip"
 # What a longer config has: so many seeds, and all the runs of the paper for two models.
 SEEDS = list(range(2147483600, 2147483640))
 LIMIT = 64 * 1024  # half of what the system takes as one argument, which a command is for `bash -c`
@@ -32,7 +32,7 @@ FREE = {
     "relation": (TEXT, {"build_facts"}),
     "path": (PATH, {"build_facts"}),
     "manifest": (f"{PATH}/train.jsonl", {"build_facts"}),
-    "url": (URL, {"download_dataset"}),
+    "url": (URL, {"build_facts"}),
 }
 
 
@@ -106,7 +106,7 @@ def given(command: str) -> set[str]:
     words = arguments(command)
     assert words[words.index("python") + 1] == f"scripts/{Path(words[words.index('python') + 1]).stem}.py"
     parsed = [texts(json.loads(word)) for word in words if word[:1] in ("{", "[")]
-    return {word.removeprefix("--source=") for word in words}.union(*parsed)
+    return {*words}.union(*parsed)
 
 
 def test_every_command_hands_over_every_text_as_it_is(found):

@@ -307,7 +307,6 @@ MALFORMED = {
     "wildcard in a path": ({"dataset": {"reader": "jsonl", "path": "a/{seed}"}}, "dataset.path", "'{' in a path"),
     "variable in a path": ({"dataset": {"reader": "jsonl", "path": "<results>"}}, "dataset.path", "'<' in a path"),
     "line break in a path": ({"dataset": ARCHIVE | {"manifest": "a\nb"}}, "dataset.manifest", "'\\n' in a path"),
-    "wildcard in an address": ({"dataset": ARCHIVE | {"url": "https://x.org/{a}"}}, "dataset.url", "'{' in a path"),
     "wildcard in the path of a model": (
         {"models": {"m": {"label": "m", "source": "folder", "path": "{model}"}}},
         "models.m.path",
