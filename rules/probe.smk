@@ -18,7 +18,7 @@ rule check_answers:
         python="python",
         unanswerable=str(PROBE["unanswerable"]),  # no result depends on it, so another share re-runs no probe
     params:
-        limits=part(Limits, PROBE),
+        limits=verbatim(part(Limits, PROBE)),
         answers=STUDY["answers"],
         code=code("check_answers"),
     shell:

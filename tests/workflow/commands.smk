@@ -2,7 +2,6 @@
 
 import re
 from itertools import product
-from types import SimpleNamespace
 
 from snakemake.io import is_callable
 from snakemake.iocontainers import Wildcards
@@ -13,7 +12,6 @@ include: "Snakefile"
 
 
 PLACES = {"seed": SEEDS[-1:], "model": MODELS, "state": RUNS, "table": TABLES_SHOWN, "questions": ["train"]}
-RESOURCES = SimpleNamespace(python="python", gpu=0, gpu_memory_percent=90, max_model_length=0)
 
 
 def commands(rule):
@@ -23,7 +21,8 @@ def commands(rule):
         place = {name: str(value) for name, value in zip(names, values)}
         if all(re.fullmatch(str(rule.wildcard_constraints.get(name, ".*")), place[name]) for name in names):
             inputs, outputs = rule.expand_input(place)[0], rule.expand_output(place)[0]
-            given = {"input": inputs, "output": outputs, "log": rule.expand_log(place), "resources": RESOURCES}
+            given = {"input": inputs, "output": outputs, "log": rule.expand_log(place)}
+            given["resources"] = rule.expand_resources(place, inputs, 1)
             params, _ = rule.expand_params(place, inputs, outputs, None)
             command = filled(rule.shellcmd, params=params, wildcards=Wildcards(fromdict=place), **given)
             yield command, [str(path) for path in inputs]

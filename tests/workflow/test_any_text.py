@@ -26,7 +26,7 @@ ASKING = {"probe_facts", "evaluate_epochs", "check_probe"}
 FREE = {
     "label": (f"folder {TEXT}", {"write_table", "collect_tables", "write_costs"}),
     "run": (f"strategy5 {TEXT}", {"write_table"}),
-    "stop": (f"{TEXT}.", ASKING),
+    "stop": (f"{TEXT}.", ASKING | {"check_answers"}),
     "template argument": (f"{TEXT}!", ASKING | {"train_adapter"}),
     "path of a model": (PATH, {"fetch_base"}),
     "relation": (TEXT, {"build_facts"}),
@@ -121,7 +121,7 @@ def test_no_constant_param_or_path_is_filled_in_by_snakemake(found):
     """Constant params are numbers and words, and constant paths have no braces but those of their wildcards."""
     for name, rule in found[0].items():
         words = [str(word) for item in rule["constant"] for word in (item if isinstance(item, list) else [item])]
-        assert not [word for word in words if not re.fullmatch(r"[\w-]*|results/\w+/benchmarks", word)], name
+        assert not [word for word in words if not re.fullmatch(r"[\w.-]*|results/\w+/benchmarks", word)], name
         paths = [re.sub(r"\{\w+(,[^}]*)?\}", "x", path) for path in rule["paths"]]
         assert not [path for path in paths if re.search("[{}<>]", path)], name
 
