@@ -5,7 +5,9 @@
 #   make preflight  list what is missing before a study can run with a profile (PROFILE=profiles/slurm)
 #   make benchmark  measure the probe and the training, beside other ways and the machine's limit (MODEL=qwen2)
 #   make clean      remove a study's results
-# These commands take STUDY=name, the name of a file in studies/. Example: make tables STUDY=entity_questions_small
+# These commands take STUDY=name, the name of a file in studies/ without .yaml. Example: make tables STUDY=entity_questions_small
+# A config elsewhere is run with `snakemake --cores all --configfile FILE`, and scripts/plan_study.py and scripts/preflight.py
+# take --study FILE. `make clean` also takes a study whose file is no longer in studies/.
 #
 # Commands for tests:
 #   make test              the linters and the tests; the tests that need a GPU skip
@@ -35,22 +37,31 @@ PROBE_BIN := .venv-probe/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: tables changed plan preflight benchmark test test-vllm test-slurm test-slurm-faults test-slurm-paper test-gpu setup setup-controller \
-	setup-probe envs lint publish clean
+	setup-probe envs lint publish clean study
 
-tables: setup
+# The names are checked by the shell, in the environment, because another text than a name could be anything to it.
+export STUDY
+STUDIES := default $(sort $(basename $(notdir $(wildcard studies/*.yaml))))
+REFUSED = { echo "STUDY=$$STUDY: there is no such study; expected one of $(STUDIES)" >&2; exit 2; }
+
+study:
+	@case " $(STUDIES) " in *" $$STUDY "*) ;; *) $(REFUSED) ;; esac
+	@case "$$STUDY" in ''|*[!a-z0-9_]*) $(REFUSED) ;; esac
+
+tables: study setup
 	snakemake --cores all $(CONFIG)
 	@cat results/$(STUDY)/tables.md
 
-changed: setup
+changed: study setup
 	@python scripts/explain_changes.py $(CONFIG)
 
-plan: setup
+plan: study setup
 	@python scripts/plan_study.py --study $(STUDY) --profile $(PROFILE) --gpu '$(GPU)'
 
-preflight: setup
+preflight: study setup
 	@python scripts/preflight.py --study $(STUDY) --profile $(PROFILE)
 
-benchmark: setup
+benchmark: study setup
 	test -f results/$(STUDY)/provenance.json || snakemake --cores all $(CONFIG)
 	snakemake --snakefile tests/benchmarks/Snakefile --cores 2 --forceall --config study=results/$(STUDY) model=$(MODEL)
 	@cat results/benchmarks/probe.md
@@ -108,8 +119,9 @@ test-vllm: setup
 	python -m pytest tests/workflow/test_vllm_study.py
 
 # Copy a finished study's tables to where the repository keeps them.
-publish: setup
+publish: study setup
 	python scripts/publish_results.py --results results/$(STUDY) --reference results/reference/$(STUDY) --readme README.md
 
 clean:
-	rm -rf results/$(STUDY)
+	@case "$$STUDY" in ''|*[!a-z0-9_]*|reference|benchmarks) $(REFUSED) ;; esac
+	rm -rf "results/$$STUDY"

@@ -6,6 +6,10 @@ from snakemake.utils import min_version
 min_version("9.27")
 
 
+# Results, data and studies are in the project's folder, wherever Snakemake is started.
+workdir: workflow.basedir
+
+
 include: "rules/common.smk"
 include: "rules/data.smk"
 include: "rules/base.smk"
@@ -26,7 +30,6 @@ onerror:
 rule all:
     default_target: True
     input:
-        result("tables"),
-        result("costs"),
-        result("provenance"),
+        [result(kind) for kind in ("tables", "costs", "costs_csv", "provenance")],
+        expand([result("table_csv"), result("table_markdown")], table=TABLES_SHOWN),
     localrule: True

@@ -9,7 +9,7 @@ rule pretrain_base:
         loss=f"{RESULTS}/seed{{seed}}/{{model}}/base/loss.csv",
         model=expand(
             f"{RESULTS}/seed{{seed}}/{{model}}/base/{{file}}",
-            file=["model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json"],
+            file=BASE_FILES,
             allow_missing=True,
         ),
     log:
@@ -26,7 +26,7 @@ rule pretrain_base:
         gpu=GPU,
     params:
         model=lambda wildcards: without(MODELS[wildcards.model], "label", "paper", "runs", "dtype"),
-        settings=as_json(STUDY["pretraining"]),
+        settings=verbatim(as_json(STUDY["pretraining"])),
         code=code("pretrain_base"),
     shell:
         "{resources.python} scripts/pretrain_base.py --corpus {input.corpus} --model {params.model:q}"

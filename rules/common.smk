@@ -19,7 +19,8 @@ from gradual.models import fetching, folder
 from gradual.models.adapters import ADAPTER_FILES
 from gradual.probe.settings import AnswerSettings, Sampling
 from gradual.study import result_files, steps
-from gradual.study.config import load_config
+from gradual.study.config_texts import PATH, path_problem
+from gradual.study.load_study import load_files
 from gradual.study.priorities import urgencies
 from gradual.study.result_files import KINDS, Result
 from gradual.study.runs import ORIGIN, probe_mode, runs, selected_states
@@ -28,8 +29,14 @@ from gradual.workflow import gpus, job_failures, lock
 from gradual.workflow.fingerprint import chosen_by, code_fingerprint
 from gradual.workflow.works import wanted_results, works_of
 
+if problem := path_problem(str(ROOT)):
+    raise WorkflowError(f"The folder of the project: {problem}; expected {PATH}. Move or rename the folder.")
+if not Path.cwd().samefile(ROOT):
+    raise WorkflowError(f"The workflow runs in the folder of its Snakefile. Leave --directory out, or give {ROOT}.")
+
 try:
-    STUDY = load_config(config, ROOT / "config.yaml", ROOT / "schemas" / "config.schema.json")
+    # Of a key that is in a file twice, `config` would have the last value. So the files are read again.
+    STUDY = load_files(workflow.configfiles, workflow.config_settings.config, ROOT)
     TABLES_SHOWN = [registry.name_of(shown) for shown in STUDY["tables"]["show"]]
     WANTED = wanted_results(STUDY)
     WORKS = works_of(STUDY)
@@ -132,16 +139,23 @@ def files_of(found, wildcards):
     return [f"{RESULTS}/{result_files.path_of(found, seed, model, shard)}" for shard in range(count)]
 
 
+BASE_FILES = ("model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json")  # of a pretrained model
+
+
 def made_from(kind):
     """The inputs of the rule that makes a kind of result, by name."""
 
     def named(wildcards):
         inputs = steps.inputs(wanted(kind, wildcards), RUNS)
         files = {name: [f for found in results for f in files_of(found, wildcards)] for name, results in inputs.items()}
-        # A script reads an adapter by its handle. Its files are inputs too, so that Snakemake notices a damaged one.
-        chosen = [found for results in inputs.values() for found in results if found.kind == "adapter"]
-        handles = [Path(f) for found in chosen for f in files_of(found, wildcards)]
-        return files | {"adapter_files": [str(handle.with_name(name)) for handle in handles for name in ADAPTER_FILES]}
+        # A script reads an adapter or a base model by its handle. The files beside the handle are inputs too, so that
+        # Snakemake notices a damaged or missing one. A base model that is not made here is elsewhere.
+        beside = {"adapter": ADAPTER_FILES}
+        if MODELS.get(wildcards.get("model"), {}).get("source") == "pretrain":
+            beside["base"] = BASE_FILES
+        read = [found for results in inputs.values() for found in results if found.kind in beside]
+        handles = [(Path(f), beside[found.kind]) for found in read for f in files_of(found, wildcards)]
+        return files | {"beside": [str(handle.with_name(name)) for handle, names in handles for name in names]}
 
     return unpack(named)
 
@@ -188,6 +202,11 @@ def code(script, **choices):
     `choices` are names that differ between the jobs of a study, such as the table or the objective of a job.
     """
     return fingerprint(script, tuple(choices.items()))
+
+
+def verbatim(value):
+    """A param with any characters. Snakemake fills wildcards into {name} in constant params, but not in a function's."""
+    return lambda wildcards: value
 
 
 def as_json(value):
@@ -243,6 +262,14 @@ raw_digest = cache(lambda: dataset.raw_digest(STUDY["dataset"]))  # the same for
 EXEMPLAR_SPLITS = {PROBE["exemplar_split"], STUDY["evaluation"]["exemplar_split"]}
 
 
+def trackable(files):
+    """The files, if Snakemake can track them. It takes {name} for a wildcard, and <name> for a variable."""
+    for file in files:
+        if problem := path_problem(str(file)):
+            raise WorkflowError(f"{str(file)!r}: {problem}; expected {PATH}")
+    return [str(Path(file)) for file in files]
+
+
 def folder_of(wildcards):
     """The local folder of a base model's files. None for models from elsewhere."""
     model = MODELS[wildcards.model]
@@ -252,7 +279,7 @@ def folder_of(wildcards):
 def model_files(wildcards):
     """The files of a base model in a local folder, so that a change of them re-runs the rule. Empty for other models."""
     found = folder_of(wildcards)
-    return [str(file) for file in folder.model_files(found)] if found else []
+    return trackable(folder.model_files(found)) if found else []
 
 
 def model_content(wildcards):

@@ -3,8 +3,8 @@
 
 rule build_facts:
     input:
-        raw=lambda wildcards: [str(file) for file in dataset.raw_files(STUDY["dataset"])],
-        manifest=STUDY["dataset"]["manifest"] or [],
+        raw=lambda wildcards: trackable(dataset.raw_files(STUDY["dataset"])),
+        manifest=trackable([STUDY["dataset"]["manifest"]] if STUDY["dataset"]["manifest"] else []),
     output:
         facts=result("facts"),
         communities=result("communities"),
@@ -17,10 +17,10 @@ rule build_facts:
     conda:
         "../envs/controller.yaml"
     params:
-        dataset=DATASET,
+        dataset=verbatim(DATASET),
         raw=lambda wildcards: raw_digest(),
-        world=as_json(STUDY["world"] if STUDY["dataset"]["reader"] == dataset.WORLD else {}),
-        exemplars=as_json(dict.fromkeys(sorted(EXEMPLAR_SPLITS), PROBE["shots"])),
+        world=verbatim(as_json(STUDY["world"] if STUDY["dataset"]["reader"] == dataset.WORLD else {})),
+        exemplars=verbatim(as_json(dict.fromkeys(sorted(EXEMPLAR_SPLITS), PROBE["shots"]))),
         code=code("build_facts"),
     shell:
         "python scripts/build_facts.py --dataset {params.dataset:q} --world {params.world:q}"
@@ -42,7 +42,7 @@ rule build_corpus:
     conda:
         "../envs/controller.yaml"
     params:
-        settings=as_json(STUDY["corpus"]),
+        settings=verbatim(as_json(STUDY["corpus"])),
         code=code("build_corpus"),
     shell:
         "python scripts/build_corpus.py --facts {input.facts} --communities {input.communities}"

@@ -18,7 +18,7 @@ rule evaluate_epochs:
     resources:
         **ENGINE_RESOURCES,
     params:
-        settings=part(AnswerSettings, PROBE | {"exemplar_split": STUDY["evaluation"]["exemplar_split"]}),
+        settings=verbatim(part(AnswerSettings, PROBE | {"exemplar_split": STUDY["evaluation"]["exemplar_split"]})),
         engine=PROBE["engine"],
         questions=STUDY["evaluation"]["splits"],
         seed=STUDY["evaluation"]["seed"],

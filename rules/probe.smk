@@ -18,7 +18,7 @@ rule check_answers:
         python="python",
         unanswerable=str(PROBE["unanswerable"]),  # no result depends on it, so another share re-runs no probe
     params:
-        limits=part(Limits, PROBE),
+        limits=verbatim(part(Limits, PROBE)),
         answers=STUDY["answers"],
         code=code("check_answers"),
     shell:
@@ -44,7 +44,7 @@ rule probe_facts:
     resources:
         **ENGINE_RESOURCES,
     params:
-        settings=part(AnswerSettings, PROBE),
+        settings=verbatim(part(AnswerSettings, PROBE)),
         sampling=sampling,
         counts=counts,
         answers=STUDY["answers"],
@@ -80,7 +80,7 @@ rule check_probe:
         python="python",
         gpu=GPU,
     params:
-        settings=part(AnswerSettings, PROBE),
+        settings=verbatim(part(AnswerSettings, PROBE)),
         sampling=sampling,
         prompts=PROBE["prompts"],
         scoring=STUDY["scoring"],

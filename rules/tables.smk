@@ -3,7 +3,7 @@
 AGREEMENTS = expand(result("agreement"), seed=SEEDS, model=MODELS, state=ORIGIN, questions="train", probe=0)
 AGREEMENTS = AGREEMENTS if PROBE["checked"] else []
 ANSWERABLE = expand(result("answerable"), seed=SEEDS, model=WANTED)
-DESCRIBED = as_json([work.described() for work in WORKS])
+DESCRIBED = [work.described() for work in WORKS if work.seed == SEEDS[0]]  # the work is the same for all seeds
 
 
 rule write_table:
@@ -39,17 +39,18 @@ rule collect_tables:
     conda:
         "../envs/controller.yaml"
     params:
-        study=STUDY["study"],
-        models=[model["label"] for model in MODELS.values()],
-        seeds=SEEDS,
-        cited=registry.citations(TABLES_SHOWN),
-        answers=STUDY["answers"],
+        about=verbatim(
+            as_json(
+                {"study": STUDY["study"], "seeds": SEEDS, "cited": registry.citations(TABLES_SHOWN)}
+                | {"models": [model["label"] for model in MODELS.values()], "answers": STUDY["answers"]}
+            )
+        ),
         unanswerable=PROBE["unanswerable"],
         code=code("collect_tables"),
     shell:
-        "python scripts/collect_tables.py --study {params.study} --models {params.models:q} --seeds {params.seeds}"
-        " --cited {params.cited:q} --tables {input.tables} --agreements {input.agreements} --answerable {input.answerable}"
-        " --unanswerable {params.unanswerable} --answers {params.answers} --output {output} 2> {log}"
+        "python scripts/collect_tables.py --about {params.about:q} --unanswerable {params.unanswerable}"
+        " --tables {input.tables} --agreements {input.agreements} --answerable {input.answerable} --output {output}"
+        " 2> {log}"
 
 
 rule write_costs:
@@ -65,13 +66,14 @@ rule write_costs:
     conda:
         "../envs/controller.yaml"
     params:
-        works=DESCRIBED,
+        works=verbatim(as_json(DESCRIBED)),
+        seeds=SEEDS,
         results=lambda wildcards, output: str(Path(output.csv).parent),
-        labels=as_json({name: model["label"] for name, model in MODELS.items()}),
+        labels=verbatim(as_json({name: model["label"] for name, model in MODELS.items()})),
         code=code("write_costs"),
     shell:
-        "python scripts/write_costs.py --works {params.works:q} --results {params.results} --labels {params.labels:q}"
-        " --csv {output.csv} --markdown {output.markdown} 2> {log}"
+        "python scripts/write_costs.py --works {params.works:q} --seeds {params.seeds} --results {params.results}"
+        " --labels {params.labels:q} --csv {output.csv} --markdown {output.markdown} 2> {log}"
 
 
 rule write_provenance:
@@ -88,12 +90,12 @@ rule write_provenance:
     conda:
         "../envs/controller.yaml"
     params:
-        config=as_json(STUDY),
-        codes=as_json({script: code(script) for script in CODED}),
-        works=DESCRIBED,
+        config=verbatim(as_json(STUDY)),
+        codes=verbatim(as_json({script: code(script) for script in CODED})),
+        benchmarked=verbatim(as_json([(work["benchmarks"], work["jobs"]) for work in DESCRIBED])),
         benchmarks=f"{RESULTS}/benchmarks",
         code=code("write_provenance"),
     shell:
-        "python scripts/write_provenance.py --config {params.config:q} --codes {params.codes:q} --works {params.works:q}"
-        " --benchmarks {params.benchmarks}"
+        "python scripts/write_provenance.py --config {params.config:q} --codes {params.codes:q}"
+        " --benchmarked {params.benchmarked:q} --benchmarks {params.benchmarks}"
         " --facts {input.facts} --bases {input.bases} --agreements {input.agreements} --output {output} 2> {log}"

@@ -68,13 +68,14 @@ rule train_adapter:
         settings=lambda wildcards: as_json(asdict(RUNS[wildcards.state].training)),
         ratio=lambda wildcards: replay.ratio if (replay := RUNS[wildcards.state].replay) else 0.0,
         format=PROBE["format"],
-        template_arguments=as_json(PROBE["template_arguments"]),
+        template_arguments=verbatim(as_json(PROBE["template_arguments"])),
         dtype=dtype,
         code=lambda wildcards: code("train_adapter", objective=RUNS[wildcards.state].training.objective),
     shell:
         "{resources.python} scripts/train_adapter.py --base {input.base} --examples {input.examples}"
         " --merge {input.merge} --parent {input.parent} --settings {params.settings:q}"
-        " --replay-ratio {params.ratio} --format {params.format} --template-arguments {params.template_arguments:q} --dtype {params.dtype} --run {wildcards.state}"
+        " --replay-ratio {params.ratio} --format {params.format} --template-arguments {params.template_arguments:q}"
+        " --dtype {params.dtype} --run {wildcards.state}"
         " --seed {wildcards.seed} --code {params.code} --gpus {resources.gpu} --loss {output.loss}"
         " --texts {output.texts} --epochs {output.epochs} 2> {log}"
 

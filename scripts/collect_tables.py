@@ -1,6 +1,7 @@
 """Join the Markdown of a study's tables into one file, in the given order."""
 
 import argparse
+import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pandas as pd
 from gradual.ground.errors import InputError
 from gradual.ground.files import read_json, write_text
 from gradual.knowledge.answerable import worst_split
-from gradual.knowledge.golds import ANSWERS, ANY
+from gradual.knowledge.golds import ANY
 from gradual.workflow.starting import report
 
 
@@ -22,21 +23,18 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument(
         "--unanswerable", type=float, required=True, help="the largest share of facts that they may count"
     )
-    parser.add_argument("--answers", choices=ANSWERS, required=True, help="which answers of a fact count as right")
-    parser.add_argument("--study", required=True, help="the study's name")
-    parser.add_argument("--models", nargs="+", required=True, help="the models' labels")
-    parser.add_argument("--cited", nargs="+", required=True, help="the papers that the tables come from")
-    parser.add_argument("--seeds", type=int, nargs="+", required=True)
+    parser.add_argument("--about", type=json.loads, required=True, help="what the head tells of the study, as JSON")
     parser.add_argument("--output", type=Path, required=True)
     args = parser.parse_args(argv)
+    about = args.about
     parts = [
-        f"# Tables of the study {args.study}\n",
-        f"Models: {', '.join(args.models)}. Seeds: {', '.join(map(str, args.seeds))}.\n",
-        f"Captions and the columns named Paper are those of {' and of '.join(args.cited)}; the rest is ours.\n",
+        f"# Tables of the study {about['study']}\n",
+        f"Models: {', '.join(about['models'])}. Seeds: {', '.join(map(str, about['seeds']))}.\n",
+        f"Captions and the columns named Paper are those of {' and of '.join(about['cited'])}; the rest is ours.\n",
     ]
     if args.agreements:
         parts.append(sentence([read_json(path, "an agreement of a probe") for path in args.agreements]) + "\n")
-    if args.answers == ANY:
+    if about["answers"] == ANY:
         parts.append("An output is right if it is right by any of the fact's answers (answers: any).\n")
     counts = {path: pd.read_csv(path) for path in args.answerable}
     for path, counted in counts.items():  # again, because the share may be another one than that of check_answers

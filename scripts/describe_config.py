@@ -33,6 +33,14 @@ Sections merge in three ways:
 - `runs` merge by name. A run replaces an earlier run of the same name as a whole, and null removes it.
 - All other sections merge key by key. A list replaces the earlier list.
 
+The files are read strictly. These are refused, because YAML takes them otherwise than they look: a key that is there
+twice; `yes`, `no`, `on` and `off`; numbers such as `010`, `0x1F` and `12:30`; dates; tags such as `!!python/name`; and
+anchors that multiply or hold themselves. Quote a text that looks like one of these. A file has at most 256 KiB.
+
+A config has no passwords and no tokens, because Snakemake prints and keeps what a job is given. Jobs take the token of
+the hub from `HF_TOKEN`. A path has no braces and no angle brackets, because Snakemake takes `{name}` for a wildcard and
+`<name>` for a variable. All other texts, such as labels and stop strings, reach the jobs as they are.
+
 This file is generated from `schemas/config.schema.json` with `python scripts/describe_config.py`.
 """
 

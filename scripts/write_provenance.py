@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 from gradual.ground.files import digest, read_json, write_json
+from gradual.study.result_files import filled
 from gradual.workflow.provenance import git_state, hardware, locks, packages, timings
 from gradual.workflow.starting import report
 
@@ -14,7 +15,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--config", type=json.loads, required=True, help="the config of the study, as JSON")
     parser.add_argument("--codes", type=json.loads, required=True, help="the fingerprint of each script, as JSON")
     parser.add_argument(
-        "--works", type=json.loads, required=True, help="the work of the study, as JSON (works.works_of)"
+        "--benchmarked", type=json.loads, required=True, help="pattern and jobs of each seed's benchmarks, as JSON"
     )
     parser.add_argument("--facts", type=Path, nargs="+", required=True)
     parser.add_argument("--bases", type=Path, nargs="+", required=True, help="handles of the base models")
@@ -22,6 +23,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--benchmarks", type=Path, required=True, help="the folder of the jobs' benchmark files")
     parser.add_argument("--output", type=Path, required=True)
     args = parser.parse_args(argv)
+    counted = {path for pattern, jobs in args.benchmarked for path in filled(pattern, args.config["seeds"], jobs)}
     write_json(
         {
             "config": args.config,
@@ -33,7 +35,7 @@ def main(argv: list[str] | None = None) -> None:
             "packages": packages(),
             "locks": locks(Path(__file__).parents[1] / "envs"),
             "hardware": hardware(),
-            "jobs": timings(args.benchmarks, {path for work in args.works for path in work["benchmarks"]}),
+            "jobs": timings(args.benchmarks, counted),
         },
         args.output,
     )

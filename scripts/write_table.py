@@ -25,8 +25,11 @@ def main(argv: list[str] | None = None) -> None:
     add_paths(parser, "csv", "markdown")
     args = parser.parse_args(argv)
     told, spec = study(args.table, args.study), TABLES[args.table]
-    write_csv(whole(spec.build(load(args.results, told, needs_by_model(spec, told)), told)), args.csv)
-    write_text(render(args.table, pd.read_csv(args.csv)), args.markdown)
+    frame = whole(spec.build(load(args.results, told, needs_by_model(spec, told)), told))
+    write_csv(frame, args.csv)
+    texts = [name for name in frame if frame[name].dropna().map(type).eq(str).all()]  # a label may be NA, 007 or True
+    read = pd.read_csv(args.csv, dtype=dict.fromkeys(texts, str), keep_default_na=False, na_values=[""])
+    write_text(render(args.table, read), args.markdown)
 
 
 if __name__ == "__main__":

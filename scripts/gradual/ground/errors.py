@@ -36,6 +36,7 @@ def out_of_memory(error: BaseException) -> bool:
     said = (
         "out of memory",
         "can't allocate memory",
+        "cannot allocate memory",
         "no available memory for the cache",
         "free memory on device",
         "larger than the available kv cache",

@@ -59,7 +59,7 @@ def render(config: Config, rows: pd.DataFrame, sources: list[str], device: Devic
     files = [root / folder / config["study"] / path(COSTS_CSV) for folder in ("results", "results/reference")]
     file = next((file for file in files if file.is_file()), None)
     frame = with_sums(rows, pd.read_csv(file) if file else None)
-    columns = [("Model", frame["label"]), ("State", frame["state"]), ("Work", frame["work"])]
+    columns = [("Model", frame["label"].str.replace("|", r"\|")), ("State", frame["state"]), ("Work", frame["work"])]
     columns.append(("Jobs", [whole(jobs) if jobs else "" for jobs in frame["jobs"]]))
     for name, form in FORMS.items():
         header = f"{'Job' if device.name == CPU else 'GPU'} hours" if name == "hours" else name

@@ -9,13 +9,14 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-import yaml
 from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.validators import extend
 
 from gradual.ground.errors import InputError
+from gradual.ground.strict_yaml import read_mapping
 from gradual.knowledge.golds import FIRST
 from gradual.study.config_checks import CHECKS, Problem, nearest
+from gradual.study.config_texts import secret_at, text_problem
 from gradual.study.runs import Config
 
 REPLACED = ("dataset", "models")  # sections that a study replaces as a whole
@@ -27,11 +28,12 @@ def load_config(overrides: Mapping[str, Any], default: Path, schema: Path) -> Co
     `overrides` are the study's own keys. They lie over the files that the study extends, and these lie over `default`.
     Mappings merge key by key. The sections dataset and models, each run, and lists are replaced as a whole. A run that is
     null is removed. `extends` names a file of studies/ beside config.yaml. Without the key `study`, `overrides` change the
-    default study, and only then does `extends` of config.yaml count. Raises one InputError with all problems of the config.
+    default study, and only then does `extends` of config.yaml count. Raises one InputError with all problems of the config,
+    but without any value of a config that has a password or a token.
     """
     rules = json.loads(Path(schema).read_text(encoding="utf-8"))
     problems: list[Problem] = []
-    base = _plain(read_yaml(Path(default), "the default config, in YAML"), (), problems)
+    base = _plain(read_mapping(Path(default), "the default config, in YAML"), (), problems)
     own = _plain(overrides, (), problems)
     if "study" in own:
         base = _without(base, "extends")
@@ -39,6 +41,12 @@ def load_config(overrides: Mapping[str, Any], default: Path, schema: Path) -> Co
     if extended is None:  # the runs that the default models name are in the file that config.yaml extends
         base["models"] = {name: _without(model, "runs") for name, model in base["models"].items()}
     layers = [*_extended(extended, Path(default).parent / "studies", problems), own]
+    for layer in (base, *layers):
+        if (place := secret_at(layer)) is not None:
+            expected = (
+                "none, because Snakemake prints and keeps a job's settings; a token of the hub is taken from HF_TOKEN"
+            )
+            raise InputError("config", "a password or a token", expected, key=_dotted(place))
     merged = base
     for layer in layers:
         merged = _overlaid(merged, layer, problems)
@@ -53,7 +61,9 @@ def load_config(overrides: Mapping[str, Any], default: Path, schema: Path) -> Co
             problems += check(config)
     if problems:
         name = overrides.get("study")
-        raise _error(name if isinstance(name, str) and name else "config", list(dict.fromkeys(problems)))
+        raise _error(
+            name if isinstance(name, str) and name and name.isprintable() else "config", list(dict.fromkeys(problems))
+        )
     if config["dataset"]["single_answer"] is None:
         config["dataset"] |= {"single_answer": ["train"] if config["answers"] == FIRST else []}
     return config
@@ -69,7 +79,7 @@ def _overlaid(below: Config, layer: Config, problems: list[Problem]) -> Config:
     for key, value in layer.items():
         if key == "runs":
             problems += _check_taken_away(merged.get("runs") or {}, value)
-        merged[key] = value if key in REPLACED else _overlay(merged.get(key), value, deep=key != "runs")
+        merged[key] = value if key in REPLACED else overlay(merged.get(key), value, deep=key != "runs")
     return merged
 
 
@@ -88,7 +98,7 @@ def _extended(name: Any, studies: Path, problems: list[Problem]) -> list[Config]
             problems.append(Problem("extends", f"{' extends '.join([*seen, name])}: a cycle", "another study, or null"))
             break
         seen.append(name)
-        layer = _plain(read_yaml(studies / f"{name}.yaml", "a study's config, in YAML"), (), problems)
+        layer = _plain(read_mapping(studies / f"{name}.yaml", "a study's config, in YAML"), (), problems)
         name = layer.get("extends")
         layers.append(_without(layer, "study", "extends"))
     return layers[::-1]
@@ -140,17 +150,6 @@ def expectation(schema: Mapping[str, Any], root: Mapping[str, Any]) -> str:
     return kind + (f", {' and '.join(bounds)}" if bounds else "") + null
 
 
-def read_yaml(path: Path, expected: str) -> dict[str, Any]:
-    """The mapping of a YAML file; InputError for a file that cannot be read or holds something else."""
-    try:
-        value = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise InputError(path, f"cannot be read ({error})", expected) from error
-    if not isinstance(value, dict):
-        raise InputError(path, f"holds {value!r}", "a mapping")
-    return value
-
-
 def _plain(value: Any, path: tuple[Any, ...], problems: list[Problem]) -> Any:
     """A deep copy with plain dicts and lists. A key that is not a text is a problem and is left out."""
     if isinstance(value, Mapping):
@@ -161,6 +160,8 @@ def _plain(value: Any, path: tuple[Any, ...], problems: list[Problem]) -> Any:
         return {key: _plain(item, (*path, key), problems) for key, item in texts.items()}
     if isinstance(value, list | tuple):
         return [_plain(item, (*path, index), problems) for index, item in enumerate(value)]
+    if isinstance(value, str) and (problem := text_problem(value)):
+        problems.append(Problem(_dotted(path), problem, "a text that a command line can hold"))
     return value
 
 
@@ -171,9 +172,10 @@ def _check_taken_away(below: Config, above: Any) -> Iterator[Problem]:
             yield Problem(f"runs.{name}", "null, but there is no such run to remove", nearest(name, below))
 
 
-def _overlay(below: Any, above: Any, deep: bool = True) -> Any:
-    if isinstance(below, dict) and isinstance(above, dict):
-        return below | {key: _overlay(below.get(key), value) if deep else value for key, value in above.items()}
+def overlay(below: Any, above: Any, deep: bool = True) -> Any:
+    """The value `above`, or two mappings as one: key by key, and without `deep`, their values as a whole."""
+    if isinstance(below, Mapping) and isinstance(above, Mapping):
+        return {**below} | {key: overlay(below.get(key), value) if deep else value for key, value in above.items()}
     return above
 
 
@@ -203,9 +205,16 @@ def _error(file: str, problems: list[Problem]) -> InputError:
     return InputError(file, f"{len(problems)} problems:{''.join(lines)}{places[-1]}", problems[-1].expected)
 
 
-# JSON Schema accepts 3.0 as an integer, and NaN as a number in any range. This validator accepts neither.
+def _pattern(_: Any, pattern: str, instance: Any, __: Any) -> Iterator[ValidationError]:
+    if isinstance(instance, str) and not re.fullmatch(pattern, instance):
+        yield ValidationError(f"{instance!r} does not match {pattern!r}")
+
+
+# JSON Schema accepts 3.0 as an integer, NaN as a number in any range, and a pattern's match with a part of a text: also
+# with ^ and $, which leave out a line break at the end. This validator accepts none of these.
 _Validator = extend(
     Draft202012Validator,
+    {"pattern": _pattern},
     type_checker=Draft202012Validator.TYPE_CHECKER.redefine_many(
         {
             "integer": lambda _, value: isinstance(value, int) and not isinstance(value, bool),

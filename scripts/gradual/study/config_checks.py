@@ -7,8 +7,10 @@ from typing import NamedTuple
 
 from gradual.data.dataset import NAMED_COLUMNS, OWN_FORMAT, READERS
 from gradual.knowledge.categories import FULL, GREEDY_ONLY
+from gradual.study.config_texts import PATH, path_problem
 from gradual.study.runs import MERGE, ORIGIN, Config, Run, adapter_chain, awaited, probe_mode, runs
 
+TAKEN = {"reference": "published tables", "benchmarks": "measurements of `make benchmark`"}  # folders of results/
 ADAPTER_SHAPE = ("rank", "alpha", "dropout", "targets")  # what a continued adapter cannot change
 
 
@@ -40,6 +42,12 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"one of {', '.join(known)}" if known else "none"
 
 
+def _check_study(config: Config) -> Iterator[Problem]:
+    name = config["study"]
+    if name in TAKEN:
+        yield Problem("study", f"{name!r}", f"another name, because results/{name}/ has the {TAKEN[name]}")
+
+
 def _check_dataset(config: Config) -> Iterator[Problem]:
     dataset = config["dataset"]
     reader, carve = dataset["reader"], dataset["carve"]
@@ -63,6 +71,14 @@ def _check_dataset(config: Config) -> Iterator[Problem]:
         yield Problem("dataset.sha256", f"{dataset['sha256']!r}", "null, because there is no url and so no download")
     if sum(carve.values()) >= 1:
         yield Problem("dataset.carve", f"{carve} leaves no train facts", "shares whose sum is less than 1")
+
+
+def _check_paths(config: Config) -> Iterator[Problem]:
+    paths = {f"dataset.{key}": config["dataset"][key] for key in ("path", "manifest")}
+    paths |= {f"models.{name}.path": model.get("path") for name, model in config["models"].items()}
+    for key, path in paths.items():
+        if path is not None and (problem := path_problem(path)):
+            yield Problem(key, problem, f"{PATH}, because Snakemake takes such parts for something else")
 
 
 def _check_exemplars(config: Config) -> Iterator[Problem]:
@@ -218,8 +234,10 @@ def _check_choice(config: Config) -> Iterator[Problem]:
 
 # Each check, and the sections that must be without a problem before it runs.
 CHECKS: tuple[tuple[tuple[str, ...], Callable[[Config], Iterable[Problem]]], ...] = (
+    (("study",), _check_study),
     (("dataset",), _check_dataset),
     (("dataset", "probe", "evaluation"), _check_exemplars),
+    (("dataset", "models"), _check_paths),
     (("models",), _check_models),
     (("corpus", "dataset", "models"), _check_corpus),
     (("models", "probe"), _check_format),

@@ -4,6 +4,7 @@ A path is a pattern. Snakemake reads its names in braces as wildcards, and `path
 the names of the runs. Probe 0 is the probe. Probe 1 is the re-probe, with other prompts.
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from gradual.study.runs import ORIGIN
@@ -107,6 +108,11 @@ def path_of(result: Result, seed: object, model: str, shard: object = 0) -> str:
     """The path of a result."""
     kind, state, probe, questions = result
     return path(kind, seed=seed, model=model, state=state, probe=probe, questions=questions, shard=shard)
+
+
+def filled(pattern: str, seeds: Iterable[int], shards: int) -> list[str]:
+    """The paths of all seeds and shards, from a path with {seed} and, if there are several shards, {shard}."""
+    return [pattern.format(seed=seed, shard=shard) for seed in seeds for shard in range(shards)] if pattern else []
 
 
 def benchmark(rule: str, **names: object) -> str:

@@ -1,5 +1,7 @@
 """The costs of each state of a study: prompts and tokens from the usage files, seconds from Snakemake's benchmarks."""
 
+from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +10,13 @@ from tabulate import tabulate
 
 from gradual.ground.errors import InputError
 from gradual.ground.files import read_json
+from gradual.study.result_files import filled
 from gradual.tables.markdown import count, number
 
 COUNTED = ("prompts", "prompt_tokens", "answer_tokens", "computed_tokens")
 
 
-def table(found: list[dict[str, Any]], root: Path, labels: dict[str, str]) -> pd.DataFrame:
+def table(found: list[dict[str, Any]], seeds: Sequence[int], root: Path, labels: dict[str, str]) -> pd.DataFrame:
     """A row per model, state and work, with means over the seeds. The last row of each model has the sums.
 
     `found` are works as `works.Work.described` returns them. `root` is results/<study>. `labels` maps models to labels.
@@ -22,15 +25,16 @@ def table(found: list[dict[str, Any]], root: Path, labels: dict[str, str]) -> pd
     their sums are NaN. Raises InputError for a usage file that is broken.
     """
     rows = []
-    for work in found:
-        usage = [read_json(root / path, "what an engine did") for path in work["usage"]]
-        for path, each in zip(work["usage"], usage, strict=True):
+    for work, seed in product(found, seeds):
+        files = [root / path for path in filled(work["usage"], [seed], work["jobs"])]
+        usage = [read_json(file, "what an engine did") for file in files]
+        for file, each in zip(files, usage, strict=True):
             if not isinstance(each, dict) or not set(COUNTED) <= set(each):
-                raise InputError(root / path, f"is {each!r}", f"the keys {', '.join(COUNTED)}")
-        seconds = [_seconds(root / path) for path in work["benchmarks"]]
+                raise InputError(file, f"is {each!r}", f"the keys {', '.join(COUNTED)}")
+        seconds = [_seconds(root / path) for path in filled(work["benchmarks"], [seed], work["jobs"])]
         rows.append(
             {"model": work["model"], "label": labels[work["model"]], "state": work["state"], "work": work["work"]}
-            | {"seed": work["seed"], "jobs": len(work["benchmarks"])}
+            | {"seed": seed, "jobs": work["jobs"]}
             | {name: sum(each[name] for each in usage) for name in COUNTED}
             | {"seconds": sum(seconds)}
         )
@@ -48,7 +52,7 @@ def render(frame: pd.DataFrame, seeds: int) -> str:
     frame = frame.fillna({"work": ""})  # an empty cell, if the frame comes from the CSV
     headers = ["Model", "State", "Work", "Jobs", "Prompts", "Prompt tokens", "Answer tokens", "Computed", "Seconds"]
     body = [
-        [row["label"], row["state"], row["work"], count(row["jobs"])]
+        [row["label"].replace("|", r"\|"), row["state"], row["work"], count(row["jobs"])]
         + [count(round(row[name])) if row[name] else "" for name in COUNTED]
         + [number(row["seconds"], ",.0f")]
         for _, row in frame.iterrows()

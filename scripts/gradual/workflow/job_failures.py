@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 FAILED = re.compile(r"^Error in rule (\w+):\n(?:    .*\n)*?    log: (\S+)", re.MULTILINE)
-TOLD = ("error: ", "remedy: ")
+CAUSE = re.compile(r"(?ms)^error: [^\n]*(?:\n(?: |remedy: )[^\n]*)*")
 
 
 def explain(logs: list[str]) -> str:
@@ -15,11 +15,9 @@ def explain(logs: list[str]) -> str:
     text = "\n".join(Path(log).read_text(encoding="utf-8", errors="replace") for log in logs)
     said = []
     for rule, path in dict.fromkeys(FAILED.findall(text)):
-        lines = (
-            Path(path).read_text(encoding="utf-8", errors="replace").strip().splitlines() if Path(path).exists() else []
-        )
-        causes = [line for line in lines if line.startswith(TOLD)] or lines[-1:]
-        said.append("\n  ".join([f"{rule} failed; its log is {path}", *causes]))
+        log = Path(path).read_text(encoding="utf-8", errors="replace").strip() if Path(path).exists() else ""
+        causes = CAUSE.findall(log) or log.splitlines()[-1:]
+        said.append("\n  ".join([f"{rule} failed; its log is {path}", *"\n".join(causes).splitlines()]))
     if not said:
         return ""
     return "\n".join(

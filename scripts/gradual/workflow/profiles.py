@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from gradual.ground.errors import InputError
+from gradual.ground.strict_yaml import read_mapping
 
 FILE = re.compile(r"(profile|config)(?:\.v(\d+)\+)?\.yaml")  # the file names that Snakemake accepts
 
@@ -49,12 +48,7 @@ def read_profile(name: str, root: Path) -> Profile:
         known = ", ".join(f"profiles/{path.name}" for path in sorted((root / "profiles").glob("*")))
         raise InputError(name, "no such profile", f"a profile's folder: {known}", key="PROFILE")
     file = found if found.is_file() else _file(found)
-    try:
-        given = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise InputError(file, f"cannot be read ({error})", "a Snakemake profile in YAML") from error
-    if not isinstance(given, dict):
-        raise InputError(file, f"holds {given!r}", "a mapping of Snakemake's options")
+    given = read_mapping(file, "a Snakemake profile, in YAML")
     rules: dict[str, dict[str, Any]] = {}
     for rule, entry in _pairs(given.get("set-resources"), ":", file, "set-resources"):
         rules.setdefault(rule, {}).update(_pairs(entry if isinstance(entry, dict) else [entry], "=", file, rule))

@@ -10,25 +10,121 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from typing import NamedTuple
 
 from gradual.ground.errors import EndedWithNotice, InputError, out_of_memory
 from gradual.workflow.gpus import taken
 
 
-def remedy(error: Exception) -> str:
-    """What a user can do about an unforeseen error. Finished results are kept after every error."""
+class Kind(NamedTuple):
+    """A kind of errors that a user can solve.
+
+    An error is of the kind if it has the name of one of the `classes`, as its class or a base class, or one of the numbers
+    (`errno`), or one of the `words` in its text. Names do, so that no library is imported.
+    """
+
+    remedy: str
+    classes: tuple[str, ...] = ()
+    numbers: tuple[int, ...] = ()
+    words: tuple[str, ...] = ()
+
+    def has(self, error: BaseException) -> bool:
+        """Whether an error is of this kind."""
+        names = {cls.__name__ for cls in type(error).__mro__}
+        text = str(error).lower()
+        number = getattr(error, "errno", None)
+        return bool(names & {*self.classes}) or number in self.numbers or any(words in text for words in self.words)
+
+
+# The first kind that fits counts. Errors of safetensors, torch and transformers often have only words.
+KINDS = (
+    Kind(
+        "free disk space and run again; no file was left half-written",
+        numbers=(errno.ENOSPC, errno.EDQUOT),
+        words=("no space left", "quota exceeded", "inline_container"),
+    ),
+    Kind(
+        "accept the model's licence on its page, set HF_TOKEN to a token that may read it, and check its repo and revision",
+        classes=("GatedRepoError", "RepositoryNotFoundError", "RevisionNotFoundError"),
+        words=("gated repo", "401 client error", "403 client error"),
+    ),
+    Kind(
+        "fetch the model where the hub can be reached, and set HF_HOME to the same cache here; then run again",
+        classes=("LocalEntryNotFoundError", "OfflineModeIsEnabled"),
+        words=("offline mode",),
+    ),
+    Kind("run it again; the program that read its output ended first", classes=("BrokenPipeError",)),
+    Kind(
+        "check the network, the proxy and the address; then run again",
+        classes=(
+            "ConnectionError",
+            "URLError",
+            "HTTPError",
+            "HTTPException",
+            "TransportError",
+            "Timeout",
+            "TimeoutError",
+        )
+        + ("gaierror", "SSLError", "MaxRetryError"),
+        numbers=(errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN),
+        words=("couldn't connect to", "name resolution"),
+    ),
+    Kind(
+        "run the study in a folder on a disk that can be written; this one is read-only",
+        numbers=(errno.EROFS,),
+        words=("read-only file system",),
+    ),
+    Kind(
+        "shorten the path of the project or of the file", numbers=(errno.ENAMETOOLONG,), words=("file name too long",)
+    ),
+    Kind(
+        "raise the limits of open files and processes (ulimit -n, ulimit -u), or run fewer jobs at once (--cores)",
+        numbers=(errno.EMFILE, errno.ENFILE, errno.EAGAIN),
+        words=("can't start new thread", "too many open files"),
+    ),
+    Kind(
+        "check the disk or the network file system, because it does not answer as it should; then run again",
+        numbers=(errno.EIO, errno.ESTALE, errno.ENODEV, errno.ENXIO, errno.ELOOP),
+        words=("input/output error",),
+    ),
+    Kind(
+        "make the file readable, and its folder writable, for the user that runs the study",
+        classes=("PermissionError",),
+        words=("permission denied",),
+    ),
+    Kind(
+        "set up the job's environment again (make setup; envs/), or start Snakemake with the environment active",
+        classes=("ImportError",),
+        words=("cannot open shared object file", "undefined symbol"),
+    ),
+    Kind(
+        "move what is in the way, because there is a file in the place of a folder, or a folder in that of a file",
+        classes=("NotADirectoryError", "IsADirectoryError", "FileExistsError"),
+    ),
+    Kind(
+        "restore the file, or remove the results that were made from it; then run again", classes=("FileNotFoundError",)
+    ),
+    Kind(
+        "replace the file, because it is damaged or of another format; if it is a result, remove it and run again",
+        classes=("JSONDecodeError", "UnicodeDecodeError", "YAMLError", "ArrowInvalid", "ParserError", "EmptyDataError")
+        + ("BadZipFile", "BadGzipFile", "LZMAError", "EOFError", "UnpicklingError", "SafetensorError", "ParquetError"),
+    ),
+    Kind(
+        "check the GPU and its driver (nvidia-smi), and that torch was built for them; then run again",
+        classes=("AcceleratorError", "DistBackendError"),
+        words=("cuda error", "cuda driver", "nvidia driver", "nccl", "cublas", "cudnn"),
+    ),
+)
+
+
+def remedy(error: BaseException) -> str:
+    """What a user can do about an unforeseen error, or about its cause. Finished results are kept after every error."""
     if out_of_memory(error):
         return "free memory, run fewer jobs at once (--cores), or lower training.micro_batch; then run again"
-    full = ("no space left", "quota exceeded", "inline_container")  # errors of safetensors and torch have no errno
-    if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or any(w in str(error).lower() for w in full):
-        return "free disk space and run again; no file was left half-written"
-    if isinstance(error, PermissionError):
-        return "make the file readable, and its folder writable, for the user that runs the study"
-    if isinstance(error, FileNotFoundError):
-        return "restore the file, or remove the results that were made from it; then run again"
-    if isinstance(error, ImportError):
-        return "set up the job's environment again (make setup; envs/), or start Snakemake with the environment active"
-    return "not foreseen, so likely a defect; report it with the lines above"
+    found = next((kind.remedy for kind in KINDS if kind.has(error)), None)
+    if found is None and error.__cause__ is not None:
+        return remedy(error.__cause__)
+    return found or "not foreseen, so likely a defect; report it with the lines above"
 
 
 def explanation(error: Exception) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gradual.study import result_files as kinds
-from gradual.study.result_files import Result, benchmark, path
+from gradual.study.result_files import Result, benchmark, filled, path
 from gradual.study.runs import Config, runs
 from gradual.study.steps import rule_of, standing_on
 from gradual.tables import registry
@@ -35,28 +35,26 @@ class Work:
         again = " again" if self.result.probe else ""
         return NAMES.get(self.result.kind, f"probe of {self.result.questions}{again}")
 
-    def places(self) -> Iterable[dict[str, object]]:
-        """For each job, the names that fill in the patterns of its paths."""
-        _, state, probe, questions = self.result
-        for shard in range(self.jobs):
-            yield {"model": self.model, "seed": self.seed, "state": state, "probe": probe} | {
-                "questions": questions,
-                "shard": shard,
-            }
-
     def usage(self) -> list[str]:
         """The paths of the files that count prompts and tokens, relative to results/<study>. A training has none."""
-        kind = USAGE.get(self.result.kind)
-        return [path(kind, **place) for place in self.places()] if kind else []
+        return filled(self.described()["usage"], [self.seed], self.jobs)
 
     def benchmarks(self) -> list[str]:
         """The paths of the jobs' benchmark files, which Snakemake writes, relative to results/<study>."""
-        return [benchmark(self.rule, **place) for place in self.places()]
+        return filled(self.described()["benchmarks"], [self.seed], self.jobs)
 
     def described(self) -> dict[str, Any]:
-        """The work as a mapping that JSON can hold."""
-        named = {"model": self.model, "state": self.state, "work": self.name, "seed": self.seed}
-        return named | {"usage": self.usage(), "benchmarks": self.benchmarks()}
+        """The work, which is the same for all seeds, as a mapping that JSON can hold.
+
+        `usage` and `benchmarks` are the patterns of paths, with {seed} and {shard}, relative to results/<study>. `usage` is
+        empty for a training.
+        """
+        kind, state, probe, questions = self.result
+        place = {"model": self.model, "state": state, "probe": probe, "questions": questions}
+        place |= {"seed": "{seed}", "shard": "{shard}"}
+        usage = path(USAGE[kind], **place) if kind in USAGE else ""
+        named = {"model": self.model, "state": self.state, "work": self.name, "jobs": self.jobs}
+        return named | {"usage": usage, "benchmarks": benchmark(self.rule, **place)}
 
 
 def wanted_results(config: Config) -> dict[str, list[Result]]:

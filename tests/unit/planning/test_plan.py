@@ -534,7 +534,7 @@ def test_the_script_prints_markdown_and_loads_no_torch():
 
 
 def test_an_unknown_study_names_the_known_ones():
-    with pytest.raises(InputError, match="nowhere.yaml.*STUDY=default.*paper"):
+    with pytest.raises(InputError, match="STUDY=nowhere.*default, authors.*paper"):
         plan_study.main(["--study", "nowhere"])
 
 

@@ -19,6 +19,7 @@ from gradual.knowledge import categories, golds, scoring
 from gradual.probe.engines.load import ENGINES
 from gradual.probe.prompts import FORMATS
 from gradual.study import config
+from gradual.study.load_study import load_files, load_study
 from gradual.study.runs import Replay, adapter_chain, probe_mode, runs, runs_of, selected_states
 from gradual.study.steps import STATE_KINDS
 from gradual.tables import registry
@@ -289,6 +290,29 @@ MALFORMED = {
     "bad study name": ({"study": "My Study"} | EXTENDED, "study", "'My Study'; expected a name of lower-case letters"),
     "bad run name": (with_runs(**{"Stage-2": SAME}), "runs.Stage-2", "a name of lower-case letters"),
     "bad model name": ({"models": {"7b": HUB}}, "models.7b", "a name of lower-case letters"),
+    "published study": (
+        {"study": "reference"} | EXTENDED,
+        "study",
+        "because results/reference/ has the published tables",
+    ),
+    "study of benchmarks": ({"study": "benchmarks"} | EXTENDED, "study", "another name, because results/benchmarks/"),
+    "study here": ({"study": "."} | EXTENDED, "study", "'.'; expected a name"),
+    "run that a table would read as a number": (with_runs(inf=SAME), "runs.inf", "no word for a value"),
+    "run that a table would read as missing": (with_runs(nan=SAME), "runs.nan", "no word for a value"),
+    "long study name": ({"study": "a" * 41} | EXTENDED, "study", "at most 40 characters"),
+    "label of two lines": ({"models": {"m": HUB | {"label": "a\u2028b"}}}, "models.m.label", "one line"),
+    "label with a space at its end": ({"models": {"m": HUB | {"label": "a "}}}, "models.m.label", "without spaces"),
+    "text with a NUL": ({"probe": {"stop": ["a\0"]}}, "probe.stop[0]", "has a NUL"),
+    "text with half a character": ({"probe": {"stop": ["\ud83d"]}}, "probe.stop[0]", "'\\ud83d' is not Unicode"),
+    "wildcard in a path": ({"dataset": {"reader": "jsonl", "path": "a/{seed}"}}, "dataset.path", "'{' in a path"),
+    "variable in a path": ({"dataset": {"reader": "jsonl", "path": "<results>"}}, "dataset.path", "'<' in a path"),
+    "line break in a path": ({"dataset": ARCHIVE | {"manifest": "a\nb"}}, "dataset.manifest", "'\\n' in a path"),
+    "wildcard in the path of a model": (
+        {"models": {"m": {"label": "m", "source": "folder", "path": "{model}"}}},
+        "models.m.path",
+        "without { } < >",
+    ),
+    "too many shards": ({"probe": {"shards": 1001}}, "probe.shards", "at most 1000"),
     "no seeds": ({"seeds": []}, "seeds", "at least one"),
     "repeated seed": ({"seeds": [1, 1]}, "seeds", "none twice"),
     "negative seed": ({"seeds": [0, -1]}, "seeds[1]", "-1; expected an integer, at least 0"),
@@ -726,3 +750,90 @@ def test_probe_modes():
 def test_full_probes_tell_weakly_from_unknown():
     study = with_runs(x=SAME | {"from": "stage1", "select": {"stage1": ["WeaklyKnown"]}})
     load(study | {"probe": {"trained_states": "full"}})
+
+
+def patterns(schema):
+    """Every schema with a pattern, in a schema."""
+    below = schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ()
+    return ([schema] if isinstance(schema, dict) and "pattern" in schema else []) + [
+        p for s in below for p in patterns(s)
+    ]
+
+
+@pytest.mark.parametrize("schema", patterns(RULES), ids=lambda schema: schema["pattern"])
+def test_no_pattern_matches_a_text_with_a_line_break_at_its_end(schema):
+    texts = ["name", "a label", "https://example.org/a.zip", "owner/name", "0" * 40, "0" * 64]
+    matched = [text for text in texts if config._Validator(schema).is_valid(text)]
+    assert matched and not [text for text in matched if config._Validator(schema).is_valid(f"{text}\n")]
+
+
+SECRETS = {
+    "user and password": "https://me:hunter2@example.org/a.zip",
+    "user": "https://hunter2@example.org/a.zip",
+    "other protocol": "ftp://me:hunter2@example.org/a.zip",
+    "within a text": "see http://me:hunter2@example.org",
+    "token": "https://example.org/a.zip?download=1&token=hunter2",
+    "access token": "https://example.org/a.zip?access_token=hunter2",
+    "signed address": "https://example.org/a.zip?X-Amz-Expires=9&X-Amz-Signature=hunter2",
+    "shared signature": "https://example.org/a.zip?sv=1&sig=hunter2",
+    "key": "https://example.org/a.zip?key=hunter2",
+    "password": "https://example.org/a.zip?password=hunter2",
+    "fragment": "https://example.org/a.zip#auth=hunter2",
+    "hub": "hf_hunter2abcdefghijklmnopqrstu",
+    "GitHub": "ghp_hunter2abcdefghijklmnopqrstu",
+    "header": "Bearer hunter2abcdefghijkl",
+}
+PLACES = {
+    "url": lambda text: {"dataset": ARCHIVE | {"url": text}},
+    "manifest": lambda text: {"dataset": ARCHIVE | {"manifest": text}},
+    "wrong place": lambda text: {"dataset": [text]},
+    "unknown key": lambda text: {"tokens": {"hub": text}},
+    "key": lambda text: {"runs": {text: SAME}},
+    "label": lambda text: {"models": {"m": HUB | {"label": text}}},
+    "name": lambda text: {"study": text} | EXTENDED,
+    "extended": lambda text: {"extends": text},
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("secret", SECRETS)
+def test_a_secret_is_refused_and_not_printed(secret, place):
+    with pytest.raises(InputError, match="a password or a token.*HF_TOKEN") as caught:
+        load(PLACES[place](SECRETS[secret]))
+    assert "hunter2" not in str(caught.value)
+
+
+def test_ordinary_texts_are_no_secrets():
+    plain = [
+        "https://example.org/a@1.0/b.zip?download=1&author=x&monkey=2",
+        "Qwen/Qwen2-7B",
+        "tokens=12",
+        "hf_small",
+        "me@example.org",
+        "0" * 64,
+    ]
+    assert config.secret_at({"a": plain, "b": {"c": 1, "d": None}}) is None
+    studies = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in (ROOT / "studies").glob("*.yaml")]
+    assert config.secret_at(studies) is None
+
+
+def test_files_lie_over_each_other_and_values_over_files_as_in_snakemake(tmp_path):
+    first, second = tmp_path / "a.yaml", tmp_path / "b.yaml"
+    first.write_text("study: mine\nextends: gradual_learning\nprobe: {shots: 2, stop: [a, b]}\nseeds: [1, 2]\n")
+    second.write_text("probe: {shots: 3}\nseeds: [3]\n")
+    loaded = load_files([first, second], {"probe": {"prompts": 5}}, ROOT)
+    told = loaded["probe"]
+    assert (told["shots"], told["prompts"], told["stop"], loaded["seeds"]) == (3, 5, ["a", "b"], [3])
+
+
+def test_a_file_of_studies_names_its_own_study(tmp_path):
+    shutil.copytree(ROOT / "studies", tmp_path / "studies")
+    shutil.copytree(ROOT / "schemas", tmp_path / "schemas")
+    shutil.copy(DEFAULT, tmp_path / "config.yaml")
+    (tmp_path / "studies/mine.yaml").write_text("study: other\nextends: gradual_learning\n")
+    with pytest.raises(InputError, match="mine.yaml, key 'study': 'other'; expected mine"):
+        load_study("mine", tmp_path)
+    assert load_study(str(tmp_path / "studies/mine.yaml"), tmp_path)["study"] == "other"
+    for name in ("", ".", "..", "../studies/paper", "Paper", "paper\n", "none"):
+        with pytest.raises(InputError, match="there is no such study; expected one of default, authors"):
+            load_study(name, tmp_path)

@@ -2,6 +2,7 @@
 
 import json
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -439,8 +440,9 @@ def test_the_tables_of_a_study_are_joined_in_order(tmp_path):
         write_table.main(arguments(tmp_path, name, whole_study()))
     output = tmp_path / path(TABLES)
     files = [str(tmp_path / path(TABLE_MARKDOWN, table=name)) for name in ("table_02", "table_10", "claims")]
-    heading = ["--study", "default", "--seeds", "0", "1", "--models", "tiny Qwen2", "B", "--output", str(output)]
-    heading += ["--cited", "Li et al. 2024 (arXiv 2410.05802)", "--answers", "first", "--unanswerable", "0.05"]
+    about = {"study": "default", "seeds": [0, 1], "models": ["tiny Qwen2", "B"], "answers": "first"}
+    about["cited"] = ["Li et al. 2024 (arXiv 2410.05802)"]
+    heading = ["--about", json.dumps(about), "--unanswerable", "0.05", "--output", str(output)]
     heading += ["--answerable", *answerable(tmp_path, {"train": 0, "test": 0})]
     collect_tables.main(["--tables", *files, *heading])
     text = output.read_text()
@@ -470,26 +472,9 @@ def answerable(folder, never):
 )
 def test_the_head_of_the_tables_tells_which_answers_count_and_how_many_are_impossible(tmp_path, answers, never, told):
     (tmp_path / "table.md").write_text("Table 2: x\n")
-    heading = [
-        "--study",
-        "s",
-        "--seeds",
-        "0",
-        "--models",
-        "m",
-        "--cited",
-        "paper",
-        "--output",
-        str(tmp_path / "tables.md"),
-    ]
-    heading += [
-        "--tables",
-        str(tmp_path / "table.md"),
-        "--answers",
-        answers,
-        "--answerable",
-        *answerable(tmp_path, never),
-    ]
+    about = {"study": "s", "seeds": [0], "models": ["m"], "cited": ["paper"], "answers": answers}
+    heading = ["--about", json.dumps(about), "--output", str(tmp_path / "tables.md")]
+    heading += ["--tables", str(tmp_path / "table.md"), "--answerable", *answerable(tmp_path, never)]
     if any(never.values()):
         with pytest.raises(InputError, match=r"answerable-0.csv, .* 3 of 10 train facts .* at most 29%"):
             collect_tables.main([*heading, "--unanswerable", "0.29"])
@@ -497,6 +482,18 @@ def test_the_head_of_the_tables_tells_which_answers_count_and_how_many_are_impos
     head = (tmp_path / "tables.md").read_text().partition("Table 2")[0]
     assert len(head.strip().split("\n\n")) == 3 + len(told)
     assert all(part in head for part in told)
+
+
+@pytest.mark.parametrize("label", ["NA", "null", "007", "1e5", "True", "a | b", "{seed} $HOME"])
+def test_a_label_stays_as_it_is_in_every_table(label, tmp_path):
+    write_results(tmp_path, whole_results())
+    told = replace(whole_study(), models={"m": replace(whole_study().models["m"], label=label)})
+    for name in ("table_02", "table_07", "claims"):
+        write_table.main(arguments(tmp_path, name, told))
+        text = (tmp_path / path(TABLE_MARKDOWN, table=name)).read_text()
+        assert label in text.replace(r"\|", "|")
+        cells = {line.replace(r"\|", "").count("|") for line in text.splitlines() if line.startswith("|")}
+        assert len(cells) == 1
 
 
 def test_a_missing_file_is_an_error_and_nothing_is_written(tmp_path):

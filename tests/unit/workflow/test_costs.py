@@ -13,13 +13,24 @@ import yaml
 import write_costs
 from gradual.ground.errors import InputError
 from gradual.study.config import load_config
-from gradual.study.result_files import ADAPTER, CATEGORIES, CHANCE, FACTS, JOBS, SELECTION, Result, benchmark, path
+from gradual.study.result_files import (
+    ADAPTER,
+    CATEGORIES,
+    CHANCE,
+    FACTS,
+    JOBS,
+    SELECTION,
+    Result,
+    benchmark,
+    filled,
+    path,
+)
 from gradual.study.runs import ORIGIN
 from gradual.study.steps import STATE_KINDS
 from gradual.tables import registry
 from gradual.tables.reading import evaluated
 from gradual.workflow import costs
-from gradual.workflow.works import works
+from gradual.workflow.works import Work, works
 
 ROOT = Path(__file__).resolve().parents[3]
 TRAINING = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))["training"]
@@ -41,7 +52,7 @@ NEEDS = {
     "b": [Result(FACTS), Result(CATEGORIES), Result(CATEGORIES, ORIGIN, 1), *evaluated(ORIGIN), *evaluated("stage1")],
     "a": [Result(CHANCE), Result(SELECTION, "stage1"), Result(CATEGORIES, ORIGIN, 0, "test")],
 }
-LABELS = {"a": "Model A", "b": "Model B"}
+LABELS = {"a": "Model | A", "b": "Model B"}
 
 
 def config(seeds: tuple[int, ...] = (0,), **sources: str) -> dict[str, Any]:
@@ -52,23 +63,23 @@ def config(seeds: tuple[int, ...] = (0,), **sources: str) -> dict[str, Any]:
 
 
 def described(needs: dict[str, list[Result]], study: dict[str, Any]) -> list[dict[str, Any]]:
-    return [work.described() for work in works(needs, study)]
+    return [work.described() for work in works(needs, study) if work.seed == study["seeds"][0]]
 
 
-def write(root: Path, work: dict[str, Any], prompts: list[int], seconds: list[float | None]) -> None:
+def write(root: Path, work: Work, prompts: int, seconds: float | None) -> None:
     """The usage and benchmark files of some work; no benchmark where the seconds are None."""
-    for file, n in zip(work["usage"], prompts, strict=True):
+    for file in work.usage():
         (root / file).parent.mkdir(parents=True, exist_ok=True)
-        usage = {"prompts": n, "prompt_tokens": 10 * n, "answer_tokens": 100 * n, "computed_tokens": 1000 * n}
+        usage = {"prompts": prompts, "prompt_tokens": 10 * prompts, "answer_tokens": 100 * prompts}
+        usage["computed_tokens"] = 1000 * prompts
         (root / file).write_text(json.dumps(usage | {"other": 1}))
-    for file, s in zip(work["benchmarks"], seconds, strict=True):
-        if s is not None:
-            (root / file).parent.mkdir(parents=True, exist_ok=True)
-            (root / file).write_text(f"s\th:m:s\n{s}\t0:00:00\n")
+    for file in work.benchmarks() if seconds is not None else ():
+        (root / file).parent.mkdir(parents=True, exist_ok=True)
+        (root / file).write_text(f"s\th:m:s\n{seconds}\t0:00:00\n")
 
 
 def test_works_are_the_probes_evaluations_and_trainings_of_every_seed():
-    found = described(NEEDS, config((0, 1)))
+    found = works(NEEDS, config((0, 1)))
     expected = {
         "b": [
             *((ORIGIN, work) for work in ("probe of train", "probe of train again", "evaluation")),
@@ -76,17 +87,25 @@ def test_works_are_the_probes_evaluations_and_trainings_of_every_seed():
         ],
         "a": [(ORIGIN, "probe of train"), (ORIGIN, "probe of test")],
     }
-    assert [(w["model"], w["seed"], w["state"], w["work"]) for w in found] == [
+    assert [(w.model, w.seed, w.state, w.name) for w in found] == [
         (model, seed, *work) for model, works_ in expected.items() for seed in (0, 1) for work in works_
     ]
     again, training, test = found[1], found[3], found[-1]
     probe = {"state": ORIGIN, "shard": 1}
-    assert again["usage"][1] == path("probe_usage", seed=0, model="b", questions="train", probe=1, **probe)
-    assert test["benchmarks"][1] == benchmark("probe_facts", seed=1, model="a", questions="test", probe=0, **probe)
-    assert len(again["usage"]) == len(test["benchmarks"]) == 2  # the shards
-    assert training["usage"] == []
-    assert training["benchmarks"] == [benchmark("train_adapter", seed=0, model="b", state="stage1")]
-    assert json.loads(json.dumps(found)) == found
+    assert again.usage()[1] == path("probe_usage", seed=0, model="b", questions="train", probe=1, **probe)
+    assert test.benchmarks()[1] == benchmark("probe_facts", seed=1, model="a", questions="test", probe=0, **probe)
+    assert len(again.usage()) == len(test.benchmarks()) == 2  # the shards
+    assert training.usage() == []
+    assert training.benchmarks() == [benchmark("train_adapter", seed=0, model="b", state="stage1")]
+
+
+@pytest.mark.parametrize("seeds", [(0,), tuple(range(40))])
+def test_described_works_have_the_same_length_for_any_number_of_seeds_and_shards(seeds):
+    study = config(seeds) | {"probe": {"shards": 1000}}
+    found = described(NEEDS, study)
+    assert json.loads(json.dumps(found)) == found and len(json.dumps(found)) < 4000
+    paths = {file for work in found for file in filled(work["benchmarks"], seeds, work["jobs"])}
+    assert paths == {file for work in works(NEEDS, study) for file in work.benchmarks()}
 
 
 def test_the_epochs_of_a_state_are_the_work_of_its_kinds_rule(monkeypatch):
@@ -157,14 +176,14 @@ def test_what_several_needs_stand_on_counts_once():
 
 
 def test_the_pretraining_counts_of_models_that_are_pretrained_here():
-    found = described(NEEDS, config((0, 1), a="pretrain", b="folder"))
-    pretraining = [work for work in found if work["work"] == "pretraining"]
-    assert pretraining == [
-        {"model": "a", "state": "base", "work": "pretraining", "seed": seed, "usage": []}
-        | {"benchmarks": [benchmark("pretrain_base", seed=seed, model="a")]}
-        for seed in (0, 1)
+    found = works(NEEDS, config((0, 1), a="pretrain", b="folder"))
+    pretraining = [work for work in found if work.name == "pretraining"]
+    assert [(work.model, work.state, work.seed, work.usage()) for work in pretraining] == [
+        ("a", "base", seed, []) for seed in (0, 1)
     ]
-    assert [work["state"] for work in found if (work["model"], work["seed"]) == ("a", 0)] == ["base", ORIGIN, ORIGIN]
+    benchmarks = [[benchmark("pretrain_base", seed=seed, model="a")] for seed in (0, 1)]
+    assert [work.benchmarks() for work in pretraining] == benchmarks
+    assert [work.state for work in found if (work.model, work.seed) == ("a", 0)] == ["base", ORIGIN, ORIGIN]
     assert not [work for work in described(NEEDS, config()) if work["state"] == "base"]
 
 
@@ -178,14 +197,10 @@ def test_of_table_7_alone_the_probes_behind_it_count():
 
 def table(root: Path, seeds: tuple[int, ...]) -> pd.DataFrame:
     """Costs of which seed 1 took twice what seed 0 took; the evaluation of the origin has no benchmark."""
-    for work in (found := described(NEEDS, config(seeds))):
-        k = 1 + work["seed"]
-        shards = len(work["benchmarks"])
-        seconds: list[float | None] = [4.0 * k] * shards
-        if (work["state"], work["work"]) == (ORIGIN, "evaluation"):
-            seconds = [None]
-        write(root, work, [3 * k] * len(work["usage"]), seconds)
-    return costs.table(found, root, LABELS)
+    for work in works(NEEDS, config(seeds)):
+        k = 1 + work.seed
+        write(root, work, 3 * k, None if (work.state, work.name) == (ORIGIN, "evaluation") else 4.0 * k)
+    return costs.table(described(NEEDS, config(seeds)), seeds, root, LABELS)
 
 
 def test_the_table_sums_up_jobs_and_work(tmp_path):
@@ -222,14 +237,14 @@ def test_a_missing_benchmark_is_no_number(tmp_path):
     assert math.isnan(frame.loc["b", ORIGIN, "evaluation"]["seconds"])
     for file in (tmp_path / "benchmarks").rglob("*.tsv"):
         file.unlink()
-    without = costs.table(described(NEEDS, config()), tmp_path, LABELS)
+    without = costs.table(described(NEEDS, config()), (0,), tmp_path, LABELS)
     assert without["seconds"].isna().all() and (without["jobs"] > 0).all()
 
 
 def test_one_missing_shard_takes_the_seconds_of_the_probe(tmp_path):
     table(tmp_path, (0,))
     (tmp_path / benchmark("probe_facts", seed=0, model="b", state=ORIGIN, questions="train", probe=0, shard=1)).unlink()
-    frame = costs.table(described(NEEDS, config()), tmp_path, LABELS).set_index(["model", "state", "work"])
+    frame = costs.table(described(NEEDS, config()), (0,), tmp_path, LABELS).set_index(["model", "state", "work"])
     assert math.isnan(frame.loc["b", ORIGIN, "probe of train"]["seconds"])
 
 
@@ -239,13 +254,13 @@ def test_usage_that_cannot_be_used_names_its_file(tmp_path, content):
     file = path("evaluation_usage", seed=0, model="b", state="stage1")
     (tmp_path / file).write_text(content)
     with pytest.raises(InputError, match=rf"{file}.*answer_tokens"):
-        costs.table(described(NEEDS, config()), tmp_path, LABELS)
+        costs.table(described(NEEDS, config()), (0,), tmp_path, LABELS)
 
 
 def test_the_markdown_has_all_cells(tmp_path):
     text = costs.render(table(tmp_path, (0, 1)), 2)
     rows = [line for line in text.splitlines() if line.startswith("|")]
-    assert len(rows) == 2 + 9 and {row.count("|") for row in rows} == {10}
+    assert len(rows) == 2 + 9 and {row.replace(r"\|", "").count("|") for row in rows} == {10}
     assert "nan" not in text and "The numbers are means over 2 seeds." in text
     assert "The numbers are from 1 seed." in costs.render(table(tmp_path, (0,)), 1)
     cells = [[cell.strip() for cell in row.split("|")[1:-1]] for row in rows]
@@ -256,7 +271,16 @@ def test_the_markdown_has_all_cells(tmp_path):
 def test_the_script_writes_both_files(tmp_path):
     frame = table(tmp_path, (0,))
     found = described(NEEDS, config())
-    arguments = ["--works", json.dumps(found), "--results", str(tmp_path), "--labels", json.dumps(LABELS)]
+    arguments = [
+        "--works",
+        json.dumps(found),
+        "--seeds",
+        "0",
+        "--results",
+        str(tmp_path),
+        "--labels",
+        json.dumps(LABELS),
+    ]
     write_costs.main([*arguments, "--csv", str(tmp_path / "costs.csv"), "--markdown", str(tmp_path / "costs.md")])
     assert list(pd.read_csv(tmp_path / "costs.csv")["prompts"]) == list(frame["prompts"])
     assert (tmp_path / "costs.md").read_text() == costs.render(frame, 1)

@@ -63,6 +63,12 @@ def test_a_failure_is_told_with_its_log_cause_and_remedy(tmp_path):
     ]
 
 
+def test_a_cause_of_several_lines_is_told_whole(tmp_path):
+    cause = ("error: mine: 2 problems:", "  key 'probe.shots': -1; expected an integer", "  key 'x': unknown key")
+    log = job_log(tmp_path, "facts", "12:30 reading", *cause, "/usr/lib/python: a warning at the end")
+    assert told(tmp_path, failed("build_facts", log))[1:] == [f"  {line}" for line in cause]
+
+
 def test_of_a_log_without_such_lines_the_last_is_told(tmp_path):
     log = job_log(tmp_path, "probe", "first", "an error: in the midst of a line", "Segmentation fault", "")
     assert told(tmp_path, failed("probe_facts", log)) == [

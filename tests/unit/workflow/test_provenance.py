@@ -52,10 +52,13 @@ def test_the_script_writes_config_code_digests_and_the_jobs_of_the_study(tmp_pat
     base.write_text(json.dumps({"sha256": "abc"}))
     kept = benchmark(tmp_path, "benchmarks/probe_facts/m-seed0.tsv", (5, 60))
     benchmark(tmp_path, "benchmarks/probe_facts/m-seed1.tsv", (50, 600))
-    config, codes, works = {"study": "s", "seeds": [0]}, {"probe_facts": "123"}, [{"benchmarks": [kept]}]
+    config, codes = {"study": "s", "seeds": [0]}, {"probe_facts": "123"}
+    assert kept == "benchmarks/probe_facts/m-seed0.tsv"
+    benchmarked = [("benchmarks/probe_facts/m-seed{seed}.tsv", 1)]
     output, agreement = tmp_path / "provenance.json", tmp_path / "agreement.json"
     agreement.write_text(json.dumps({"answers": 200, "equal_answers": 199}))
-    arguments = ["--config", json.dumps(config), "--codes", json.dumps(codes), "--works", json.dumps(works)]
+    arguments = ["--config", json.dumps(config), "--codes", json.dumps(codes), "--benchmarked"]
+    arguments += [json.dumps(benchmarked)]
     arguments += [
         "--facts",
         facts,

@@ -1,13 +1,34 @@
 """What a script's log ends with: the cause of its error, and a remedy where none was foreseen; and the GPUs it holds."""
 
 import errno
+import json
 import os
+import socket
+import zipfile
+from email.message import Message
+from urllib.error import HTTPError, URLError
 
+import pandas as pd
+import pyarrow as pa
 import pytest
+import yaml
+from huggingface_hub import errors
 
 from gradual.ground.errors import EndedWithNotice, InputError
 from gradual.workflow import gpus
 from gradual.workflow.starting import explanation, on_gpus, remedy, report
+
+
+def of_hub(name: str) -> Exception:
+    """An error of huggingface_hub by name; most need the response of a server to be made."""
+    kind = getattr(errors, name)
+    return kind.__new__(kind)
+
+
+def caused(error: Exception, cause: Exception) -> Exception:
+    error.__cause__ = cause
+    return error
+
 
 REMEDIES = {
     "memory": (MemoryError(), "lower training.micro_batch"),
@@ -20,9 +41,40 @@ REMEDIES = {
     ),
     "full quota": (OSError(errno.EDQUOT, "Disk quota exceeded"), "free disk space"),
     "permissions": (PermissionError(errno.EACCES, "Permission denied"), "make the file readable"),
+    "read-only disk": (OSError(errno.EROFS, "Read-only file system"), "this one is read-only"),
+    "long name": (OSError(errno.ENAMETOOLONG, "File name too long"), "shorten the path"),
+    "too many files": (OSError(errno.EMFILE, "Too many open files"), "raise the limits"),
+    "too many processes": (RuntimeError("can't start new thread"), "raise the limits"),
+    "folder in the way": (IsADirectoryError(errno.EISDIR, "Is a directory"), "move what is in the way"),
+    "file in the way": (NotADirectoryError(errno.ENOTDIR, "Not a directory"), "move what is in the way"),
+    "closed pipe": (BrokenPipeError(errno.EPIPE, "Broken pipe"), "the program that read its output ended first"),
+    "no network": (ConnectionResetError(errno.ECONNRESET, "Connection reset by peer"), "check the network"),
+    "no address": (URLError(socket.gaierror(-2, "Name or service not known")), "check the network"),
+    "slow network": (TimeoutError("timed out"), "check the network"),
+    "status": (HTTPError("https://example.org", 503, "Service Unavailable", Message(), None), "check the network"),
+    "gated model": (of_hub("GatedRepoError"), "accept the model's licence"),
+    "unknown model": (of_hub("RepositoryNotFoundError"), "accept the model's licence"),
+    "model not in the cache": (of_hub("LocalEntryNotFoundError"), "fetch the model where the hub can be reached"),
+    "no hub": (of_hub("OfflineModeIsEnabled"), "fetch the model where the hub can be reached"),
+    "JSON": (json.JSONDecodeError("Expecting value", "{", 1), "replace the file"),
+    "YAML": (yaml.YAMLError("while parsing"), "replace the file"),
+    "not UTF-8": (UnicodeDecodeError("utf-8", b"\xe9", 0, 1, "invalid continuation byte"), "replace the file"),
+    "Parquet": (pa.ArrowInvalid("Could not open Parquet input source"), "replace the file"),
+    "CSV": (pd.errors.EmptyDataError("No columns to parse from file"), "replace the file"),
+    "archive": (zipfile.BadZipFile("File is not a zip file"), "replace the file"),
+    "cut file": (EOFError("Compressed file ended"), "replace the file"),
+    "GPU": (RuntimeError("CUDA error: no kernel image is available"), "check the GPU and its driver"),
+    "shared library": (
+        OSError("libcudart.so.12: cannot open shared object file"),
+        "set up the job's environment again",
+    ),
+    "caused": (caused(OSError("cannot load"), TimeoutError("timed out")), "check the network"),
     "missing file": (FileNotFoundError(errno.ENOENT, "No such file", "a.parquet"), "restore the file"),
     "missing package": (ModuleNotFoundError("No module named 'peft'"), "set up the job's environment again"),
-    "other error of the system": (OSError(errno.EIO, "Input/output error"), "not foreseen, so likely a defect"),
+    "failing disk": (OSError(errno.EIO, "Input/output error"), "check the disk"),
+    "memory of the system": (OSError(errno.ENOMEM, "Cannot allocate memory"), "lower training.micro_batch"),
+    "other error of the system": (OSError(errno.EDOM, "Math argument"), "not foreseen, so likely a defect"),
+    "defect in the treatment of an error": (caused(KeyError("x"), KeyError("y")), "not foreseen, so likely a defect"),
     "defect": (KeyError("x"), "not foreseen, so likely a defect"),
 }
 
@@ -42,7 +94,7 @@ def test_a_report_ends_with_cause_and_remedy(error, words, capsys):
     cause, advice = caught.value.code.splitlines()
     assert cause == f"error: {type(error).__name__}: {error}"
     assert advice == f"remedy: {remedy(error)}" and words in advice
-    assert capsys.readouterr().err.startswith("Traceback (most recent call last):")
+    assert "Traceback (most recent call last):" in capsys.readouterr().err
 
 
 def test_a_cause_of_several_lines_is_reported_in_one(capsys):
