@@ -1,6 +1,7 @@
 """The plan of a study: facts and prompts as they come, tokens and shares as they are known, hours and disk from these."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -468,7 +469,8 @@ def finished(tmp_path) -> tuple[dict[str, Any], pd.DataFrame, pd.DataFrame]:
 
 
 def cells(text: str) -> list[list[str]]:
-    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("|")]
+    rows = [re.split(r"(?<!\\)\|", line) for line in text.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in row[1:-1]] for row in rows]
 
 
 def test_what_was_taken_stands_beside_the_plan_with_its_ratio(finished, tmp_path):
