@@ -77,7 +77,7 @@ def test_a_truncated_adapter_is_named_by_the_job_that_reads_it(broken):
     weights = broken / MODEL / "stage1/adapter/adapter_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:1000])
     said = run(broken)
-    assert "adapter_model.safetensors: cannot be read" in said
+    assert "adapter_model.safetensors: is not as it was when it was trained" in said
     assert "jobs that do not depend on failed ones have run." in said
 
 
