@@ -60,7 +60,7 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("answers", "causes"), CASES, ids=str)
+@pytest.mark.parametrize(("answers", "causes"), CASES, ids=lambda value: str(sorted(value or ())))
 def test_a_fact_is_counted_by_the_causes_of_its_answers_unless_one_is_possible(tokenizer, answers, causes):
     found = needed(table(answers), tokenizer, limits(stop=("\n", "."), max_new_tokens=7))
     assert {cause for cause in CAUSES if found[cause].iloc[0]} == (causes or set())
