@@ -5,7 +5,7 @@ a stop string, is Unknown because of the limits, and not because of the model.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +13,10 @@ import pandas as pd
 
 from gradual.data.question_sets import QUESTION_SETS
 from gradual.ground.errors import InputError
+from gradual.probe.prompts import PromptFormat, prompt_format
 
 CAUSES = ("too_long", "holds_stop", "empty")
+QUESTION = "What is it?"  # the length of an answer does not depend on its question
 SHOWN, SHOWN_CHARACTERS = 3, 60  # gold answers that an error names, and the characters that it shows of each
 
 
@@ -23,20 +25,17 @@ class Limits:
     """The limits of an answer. The fields are keys of the config's section probe."""
 
     format: str
+    template_arguments: Mapping[str, Any]
     stop: tuple[str, ...]
     max_new_tokens: int
 
 
-def written(gold: str, style: str) -> str:
-    """The text that a state must generate to give a gold answer, as training writes it: in plain lines, after a space."""
-    return gold if style == "chat" else f" {gold}"
-
-
-def lengths(texts: Sequence[str], tokenizer: Any, style: str) -> list[int]:
-    """The number of tokens that each text adds to a prompt. In plain lines, it follows a colon."""
-    before = "" if style == "chat" else "A:"
-    first, *others = tokenizer([before, *(before + text for text in texts)], add_special_tokens=False)["input_ids"]
-    return [len(tokens) - len(first) for tokens in others]
+def lengths(answers: Sequence[str], tokenizer: Any, written: PromptFormat) -> list[int]:
+    """The number of tokens that each answer adds to a prompt."""
+    prompt = written.prompt([], QUESTION)
+    texts = [prompt, *(prompt + written.answer(answer) for answer in answers)]
+    before, *whole = map(len, tokenizer(texts, add_special_tokens=False)["input_ids"])
+    return [tokens - before for tokens in whole]
 
 
 def needed_tokens(facts: pd.DataFrame, golds: pd.Series, tokenizer: Any, limits: Limits) -> pd.DataFrame:
@@ -48,10 +47,10 @@ def needed_tokens(facts: pd.DataFrame, golds: pd.Series, tokenizer: Any, limits:
     answers.
     """
     asked = facts[facts["split"].isin(QUESTION_SETS)].set_index("fact_id")[["split"]]
+    written = prompt_format(limits.format, limits.template_arguments, tokenizer)
     each = golds.loc[asked.index].explode().dropna().rename("gold").reset_index()
-    texts = [written(gold, limits.format) for gold in each["gold"]]
-    each["tokens"] = lengths(texts, tokenizer, limits.format)
-    each["holds_stop"] = [any(stop in text for stop in limits.stop) for text in texts]
+    each["tokens"] = lengths(each["gold"], tokenizer, written)
+    each["holds_stop"] = [any(stop in written.answer(gold) for stop in limits.stop) for gold in each["gold"]]
     each["too_long"] = each["tokens"] > limits.max_new_tokens
     each["needed"] = each["tokens"].where(~each["holds_stop"], math.inf)
     by_fact = each.sort_values(["needed", "tokens"], kind="stable").groupby("fact_id")

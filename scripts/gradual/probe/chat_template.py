@@ -44,6 +44,10 @@ class ChatTemplate:
         turns = [(e.question, e.answer) for e in exemplars]
         return self._render([*self._messages(turns), {"role": "user", "content": question}], asks=True)
 
+    def answer(self, answer: str) -> str:
+        """The answer itself."""
+        return answer
+
     def completion(self, question: str, answer: str) -> str:
         """What the conversation with the answer has after the prompt. Raises InputError where it begins otherwise."""
         prompt, text = self.prompt([], question), self._render(self._messages([(question, answer)]), asks=False)

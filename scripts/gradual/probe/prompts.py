@@ -90,6 +90,10 @@ class PromptFormat(Protocol):
         """The text of a prompt, up to where the model answers."""
         ...
 
+    def answer(self, answer: str) -> str:
+        """The text that the model must write after a prompt to give an answer."""
+        ...
+
     def completion(self, question: str, answer: str) -> str:
         """What follows the prompt without exemplars in a training text: the answer, and what ends it."""
         ...
@@ -105,9 +109,13 @@ class Plain:
 
     prompt = staticmethod(plain)
 
+    def answer(self, answer: str) -> str:
+        """A space and the answer."""
+        return f" {answer}"
+
     def completion(self, question: str, answer: str) -> str:
         """The answer and the end of its line."""
-        return f" {answer}\n"
+        return f"{self.answer(answer)}\n"
 
 
 # The formats of prompts by name. Each is made from a tokenizer and the arguments of its chat template.

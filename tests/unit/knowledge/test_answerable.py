@@ -15,7 +15,7 @@ from gradual.probe.prompts import prompt_format
 from gradual.training.texts import texts, tokenize
 from tiny import base_model, chat_model, load_tokenizer
 
-PLAIN = Limits(format="plain", stop=("\n",), max_new_tokens=4)
+PLAIN = Limits(format="plain", template_arguments={}, stop=("\n",), max_new_tokens=4)
 LONG, SHORT = "an answer of very many words that no limit allows", "thing 3"
 
 

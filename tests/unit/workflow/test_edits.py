@@ -72,9 +72,9 @@ EDITS: dict[str, set[str]] = {
     "models/adapters.py": {*TOKENIZING, "choose_epoch"},
     "models/shape.py": {"train_adapter"},
     # the probe
-    "probe/prompts.py": LOADING,
+    "probe/prompts.py": {*TOKENIZING, "collect_tables"},
     "probe/questions.py": ASKING,
-    "probe/chat_template.py": LOADING,
+    "probe/chat_template.py": {*TOKENIZING, "collect_tables"},
     "probe/settings.py": ASKING,
     "probe/answers.py": ASKING,
     "probe/engines/transformers.py": ANSWERING,
