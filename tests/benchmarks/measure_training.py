@@ -17,6 +17,7 @@ import pandas as pd
 from gradual.ground.files import write_csv
 from gradual.knowledge.selection_roles import TRAIN
 from gradual.models.loading import load_model, load_tokenizer
+from gradual.probe.prompts import prompt_format
 from gradual.study.result_files import EXAMPLES, path
 from gradual.study.runs import runs
 from gradual.training import lora
@@ -35,14 +36,15 @@ class Training:
     """What is trained: a run's facts as rows of tokens, and its settings, in micro batches of the whole batch."""
 
     def __init__(self, measured: Subject, settings: dict[str, Any]) -> None:
-        self.measured, run, style = measured, settings["run"], measured.config["probe"]["format"]
+        self.measured, run, probe = measured, settings["run"], measured.config["probe"]
         self.tokenizer = load_tokenizer(measured.base)
         kept = runs(measured.config)[run].training
         self.settings = replace(kept, epochs=settings["epochs"], micro_batch=kept.batch)
         file = measured.study / path(EXAMPLES, seed=measured.seed, model=measured.model, state=run)
         examples = read_examples(file)
-        written = texts(examples[examples["role"] == TRAIN], self.tokenizer, style)
-        self.rows = [tokenize(*text, self.tokenizer, style, kept.loss_on) for text in written]
+        written = prompt_format(probe["format"], probe["template_arguments"], self.tokenizer)
+        found = texts(examples[examples["role"] == TRAIN], written)
+        self.rows = [tokenize(*text, self.tokenizer, probe["format"], kept.loss_on) for text in found]
 
     def model(self) -> Any:
         import torch

@@ -12,6 +12,7 @@ import probe_facts
 from collect_tables import sentence
 from gradual.ground.errors import InputError
 from gradual.ground.files import write_parquet
+from gradual.models.handle import write_handle
 from gradual.models.loading import load_model, load_tokenizer
 from gradual.probe.agreement import SHOWN, check, draw_facts, same_distribution
 from gradual.probe.answers import Decoding, Prompt
@@ -33,6 +34,7 @@ def handle(tmp_path_factory):
     handle = base_model(tmp_path_factory.mktemp("base"), "llama")
     own = {"do_sample": True, "top_k": 1, "top_p": 0.1, "temperature": 9.0, "repetition_penalty": 3.0, "min_length": 9}
     (handle.parent / "generation_config.json").write_text(json.dumps(own))
+    write_handle(handle, handle.parent, "test")
     return handle
 
 

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from gradual.ground.errors import InputError, out_of_memory
+from gradual.models.handle import write_handle
 from gradual.models.loading import load_tokenizer
 from gradual.probe.answers import Decoding, Deployment, Prompt
 from gradual.probe.engines.tokenization import Encoder
@@ -31,6 +32,7 @@ def configured(handle, **values):
     file = handle.parent / "config.json"
     config = json.loads(file.read_text()) | values
     file.write_text(json.dumps({key: value for key, value in config.items() if value is not None}))
+    write_handle(handle, handle.parent, "test")
     return handle
 
 

@@ -6,6 +6,7 @@ import pytest
 from gradual.ground.errors import EndedWithNotice, InputError
 from gradual.models.adapters import copy_adapter
 from gradual.models.loading import load_model, load_tokenizer
+from gradual.probe.prompts import prompt_format
 from gradual.training import lora
 from gradual.training.checkpoints import checkpoints, steps
 from gradual.training.examples import build_examples
@@ -26,7 +27,7 @@ def rows(handle):
     table = facts()
     chosen = table[table["split"] == "train"][["fact_id"]].head(12).assign(role=["train"] * 8 + ["replay"] * 4)
     tokenizer = load_tokenizer(handle)
-    written = texts(build_examples(chosen, table), tokenizer, "plain")
+    written = texts(build_examples(chosen, table), prompt_format("plain", {}, tokenizer))
     return [tokenize(*text, tokenizer, "plain", "answer") for text in written]
 
 
