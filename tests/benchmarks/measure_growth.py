@@ -36,8 +36,8 @@ def probe(measured: Subject, facts: Path, shards: int, folder: Path) -> dict[str
     for shard in range(shards):
         command = (
             f"{sys.executable} {SCRIPT} --base {measured.base} --facts {facts} --dtype {measured.dtype}"
-            f" --counts {counts} --engine transformers --prompts {asked['prompts']} --seed {measured.seed} --state origin"
-            f" --questions train --probe 0 --shard {shard} --shards {shards}"
+            f" --counts {counts} --answers {measured.config['answers']} --engine transformers --prompts {asked['prompts']}"
+            f" --seed {measured.seed} --state origin --questions train --probe 0 --shard {shard} --shards {shards}"
             f" --generations {folder}/generations.parquet --usage {folder}/usage.json"
         ).split()
         jobs.append(timed_process([*command, "--settings", settings, "--sampling", settings]))
