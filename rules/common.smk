@@ -254,9 +254,15 @@ def replayed(run):
 # The job that builds the facts also downloads the raw files. No rule has them as its output, because studies with the same url
 # share them, and Snakemake removes the output of a failed job.
 try:
-    DOWNLOADED = dataset.raw_source(STUDY["dataset"]) == dataset.download_path(STUDY["dataset"])
+    SOURCE = dataset.raw_source(STUDY["dataset"])
 except InputError as error:
     raise WorkflowError(str(error))
+DOWNLOADED = SOURCE == dataset.download_path(STUDY["dataset"])
+# Snakemake does not ask for an input that is missing if the output is there. So it would keep facts of another source.
+NAMED = {"path": None if DOWNLOADED else SOURCE, "manifest": STUDY["dataset"]["manifest"]}
+for key, named in NAMED.items():
+    if named and not Path(named).exists():
+        raise WorkflowError(f"dataset.{key}: there is no file or folder {str(named)!r}")
 DATASET = without(STUDY["dataset"], *(["path"] if DOWNLOADED else ["url", "sha256"]))
 raw_digest = cache(lambda: dataset.raw_digest(STUDY["dataset"]))  # the same for all seeds
 EXEMPLAR_SPLITS = {PROBE["exemplar_split"], STUDY["evaluation"]["exemplar_split"]}

@@ -12,6 +12,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import yaml
 
 from project_copy import copy_project, snakemake_in
 
@@ -64,6 +65,17 @@ def test_a_file_that_is_replaced_by_an_older_one_is_noticed(project):
     assert "build_facts" in planned(folder)
     assert planned(folder, "--until", "build_facts") == {"build_facts"}
     assert planned(folder) == set()  # the facts are the same, so the corpus is not made again
+
+
+@pytest.mark.parametrize("key", ["path", "manifest"])
+def test_facts_are_not_kept_for_a_source_that_is_not_there(key, project, tmp_path):
+    folder, _ = project
+    config = yaml.safe_load((folder / "studies/elements.yaml").read_text())
+    config["dataset"][key] = "studies/elemetns"
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(config))
+    done = snakemake_in(folder)(CORPUS, "-n", "--cores", "1", "--configfile", str(tmp_path / "study.yaml"))
+    assert done.returncode != 0
+    assert f"dataset.{key}: there is no file or folder 'studies/elemetns'" in done.stdout
 
 
 def test_two_studies_with_one_url_that_start_at_once(tmp_path):
