@@ -11,7 +11,6 @@ rule check_answers:
     benchmark:
         benchmark_file("check_answers")
     priority: urgency("answerable")
-    localrule: True
     conda:
         environment("check_answers")
     resources:

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from gradual.study.steps import MODEL_RULES
 from gradual.workflow.gpus import VISIBLE
 from project_copy import CONDA, copy_project, snakemake_in, stand_in
 
+ROOT = Path(__file__).resolve().parents[2]
 TINY = ("--configfile", "tests/workflow/tiny.yaml")
 COMMAND = re.compile(r"^Shell command: (\S+) scripts/(\w+)\.py", re.MULTILINE)
 WITH_A_MODEL = {"pretrain_base", "check_answers", "probe_facts", "check_probe", "train_adapter", "evaluate_epochs"}
@@ -130,3 +132,11 @@ def test_what_limits_a_jobs_gpus_is_this_machine_or_the_user_but_never_on_a_clus
     done = snakemake_in(folder)("-n", "-s", "jobs.smk", "results/many.json", *words, *TINY)
     assert done.returncode == 0, done.stdout[-3000:]
     assert f"gpu={asked}" in done.stdout.partition("rule many:")[2].partition("\n\n")[0]
+
+
+def test_no_job_that_needs_a_model_s_environment_runs_on_the_host_that_submits():
+    """That host may have the controller's environment only."""
+    rules = "\n".join(file.read_text() for file in sorted((ROOT / "rules").glob("*.smk")))
+    blocks = {name: block for name, block in re.findall(r"^rule (\w+):\n((?:    .*\n|\n)+)", rules, re.MULTILINE)}
+    assert set(blocks) >= set(MODEL_RULES) >= WITH_A_MODEL
+    assert [name for name in MODEL_RULES if "localrule: True" in blocks[name]] == []
