@@ -137,6 +137,6 @@ def test_what_limits_a_jobs_gpus_is_this_machine_or_the_user_but_never_on_a_clus
 def test_no_job_that_needs_a_model_s_environment_runs_on_the_host_that_submits():
     """That host may have the controller's environment only."""
     rules = "\n".join(file.read_text() for file in sorted((ROOT / "rules").glob("*.smk")))
-    blocks = {name: block for name, block in re.findall(r"^rule (\w+):\n((?:    .*\n|\n)+)", rules, re.MULTILINE)}
+    blocks = dict(re.findall(r"^rule (\w+):\n((?:    .*\n|\n)+)", rules, re.MULTILINE))
     assert set(blocks) >= set(MODEL_RULES) >= WITH_A_MODEL
     assert [name for name in MODEL_RULES if "localrule: True" in blocks[name]] == []
