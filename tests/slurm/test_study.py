@@ -11,7 +11,9 @@ import runs
 from cluster import GPUS, Job, wait_for
 from project_copy import copy_project
 
-GPU_RULES = {"pretrain_base": 1, "probe_facts": 1, "check_probe": 1, "evaluate_epochs": 1, "train_adapter": GPUS}
+# The rules whose jobs need a model's environment, with the GPUs that a job asks for.
+JOB_RULES = {"pretrain_base": 1, "check_answers": 0, "probe_facts": 1, "check_probe": 1, "evaluate_epochs": 1}
+JOB_RULES |= {"train_adapter": GPUS}
 
 
 @pytest.fixture(scope="module")
@@ -32,20 +34,20 @@ def test_the_tables_are_those_of_a_run_without_a_cluster_byte_for_byte(on_cluste
     assert runs.tables(folder) == expected
 
 
-def test_every_gpu_rule_runs_as_jobs_and_every_other_rule_on_the_host_that_submits(on_cluster):
+def test_every_rule_with_a_model_runs_as_jobs_and_every_other_rule_on_the_host_that_submits(on_cluster):
     _, jobs, said = on_cluster
-    assert {job.rule for job in jobs} == set(GPU_RULES)
+    assert {job.rule for job in jobs} == set(JOB_RULES)
     started = re.findall(r"^rule (\w+):", said, re.MULTILINE)
-    assert set(started) == set(GPU_RULES)
+    assert set(started) == set(JOB_RULES)
     assert len(started) == len(jobs)
     assert "build_facts" in re.findall(r"^localrule (\w+):", said, re.MULTILINE)
 
 
-def test_training_is_given_four_gpus_and_every_other_job_one(on_cluster):
+def test_each_job_is_given_the_gpus_that_it_asks_for_and_training_four(on_cluster):
     _, jobs, _ = on_cluster
     assert {job.state for job in jobs} == {"COMPLETED"}
     for job in jobs:
-        assert job.asked == GPU_RULES[job.rule]
+        assert job.asked == JOB_RULES[job.rule]
         assert len(job.gpus) == job.asked, job
     training = [job for job in jobs if job.rule == "train_adapter"]
     assert [job.gpus for job in training] == [(0, 1, 2, 3)] * 2
@@ -62,7 +64,7 @@ def test_jobs_at_work_at_once_have_different_gpus_and_a_probes_shards_are(on_clu
 def test_every_job_measures_itself(on_cluster):
     folder, jobs, _ = on_cluster
     measured = list((folder / runs.RESULTS / "benchmarks").rglob("*.tsv"))
-    assert len([file for file in measured if file.parent.name in GPU_RULES]) == len(jobs)
+    assert len([file for file in measured if file.parent.name in JOB_RULES]) == len(jobs)
 
 
 def test_two_probes_wait_for_a_training_on_four_gpus_and_then_run_side_by_side(on_cluster, cluster, tmp_path):
