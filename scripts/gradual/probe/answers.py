@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
 
+BROKEN = "\ufffd"  # what decoders write for the bytes of a part of a character
 ROUND = 2  # prompts of a fact that are asked together, if its answers may make further ones needless
 
 

@@ -3,11 +3,10 @@
 from collections import Counter
 from typing import Any
 
-from gradual.probe.answers import Answer, Decoding, Prompt
+from gradual.probe.answers import BROKEN, Answer, Decoding, Prompt
 from gradual.probe.prompts import ending_tokens
 
 LIKELIEST = 100  # tokens among which a token of another answer is sought
-BROKEN = "\ufffd"  # what decoders write for a part of a character
 
 
 class PlainGenerate:

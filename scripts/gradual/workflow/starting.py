@@ -16,7 +16,7 @@ from gradual.ground.errors import EndedWithNotice, InputError, out_of_memory
 from gradual.workflow.gpus import taken
 
 
-class Kind(NamedTuple):
+class ErrorKind(NamedTuple):
     """A kind of errors that a user can solve.
 
     An error is of the kind if it has the name of one of the `classes`, as its class or a base class, or one of the numbers
@@ -37,24 +37,24 @@ class Kind(NamedTuple):
 
 
 # The first kind that fits counts. Errors of safetensors, torch and transformers often have only words.
-KINDS = (
-    Kind(
+ERROR_KINDS = (
+    ErrorKind(
         "free disk space and run again; no file was left half-written",
         numbers=(errno.ENOSPC, errno.EDQUOT),
         words=("no space left", "quota exceeded", "inline_container"),
     ),
-    Kind(
+    ErrorKind(
         "accept the model's licence on its page, set HF_TOKEN to a token that may read it, and check its repo and revision",
         classes=("GatedRepoError", "RepositoryNotFoundError", "RevisionNotFoundError"),
         words=("gated repo", "401 client error", "403 client error"),
     ),
-    Kind(
+    ErrorKind(
         "fetch the model where the hub can be reached, and set HF_HOME to the same cache here; then run again",
         classes=("LocalEntryNotFoundError", "OfflineModeIsEnabled"),
         words=("offline mode",),
     ),
-    Kind("run it again; the program that read its output ended first", classes=("BrokenPipeError",)),
-    Kind(
+    ErrorKind("run it again; the program that read its output ended first", classes=("BrokenPipeError",)),
+    ErrorKind(
         "check the network, the proxy and the address; then run again",
         classes=(
             "ConnectionError",
@@ -69,47 +69,47 @@ KINDS = (
         numbers=(errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN),
         words=("couldn't connect to", "name resolution"),
     ),
-    Kind(
+    ErrorKind(
         "run the study in a folder on a disk that can be written; this one is read-only",
         numbers=(errno.EROFS,),
         words=("read-only file system",),
     ),
-    Kind(
+    ErrorKind(
         "shorten the path of the project or of the file", numbers=(errno.ENAMETOOLONG,), words=("file name too long",)
     ),
-    Kind(
+    ErrorKind(
         "raise the limits of open files and processes (ulimit -n, ulimit -u), or run fewer jobs at once (--cores)",
         numbers=(errno.EMFILE, errno.ENFILE, errno.EAGAIN),
         words=("can't start new thread", "too many open files"),
     ),
-    Kind(
+    ErrorKind(
         "check the disk or the network file system, because it does not answer as it should; then run again",
         numbers=(errno.EIO, errno.ESTALE, errno.ENODEV, errno.ENXIO, errno.ELOOP),
         words=("input/output error",),
     ),
-    Kind(
+    ErrorKind(
         "make the file readable, and its folder writable, for the user that runs the study",
         classes=("PermissionError",),
         words=("permission denied",),
     ),
-    Kind(
+    ErrorKind(
         "set up the job's environment again (make setup; envs/), or start Snakemake with the environment active",
         classes=("ImportError",),
         words=("cannot open shared object file", "undefined symbol"),
     ),
-    Kind(
+    ErrorKind(
         "move what is in the way, because there is a file in the place of a folder, or a folder in that of a file",
         classes=("NotADirectoryError", "IsADirectoryError", "FileExistsError"),
     ),
-    Kind(
+    ErrorKind(
         "restore the file, or remove the results that were made from it; then run again", classes=("FileNotFoundError",)
     ),
-    Kind(
+    ErrorKind(
         "replace the file, because it is damaged or of another format; if it is a result, remove it and run again",
         classes=("JSONDecodeError", "UnicodeDecodeError", "YAMLError", "ArrowInvalid", "ParserError", "EmptyDataError")
         + ("BadZipFile", "BadGzipFile", "LZMAError", "EOFError", "UnpicklingError", "SafetensorError", "ParquetError"),
     ),
-    Kind(
+    ErrorKind(
         "check the GPU and its driver (nvidia-smi), and that torch was built for them; then run again",
         classes=("AcceleratorError", "DistBackendError"),
         words=("cuda error", "cuda driver", "nvidia driver", "nccl", "cublas", "cudnn"),
@@ -121,7 +121,7 @@ def remedy(error: BaseException) -> str:
     """What a user can do about an unforeseen error, or about its cause. Finished results are kept after every error."""
     if out_of_memory(error):
         return "free memory, run fewer jobs at once (--cores), or lower training.micro_batch; then run again"
-    found = next((kind.remedy for kind in KINDS if kind.has(error)), None)
+    found = next((kind.remedy for kind in ERROR_KINDS if kind.has(error)), None)
     if found is None and error.__cause__ is not None:
         return remedy(error.__cause__)
     return found or "not foreseen, so likely a defect; report it with the lines above"

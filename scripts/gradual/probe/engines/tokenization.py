@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 
 from gradual.ground.errors import InputError
-from gradual.probe.answers import Answer, Answered, Decoding, Prompt, Usage
+from gradual.probe.answers import BROKEN, Answer, Answered, Decoding, Prompt, Usage
 from gradual.probe.prompts import ending_tokens
 
-BROKEN = "\ufffd"  # what decoders write for the bytes of a part of a character
 KEPT = 2**14  # prompts whose token ids are kept
 
 
