@@ -23,6 +23,7 @@
 #   make setup-controller  the environment .venv-controller without torch, for a host that only submits jobs
 #   make setup-probe       the environment .venv-probe of probe.engine: vllm; without a GPU: PROBE_LOCK=envs/probe-cpu.lock
 #   make envs              the conda files in envs/; run it after a change of a lock
+#   make pretrained        make a study's shipped base models again and compare them; ship those that are new
 #   make publish           copy a finished study's tables to results/reference/ and into the README
 
 PYTHON ?= python3
@@ -36,7 +37,7 @@ PROBE_LOCK ?= envs/probe.lock
 PROBE_BIN := .venv-probe/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: tables changed plan preflight benchmark test test-vllm test-slurm test-slurm-faults test-slurm-paper test-gpu setup setup-controller \
+.PHONY: pretrained tables changed plan preflight benchmark test test-vllm test-slurm test-slurm-faults test-slurm-paper test-gpu setup setup-controller \
 	setup-probe envs lint publish clean study
 
 # The names are checked by the shell, in the environment, because another text than a name could be anything to it.
@@ -117,6 +118,11 @@ test-vllm: setup
 	$(MAKE) setup-probe PROBE_LOCK=envs/probe-cpu.lock
 	$(PROBE_BIN)/python -m pytest tests/contract -k vllm  # the other engine is tested by `make test`
 	python -m pytest tests/workflow/test_vllm_study.py
+
+# A base model takes some ten minutes. No GPU takes part, because its weights would differ.
+pretrained: study setup
+	snakemake --cores all $(CONFIG) -- pretrained
+	python scripts/ship_base.py --study $(STUDY)
 
 # Copy a finished study's tables to where the repository keeps them.
 publish: study setup

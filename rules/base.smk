@@ -1,17 +1,20 @@
 # The handle base.json stands for a base model, because its files may be in any folder.
 
+SHELF = "pretrained"  # the folder of the models that are part of the repository
+
+
+def model_settings(wildcards):
+    """The config of a model, without what is not about the base model's files."""
+    return without(MODELS[wildcards.model], "label", "paper", "runs", "dtype")
+
 
 rule pretrain_base:
     input:
         made_from("base"),
     output:
         base=result("base"),
-        loss=f"{RESULTS}/seed{{seed}}/{{model}}/base/loss.csv",
-        model=expand(
-            f"{RESULTS}/seed{{seed}}/{{model}}/base/{{file}}",
-            file=BASE_FILES,
-            allow_missing=True,
-        ),
+        recipe=f"{BASE}/recipe.json",
+        model=[f"{BASE}/{file}" for file in (*BASE_FILES, "loss.csv")],
     log:
         log_file("pretrain_base"),
     benchmark:
@@ -20,18 +23,60 @@ rule pretrain_base:
         model=models_from("pretrain"),
     conda:
         environment("pretrain_base")
-    threads: PRETRAINING_THREADS
     resources:
         python="python",
         gpu=GPU,
     params:
-        model=lambda wildcards: without(MODELS[wildcards.model], "label", "paper", "runs", "dtype"),
+        model=model_settings,
         settings=verbatim(as_json(STUDY["pretraining"])),
+        pretraining=code("gradual/training/pretraining"),
         code=code("pretrain_base"),
     shell:
         "{resources.python} scripts/pretrain_base.py --corpus {input.corpus} --model {params.model:q}"
-        " --settings {params.settings:q} --seed {wildcards.seed} --code {params.code} --gpus {resources.gpu}"
-        " --loss {output.loss} --base {output.base} 2> {log}"
+        " --settings {params.settings:q} --seed {wildcards.seed} --code {params.pretraining} --gpus {resources.gpu}"
+        f" --shelf {SHELF}"
+        " --recipe {output.recipe} --base {output.base} 2> {log}"
+
+
+# `make pretrained` makes the base models of a study again, and compares them with the shipped ones.
+
+
+rule pretrain_again:
+    input:
+        made_from("base"),
+    output:
+        base=f"{BASE}-again/base.json",
+        recipe=f"{BASE}-again/recipe.json",
+    log:
+        log_file("pretrain_again"),
+    benchmark:
+        benchmark_file("pretrain_again")
+    wildcard_constraints:
+        model=models_from("pretrain"),
+    conda:
+        environment("pretrain_base")
+    resources:
+        python="python",
+        gpu=0,
+    params:
+        model=model_settings,
+        settings=verbatim(as_json(STUDY["pretraining"])),
+        pretraining=code("gradual/training/pretraining"),
+        code=code("pretrain_base"),
+    shell:
+        "{resources.python} scripts/pretrain_base.py --corpus {input.corpus} --model {params.model:q}"
+        " --settings {params.settings:q} --seed {wildcards.seed} --code {params.pretraining}"
+        " --recipe {output.recipe} --base {output.base} 2> {log}"
+
+
+rule pretrained:
+    input:
+        expand(
+            rules.pretrain_again.output.base,
+            seed=SEEDS,
+            model=[name for name, model in MODELS.items() if model["source"] == "pretrain"],
+        ),
+    localrule: True
 
 
 rule fetch_base:
@@ -47,7 +92,7 @@ rule fetch_base:
     conda:
         "../envs/controller.yaml"
     params:
-        model=lambda wildcards: without(MODELS[wildcards.model], "label", "paper", "runs", "dtype"),
+        model=model_settings,
         content=model_content,
         code=code("fetch_base"),
     shell:

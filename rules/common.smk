@@ -139,6 +139,7 @@ def files_of(found, wildcards):
     return [f"{RESULTS}/{result_files.path_of(found, seed, model, shard)}" for shard in range(count)]
 
 
+BASE = str(Path(result("base")).parent)
 BASE_FILES = ("model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json")  # of a pretrained model
 
 

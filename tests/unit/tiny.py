@@ -11,7 +11,7 @@ from gradual.models.adapters import write_chosen
 from gradual.models.handle import write_handle
 from gradual.models.loading import load_model, load_tokenizer
 from gradual.training.lora import attach_adapter
-from gradual.training.pretraining import Recipe, new_model, train_tokenizer
+from gradual.training.pretraining import ModelSettings, new_model, train_tokenizer
 from gradual.training.settings import TrainingSettings
 
 # Messages as the instruction-tuned models of each architecture take them, and the tokens that they are made of.
@@ -70,7 +70,7 @@ def base_model(folder: Path, architecture: str = "qwen2", seed: int = 0, scale: 
     texts = [f"Q: {q}\nA: {a[0]}\n" for q, a in zip(table["question"], table["answers"], strict=True)]
     tokenizer = train_tokenizer(texts, 330, architecture)
     heads: dict[str, Any] = {"key_value_heads": 1 if architecture == "llama" else 2}
-    model = new_model(Recipe(architecture, **SIZES, **heads), tokenizer)
+    model = new_model(ModelSettings(architecture, **SIZES, **heads), tokenizer)
     if not tied:  # the logits have weights of their own, as in models of 7 billion parameters
         model.config.tie_word_embeddings = False
         model = type(model)(model.config)

@@ -70,6 +70,7 @@ JOBS = (
         "build_facts": "seed{seed}",
         "build_corpus": "seed{seed}",
         "pretrain_base": "{model}-seed{seed}",
+        "pretrain_again": "{model}-seed{seed}",
         "fetch_base": "{model}-seed{seed}",
         "check_answers": "{model}-seed{seed}",
         "probe_facts": "{model}-seed{seed}-{state}-{questions}-{probe}-{shard}",

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from gradual.ground.errors import InputError
+from gradual.ground.files import read_json, write_json
 from gradual.ground.libraries import import_libraries
 from gradual.training.callbacks import last_checkpoint, log_progress, seal_checkpoints, stop_at_bad_loss
+from gradual.training.equal_bits import equal_products
 
 SAVE_STEPS = 500  # between two checkpoints of a pretraining
 END_OF_TEXT = "<|endoftext|>"
@@ -15,7 +17,7 @@ BEGIN_OF_TEXT = "<|begin_of_text|>"
 
 
 @dataclass(frozen=True)
-class Recipe:
+class ModelSettings:
     """The sizes of a model that is pretrained here: keys of the config's section models."""
 
     architecture: str  # qwen2 | llama
@@ -72,26 +74,27 @@ def train_tokenizer(documents: list[str], vocabulary: int, architecture: str) ->
     )
 
 
-def new_model(recipe: Recipe, tokenizer: Any) -> Any:
+def new_model(model: ModelSettings, tokenizer: Any) -> Any:
     """A model of the wanted architecture with random weights, from the transformers configs of Qwen2 and Llama 3."""
     from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
     config_class, model_class = {"qwen2": (Qwen2Config, Qwen2ForCausalLM), "llama": (LlamaConfig, LlamaForCausalLM)}[
-        recipe.architecture
+        model.architecture
     ]
     return model_class(
         config_class(
             vocab_size=len(tokenizer),
-            hidden_size=recipe.hidden_size,
-            intermediate_size=recipe.intermediate_size,
-            num_hidden_layers=recipe.layers,
-            num_attention_heads=recipe.heads,
-            num_key_value_heads=recipe.key_value_heads,
+            hidden_size=model.hidden_size,
+            intermediate_size=model.intermediate_size,
+            num_hidden_layers=model.layers,
+            num_attention_heads=model.heads,
+            num_key_value_heads=model.key_value_heads,
             max_position_embeddings=1024,
             tie_word_embeddings=True,
             bos_token_id=tokenizer.bos_token_id,
             eos_token_id=tokenizer.eos_token_id,
             pad_token_id=tokenizer.pad_token_id,
+            attn_implementation="eager",  # the others differ between processors
         )
     )
 
@@ -110,23 +113,24 @@ def pack(documents: list[str], tokenizer: Any, row_tokens: int) -> Any:
     return np.asarray(ids[: rows * row_tokens], dtype=np.int64).reshape(rows, row_tokens)
 
 
-def pretrain(documents: list[str], recipe: Recipe, settings: PretrainingSettings, seed: int, folder: Path) -> Any:
+def pretrain(documents: list[str], model: ModelSettings, settings: PretrainingSettings, seed: int, folder: Path) -> Any:
     """Train a base model on the documents, one pass, and return (model, tokenizer, training log).
 
-    Resumes from the last checkpoint in `folder`. Deterministic for a seed and a number of threads.
+    The weights are float32 numbers that float16 holds exactly, so that a shipped model takes half the space. On a CPU,
+    they depend on nothing but the arguments (`equal_bits`). Resumes from the last checkpoint in `folder`.
     """
     import_libraries()
     import torch
     from transformers import Trainer, TrainingArguments, set_seed
 
     set_seed(seed)
-    tokenizer = train_tokenizer(documents, settings.vocabulary, recipe.architecture)
+    tokenizer = train_tokenizer(documents, settings.vocabulary, model.architecture)
     rows = torch.from_numpy(pack(documents, tokenizer, settings.row_tokens))
     if len(rows) < settings.batch_rows:  # the Trainer would do no step and save random weights
         problem = f"the corpus has {len(rows)} rows of {settings.row_tokens} tokens"
         expected = f"at least a batch of {settings.batch_rows} (more corpus.words, or fewer row_tokens or batch_rows)"
         raise InputError("pretraining", problem, expected, key="batch_rows")
-    network = new_model(recipe, tokenizer)
+    network = new_model(model, tokenizer)
     arguments = TrainingArguments(
         output_dir=str(folder),
         num_train_epochs=1,
@@ -138,6 +142,7 @@ def pretrain(documents: list[str], recipe: Recipe, settings: PretrainingSettings
         lr_scheduler_type="cosine_with_min_lr",
         lr_scheduler_kwargs={"min_lr_rate": settings.min_learning_rate_ratio},
         max_grad_norm=1.0,
+        optim="adamw_torch_fused",  # the others take square roots that differ between processors
         seed=seed,
         data_seed=seed,
         logging_steps=100,
@@ -159,8 +164,18 @@ def pretrain(documents: list[str], recipe: Recipe, settings: PretrainingSettings
     log_progress(trainer)
     stop_at_bad_loss(trainer, "pretraining")
     seal_checkpoints(trainer)
-    trainer.train(resume_from_checkpoint=last_checkpoint(folder))
+    with equal_products():
+        trainer.train(resume_from_checkpoint=last_checkpoint(folder))
+    network.half().float()
     if not all(parameter.isfinite().all() for parameter in network.parameters()):  # since the last line of the log
         expected = "finite ones (try a lower rate)"
         raise InputError("pretraining", "the model's weights are not finite", expected, key="learning_rate")
     return network, tokenizer, trainer.state.log_history
+
+
+def save(model: Any, tokenizer: Any, folder: Path) -> None:
+    """Write a pretrained model and its tokenizer into a folder, the weights as float16, which holds them exactly."""
+    model.half().save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    config = folder / "config.json"
+    write_json(read_json(config, "a model's config") | {"dtype": "float32"}, config)  # of its computations

@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from gradual.ground.errors import InputError
-from gradual.training.pretraining import PretrainingSettings, Recipe, pack, pretrain, train_tokenizer
+from gradual.training.pretraining import ModelSettings, PretrainingSettings, pack, pretrain, train_tokenizer
 
-MODEL = Recipe(**{
+MODEL = ModelSettings(**{
     "architecture": "qwen2", "hidden_size": 32, "intermediate_size": 48, "layers": 1, "heads": 1, "key_value_heads": 1,
 })  # fmt: skip
 SETTINGS = PretrainingSettings(**{
