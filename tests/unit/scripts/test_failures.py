@@ -77,7 +77,7 @@ COMMANDS = {
     " --answers first --chance @chance.csv",
     "build_corpus": "--facts {facts} --communities {communities} --seed 0 --exposure @exposure.parquet"
     f" --corpus @corpus.parquet --settings {json.dumps(CONFIG['corpus'] | {'words': 1000}, separators=(',', ':'))}",
-    "pretrain_base": "--corpus {corpus} --seed 0 --code x --loss @loss.csv --base @base.json"
+    "pretrain_base": "--corpus {corpus} --seed 0 --code x --recipe @recipe.json --base @base.json"
     f" --model {json.dumps(MODEL, separators=(',', ':'))}"
     f" --settings {json.dumps(PRETRAINING, separators=(',', ':'))}",
 }
@@ -150,7 +150,6 @@ def test_the_scripts_work_on_whole_inputs(script, inputs, out):
         pytest.param(script, name, what, damage, id=f"{script}-{name}-{kind}")
         for script, name, what, _ in READS
         for kind, damage in BROKEN.items()
-        if (script, kind) != ("pretrain_base", "missing")  # see below
     ],
 )
 def test_a_broken_parquet_file_is_named_and_nothing_is_written(script, name, what, damage, inputs, out):
@@ -553,11 +552,11 @@ def test_an_input_error_is_reported_in_one_line_without_traceback(inputs, out, c
     [
         (halve, ["error: {file}: cannot be read (", "; expected a corpus, as a whole Parquet file"]),
         (
-            Path.unlink,
-            ["error: FileNotFoundError: [Errno 2]", "'{file}'", "remedy: restore the file, or remove the results"],
+            lambda path: pd.DataFrame({"text": [1, 2]}).to_parquet(path),
+            ["error: AttributeError: 'int'", "remedy: not foreseen, so likely a defect"],
         ),
     ],
-    ids=["truncated", "missing"],
+    ids=["truncated", "unforeseen"],
 )
 def test_a_failed_jobs_log_ends_with_the_cause(damage, ending, inputs, out):
     """As a rule runs it: exit status 1, the cause in the last lines of standard error."""

@@ -68,6 +68,7 @@ EDITS: dict[str, set[str]] = {
     "models/folder.py": {"fetch_base", "pretrain_base", *TOKENIZING},
     "models/handle.py": {"fetch_base", "pretrain_base", *TOKENIZING},
     "models/loading.py": TOKENIZING,
+    "models/shipped.py": {"pretrain_base"},
     "models/tokenizer_check.py": TOKENIZING,
     "models/adapters.py": {*TOKENIZING, "choose_epoch"},
     "models/shape.py": {"train_adapter"},
@@ -102,6 +103,7 @@ EDITS: dict[str, set[str]] = {
     "training/cross_entropy.py": {"train_adapter"},
     "training/gpu_memory.py": {"train_adapter"},
     "training/pretraining.py": {"pretrain_base"},
+    "training/equal_bits.py": {"pretrain_base"},
     "training/callbacks.py": {"pretrain_base", "train_adapter"},
     # the ground
     "ground/libraries.py": {"pretrain_base", *TOKENIZING},
