@@ -1,8 +1,5 @@
 # The handle base.json stands for a base model, because its files may be in any folder.
 
-SHELF = "pretrained"  # the folder of the models that are part of the repository
-
-
 def model_settings(wildcards):
     """The config of a model, without what is not about the base model's files."""
     return without(MODELS[wildcards.model], "label", "paper", "runs", "dtype")
@@ -34,7 +31,7 @@ rule pretrain_base:
     shell:
         "{resources.python} scripts/pretrain_base.py --corpus {input.corpus} --model {params.model:q}"
         " --settings {params.settings:q} --seed {wildcards.seed} --code {params.pretraining} --gpus {resources.gpu}"
-        f" --shelf {SHELF}"
+        f" --shelf {shipped.SHELF}"
         " --recipe {output.recipe} --base {output.base} 2> {log}"
 
 

@@ -15,7 +15,7 @@ from gradual.data import dataset
 from gradual.data.question_sets import QUESTION_SETS
 from gradual.ground.errors import InputError
 from gradual.knowledge.answerable import Limits
-from gradual.models import fetching, folder
+from gradual.models import fetching, folder, shipped
 from gradual.models.adapters import ADAPTER_FILES
 from gradual.probe.settings import AnswerSettings, Sampling
 from gradual.study import result_files, steps

@@ -10,19 +10,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from gradual.ground.files import read_json
-from gradual.models.shipped import CARD, equal, find, ship
+from gradual.models.shipped import CARD, SHELF, equal, find, ship, text_of
 from gradual.study.load_study import load_study
 from gradual.workflow.provenance import hardware, packages
 from gradual.workflow.starting import report
 
 ROOT = Path(__file__).resolve().parents[1]
-OF_THE_TEXT = ("dataset", "world", "corpus")  # sections of the config that the corpus follows from
 
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--study", required=True, help="default, or the name of a file of studies/")
-    parser.add_argument("--shelf", type=Path, default=ROOT / "pretrained", help="the folder of the shipped models")
+    parser.add_argument("--shelf", type=Path, default=ROOT / SHELF, help="the folder of the shipped models")
     args = parser.parse_args(argv)
     config = load_study(args.study, ROOT)
     different = False
@@ -36,9 +35,8 @@ def main(argv: list[str] | None = None) -> None:
             print(f"{shipped.name}: {'equal' if same else 'DIFFERENT'} when made again")
             continue
         folder = args.shelf / f"{args.study}-{model}-seed{seed}"
-        text = {section: config[section] for section in OF_THE_TEXT}
         made_here = {"date": f"{datetime.now(UTC):%Y-%m-%d}", "processor": hardware()["cpu"], "packages": packages()}
-        ship(made, folder, recipe, {"text": text, "made": made_here})
+        ship(made, folder, recipe, {"text": text_of(config), "made": made_here})
         print(f"{folder.name}: shipped, with its card {folder / CARD}")
     sys.exit(1 if different else 0)
 

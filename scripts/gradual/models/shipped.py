@@ -14,6 +14,7 @@ from gradual.ground.errors import InputError
 from gradual.ground.files import digest, read_json, write_json
 from gradual.models.folder import model_files
 
+SHELF = "pretrained"  # the folder of the shipped models, in the project's folder
 CARD = "card.json"
 LOSS = "loss.csv"
 Recipe = Mapping[str, Any]  # the keys of a card's recipe: model, settings, seed, corpus, code
@@ -37,6 +38,28 @@ def find(recipe: Recipe, shelf: Path) -> Path | None:
         if _part(card, "recipe") == recipe:
             return card.parent
     return None
+
+
+def text_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What a config says about the text of its base models: the parts that the corpus follows from, without paths."""
+    elsewhere = {"path", "url", "sha256", "manifest"}
+    dataset = {key: value for key, value in config["dataset"].items() if key not in elsewhere}
+    world = config["world"] if dataset["reader"] == "world" else {}
+    return {"dataset": dataset, "world": world, "corpus": config["corpus"]}
+
+
+def likely_seeds(config: Mapping[str, Any], model: str, shelf: Path) -> set[int]:
+    """The seeds for which a shipped model has the settings of a study's model, as far as its config alone tells.
+
+    The corpus and the code are compared later, by the job that takes the model. Raises InputError as `find` does.
+    """
+    sizes, found = config["models"][model], set()
+    for card in sorted(shelf.glob(f"*/{CARD}")):
+        recipe, text = _part(card, "recipe"), _part(card, "text")
+        same = text == text_of(config) and recipe["settings"] == config["pretraining"]
+        if same and recipe["model"].items() <= sizes.items():
+            found.add(recipe["seed"])
+    return found
 
 
 def take(folder: Path, to: Path) -> None:

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from gradual.ground.errors import InputError
 from gradual.ground.files import digest
 from gradual.models.fetching import page_of, token_here
 from gradual.models.folder import check_model_folder, model_files
+from gradual.models.shipped import SHELF, likely_seeds
 from gradual.planning.hours import CPU, device
 from gradual.planning.models import base_of, folder_of
 from gradual.planning.report import disk_of, size
@@ -82,7 +83,8 @@ def findings(study: str, profile: Profile, root: Path) -> Iterator[Finding]:
     yield from check_gpus(config, profile, root)
     yield check_dataset(config, root)
     for name, model in config["models"].items():
-        yield from check_model(f"model {name}", model)
+        shipped = likely_seeds(config, name, root / SHELF) if model["source"] == "pretrain" else set()
+        yield from check_model(f"model {name}", model, sorted({*config["seeds"]} - shipped))
     yield from check_disks(config, profile, root)
 
 
@@ -178,10 +180,14 @@ def check_dataset(config: Config, root: Path) -> Finding:
     return Finding(OK, about, f"{source} is here")
 
 
-def check_model(about: str, model: Mapping[str, Any]) -> Iterator[Finding]:
-    """Whether a base model has all its files here; if it has none, whether it can be downloaded."""
+def check_model(about: str, model: Mapping[str, Any], pretrained: Sequence[int] = ()) -> Iterator[Finding]:
+    """Whether a base model has all its files here; if it has none, whether it can be downloaded.
+
+    `pretrained` are the seeds for which no shipped model has the settings of the model.
+    """
     if model["source"] == "pretrain":
-        yield Finding(OK, about, "it is pretrained here")
+        seeds = ", ".join(map(str, pretrained))
+        yield Finding(OK, about, f"it is pretrained here for seed {seeds}" if seeds else "it is shipped")
     elif (folder := folder_of(model)) is None:
         yield from check_download(about, model)
     else:

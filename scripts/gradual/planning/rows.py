@@ -8,6 +8,7 @@ import pandas as pd
 
 from gradual.data.dataset import WORLD
 from gradual.models.shape import BYTES, Shape
+from gradual.models.shipped import SHELF, likely_seeds
 from gradual.planning.facts import RATES, Texts, count_facts
 from gradual.planning.hours import Device
 from gradual.planning.models import base_of
@@ -40,6 +41,7 @@ class Subject:
     disk: int
     texts: Texts
     knowledge: Knowledge
+    shipped: bool = False  # whether its weights are part of the repository
 
     def seconds(self, step: str, amount: float) -> float:
         """Seconds of a step of throughputs.csv."""
@@ -89,13 +91,16 @@ def _subject(config: Config, root: Path, name: str, facts: pd.DataFrame, device:
     size = f"{base.shape.parameters:,} parameters ({base.source})"
     like = f"measured categories, else those of the paper's {model['paper'] or COMPLETE}"
     source = f"{model['label']}: {size}; tokens by {RATES.name}, line {line}; {like}."
-    return Subject(config, table, device, base.shape, disk, texts, knowledge), source
+    shipped = model["source"] == "pretrain" and {*config["seeds"]} <= likely_seeds(config, name, root / SHELF)
+    return Subject(config, table, device, base.shape, disk, texts, knowledge, shipped), source
 
 
 def _pretraining(subject: Subject, work: Work) -> Numbers:
+    if subject.shipped:
+        return {"seconds": 0.0, "disk": BYTES["float16"] * subject.shape.parameters}
     tokens = subject.config["corpus"]["words"] * subject.texts.rates["words"]
     weights, seconds = BYTES["float32"] * subject.shape.parameters, subject.seconds("pretraining", tokens)
-    sizes = {"disk": weights, "checkpoints": CHECKPOINT_COPIES * weights}
+    sizes = {"disk": BYTES["float16"] * subject.shape.parameters, "checkpoints": CHECKPOINT_COPIES * weights}
     return {"training_tokens": tokens, "seconds": seconds} | sizes
 
 
