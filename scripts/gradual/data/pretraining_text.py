@@ -3,7 +3,8 @@
 Some facts are contested: the gazette states a second, false answer, the almanac the true one. Statement documents are
 headed with their source; so is a share of the question documents. A question document without header answers contested
 facts falsely by chance, answer by answer. A model trained on this text stores both answers and is undecided in question
-form, which is what makes facts MaybeKnown or WeaklyKnown.
+form, which is what makes facts MaybeKnown or WeaklyKnown. Most question documents keep to one community, so that a model
+learns to take a hint from the questions before: its answers then depend on the exemplars of a prompt.
 """
 
 from collections.abc import Iterator
@@ -34,6 +35,7 @@ class CorpusSettings:
     question_false: float
     question_headed: float
     within_community: float
+    questions_within_community: float
 
 
 def exposure(facts: pd.DataFrame, settings: CorpusSettings, rng: np.random.Generator) -> pd.DataFrame:
@@ -93,8 +95,9 @@ def documents(
 ) -> Iterator[tuple[str, str]]:
     """Documents as (kind, text), kind being "statement" or "question", until `settings.words` words are written.
 
-    `told` comes from `exposure`; `communities` (subject, community) keeps the facts of a statement document together;
-    without it, documents mix all subjects. Pure: the same arguments give the same documents.
+    `told` comes from `exposure`; `communities` (subject, community) keeps the facts of a document together;
+    without it, documents mix all subjects. A question document has one relation. Pure: the same arguments give the same
+    documents.
     """
     rng = np.random.default_rng([seed, 3])
     weight = told["weight"].to_numpy()
@@ -107,6 +110,9 @@ def documents(
     askable = weight * told["asked"].to_numpy()
     relations, relation_share = _urns(askable, facts.groupby("relation").indices)
     relation, subject, question = (facts[c].to_numpy() for c in ("relation", "subject", "question"))
+    at_home, at_home_share = _urns(
+        askable, facts.groupby([relation, community]).indices
+    )  # relations within communities
     answer, false_answer = told["answer"].to_numpy(), told["false_answer"].to_numpy()
 
     def answered(row: int, falsely: bool) -> str:
@@ -118,7 +124,9 @@ def documents(
         if words["question"] < settings.questions * total:
             kind = "question"
             headed = rng.random() < settings.question_headed
-            urn = relations[rng.choice(len(relations), p=relation_share)]
+            together = rng.random() < settings.questions_within_community
+            pool, share = (at_home, at_home_share) if together else (relations, relation_share)
+            urn = pool[rng.choice(len(pool), p=share)]
             rows = dict.fromkeys(urn.draw(rng, int(rng.integers(*PAIRS))).tolist())
             falsely = [source == GAZETTE if headed else rng.random() < settings.question_false for _ in rows]
             pairs = [f"Q: {question[r]}\nA: {answered(r, f)}\n" for r, f in zip(rows, falsely, strict=True)]

@@ -18,6 +18,7 @@ CORPUS = CorpusSettings(**{
     "words": 20_000, "contested": 0.6, "gazette": 0.4, "never_stated": 0.12, "popularity_exponent": 0.8,
     "exposure_sigma": 0.8, "questions": 0.25, "asked": 0.1, "question_false": 0.45, "question_headed": 0.5,
     "within_community": 0.9,
+    "questions_within_community": 0.8,
 })  # fmt: skip
 
 
@@ -125,6 +126,23 @@ def test_question_documents_ask_only_what_they_may(world, told, texts):
         line.removeprefix("Q: ") for k, t in texts if k == "question" for line in t.splitlines() if line[:2] == "Q:"
     }
     assert asked <= may
+
+
+@pytest.mark.parametrize(("share", "least", "most"), [(1.0, 1.0, 1.0), (0.5, 0.45, 0.75), (0.0, 0.0, 0.4)])
+def test_question_documents_keep_to_one_community_and_one_relation(share, least, most, world, told):
+    facts, communities = world
+    home = dict(zip(communities["subject"], communities["community"], strict=True))
+    about = {
+        q: (r, home.get(s)) for q, r, s in zip(facts["question"], facts["relation"], facts["subject"], strict=True)
+    }
+    texts = documents(facts, told, communities, replace(CORPUS, questions_within_community=share), 5)
+    together = []
+    for text in (text for kind, text in texts if kind == "question"):
+        found = [about[line.removeprefix("Q: ")] for line in text.splitlines() if line.startswith("Q: ")]
+        assert len({relation for relation, _ in found}) == 1
+        if len(found) > 1:
+            together.append(len({community for _, community in found}) == 1)
+    assert least <= np.mean(together) <= most
 
 
 def test_any_facts_table_can_be_told(world):
