@@ -50,7 +50,8 @@ def main(argv: list[str] | None = None) -> None:
         log.info("taken from %s, which has this recipe", shipped)
         take(shipped, folder)
     else:
-        log.info("no shipped model is asked for, or none has this recipe: pretraining")
+        if args.shelf:  # for the user who waits: all other words are in the log
+            print(f"{folder}: no model in {args.shelf} has this recipe, so it is pretrained here")
         train(texts, args, recipe)
     write_json(recipe, args.recipe)
     write_handle(args.base, folder, "pretrain")
