@@ -1,5 +1,5 @@
 # Commands for users:
-#   make tables     run the default study, and print its tables
+#   make tables     run the default study, print its tables, and say whether they are the published ones
 #   make changed    list the jobs that would run now, and the reasons
 #   make plan       estimate what a study asks, trains and takes (GPU=H100); after a run, show what it took as well
 #   make preflight  list what is missing before a study can run with a profile (PROFILE=profiles/slurm)
@@ -11,6 +11,7 @@
 #
 # Commands for tests:
 #   make test              the linters and the tests; the tests that need a GPU skip
+#   make verify            compares the results here of every published study with its published tables; fails where they differ
 #   make test-vllm         the tests of probe.engine: vllm, without a GPU
 #   make test-slurm        the tiny study on a real SLURM on this machine; it needs root and an installed SLURM
 #   make test-slurm-faults the same with faults, such as cancelled jobs and lost nodes
@@ -37,7 +38,7 @@ PROBE_LOCK ?= envs/probe.lock
 PROBE_BIN := .venv-probe/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: pretrained tables changed plan preflight benchmark test test-vllm test-slurm test-slurm-faults test-slurm-paper test-gpu setup setup-controller \
+.PHONY: tables pretrained verify changed plan preflight benchmark test test-vllm test-slurm test-slurm-faults test-slurm-paper test-gpu setup setup-controller \
 	setup-probe envs lint publish clean study
 
 # The names are checked by the shell, in the environment, because another text than a name could be anything to it.
@@ -52,6 +53,11 @@ study:
 tables: study setup
 	snakemake --cores all $(CONFIG)
 	@cat results/$(STUDY)/tables.md
+	@python scripts/verify_tables.py --study $(STUDY)
+
+# It fails where a cell differs. `make tables` only says so, because a study that its user has changed has other tables.
+verify: setup
+	@python scripts/verify_tables.py --strict
 
 changed: study setup
 	@python scripts/explain_changes.py $(CONFIG)

@@ -63,3 +63,19 @@ def test_clean_removes_one_study_also_one_without_a_file(name, project):
 )
 def test_a_study_is_started_by_its_name(words, started, project):
     assert started in " ".join(make(project, "tables", *words).stdout.replace("/.venv/bin/", " ").split())
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("tables",), "verify_tables.py --study default"),
+        (("tables", "STUDY=mine"), "verify_tables.py --study mine"),
+        (("verify",), "verify_tables.py --strict"),
+    ],
+)
+def test_tables_end_with_their_verification_and_verify_is_strict(words, said, project):
+    for study in ("default", "mine"):
+        (project / "results" / study).mkdir(exist_ok=True)
+        (project / "results" / study / "tables.md").write_text("the tables\n")
+    done = make(project, *words)
+    assert done.returncode == 0 and done.stdout.splitlines()[-1].endswith(f"python scripts/{said}")
