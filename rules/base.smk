@@ -1,11 +1,6 @@
 # The handle base.json stands for a base model, because its files may be in any folder.
 
 
-def model_settings(wildcards):
-    """The config of a model, without what is not about the base model's files."""
-    return without(MODELS[wildcards.model], "label", "paper", "runs", "dtype")
-
-
 rule pretrain_base:
     input:
         made_from("base"),

@@ -225,6 +225,11 @@ def without(section, *keys):
     return as_json({key: value for key, value in section.items() if key not in keys})
 
 
+def model_settings(wildcards):
+    """The config of a model, without what is not about the base model's files."""
+    return without(MODELS[wildcards.model], "label", "paper", "runs", "dtype")
+
+
 def dtype(wildcards):
     return MODELS[wildcards.model]["dtype"]
 
