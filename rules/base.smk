@@ -23,43 +23,31 @@ rule pretrain_base:
         model=model_settings,
         settings=verbatim(as_json(STUDY["pretraining"])),
         pretraining=code("gradual/training/pretraining"),
+        shelf=["--shelf", shipped.SHELF],
         code=code("pretrain_base"),
     shell:
         "{resources.python} scripts/pretrain_base.py --corpus {input.corpus} --model {params.model:q}"
         " --settings {params.settings:q} --seed {wildcards.seed} --code {params.pretraining} --gpus {resources.gpu}"
-        f" --shelf {shipped.SHELF}"
-        " --recipe {output.recipe} --base {output.base} 2> {log}"
+        " {params.shelf} --recipe {output.recipe} --base {output.base} 2> {log}"
 
 
 # `make pretrained` makes the base models of a study again, and compares them with the shipped ones.
 
 
-rule pretrain_again:
-    input:
-        made_from("base"),
+use rule pretrain_base as pretrain_again with:
     output:
         base=f"{BASE}-again/base.json",
         recipe=f"{BASE}-again/recipe.json",
+        model=[f"{BASE}-again/{file}" for file in (*BASE_FILES, "loss.csv")],
     log:
         log_file("pretrain_again"),
     benchmark:
         benchmark_file("pretrain_again")
-    wildcard_constraints:
-        model=models_from("pretrain"),
-    conda:
-        environment("pretrain_base")
     resources:
         python="python",
         gpu=0,
     params:
-        model=model_settings,
-        settings=verbatim(as_json(STUDY["pretraining"])),
-        pretraining=code("gradual/training/pretraining"),
-        code=code("pretrain_base"),
-    shell:
-        "{resources.python} scripts/pretrain_base.py --corpus {input.corpus} --model {params.model:q}"
-        " --settings {params.settings:q} --seed {wildcards.seed} --code {params.pretraining}"
-        " --recipe {output.recipe} --base {output.base} 2> {log}"
+        shelf=[],
 
 
 rule pretrained:
