@@ -6,7 +6,7 @@ rule pretrain_base:
         made_from("base"),
     output:
         base=result("base"),
-        recipe=f"{BASE}/recipe.json",
+        recipe=f"{BASE}.recipe.json",
         model=[f"{BASE}/{file}" for file in (*BASE_FILES, "loss.csv")],
     log:
         log_file("pretrain_base"),
@@ -37,7 +37,7 @@ rule pretrain_base:
 use rule pretrain_base as pretrain_again with:
     output:
         base=f"{BASE}-again/base.json",
-        recipe=f"{BASE}-again/recipe.json",
+        recipe=f"{BASE}-again.recipe.json",
         model=[f"{BASE}-again/{file}" for file in (*BASE_FILES, "loss.csv")],
     log:
         log_file("pretrain_again"),

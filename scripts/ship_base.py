@@ -28,7 +28,7 @@ def main(argv: list[str] | None = None) -> None:
     for handle in sorted((ROOT / "results" / args.study).glob("seed*/*/base-again/base.json")):
         made, model = handle.parent, handle.parents[1].name
         seed = int(handle.parents[2].name.removeprefix("seed"))
-        recipe = read_json(made / "recipe.json", "the recipe of a base model")
+        recipe = read_json(made.with_name(f"{made.name}.recipe.json"), "the recipe of a base model")
         if shipped := find(recipe, args.shelf):
             same = equal(made, shipped)
             different |= not same
