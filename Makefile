@@ -125,7 +125,7 @@ test-vllm: setup
 	$(PROBE_BIN)/python -m pytest tests/contract -k vllm  # the other engine is tested by `make test`
 	python -m pytest tests/workflow/test_vllm_study.py
 
-# A base model takes some ten minutes. No GPU takes part, because its weights would differ.
+# A base model takes some ten minutes.
 pretrained: study setup
 	snakemake --cores all $(CONFIG) -- pretrained
 	python scripts/ship_base.py --study $(STUDY)

@@ -18,7 +18,6 @@ rule pretrain_base:
         environment("pretrain_base")
     resources:
         python="python",
-        gpu=GPU,
     params:
         model=model_settings,
         settings=verbatim(as_json(STUDY["pretraining"])),
@@ -27,7 +26,7 @@ rule pretrain_base:
         code=code("pretrain_base"),
     shell:
         "{resources.python} scripts/pretrain_base.py --corpus {input.corpus} --model {params.model:q}"
-        " --settings {params.settings:q} --seed {wildcards.seed} --code {params.pretraining} --gpus {resources.gpu}"
+        " --settings {params.settings:q} --seed {wildcards.seed} --code {params.pretraining}"
         " {params.shelf} --recipe {output.recipe} --base {output.base} 2> {log}"
 
 
@@ -43,9 +42,6 @@ use rule pretrain_base as pretrain_again with:
         log_file("pretrain_again"),
     benchmark:
         benchmark_file("pretrain_again")
-    resources:
-        python="python",
-        gpu=0,
     params:
         shelf=[],
 

@@ -51,8 +51,8 @@ RESULTS = f"results/{STUDY['study']}"
 
 # Jobs of different models, seeds and runs share the cores of this machine, because they run at the same time. On a
 # cluster, each job has its own cores, and the profile sets their number (set-threads).
-PRETRAINING_THREADS = max(1, (workflow.resource_settings.cores or 1) // (len(MODELS) * len(SEEDS)))
-THREADS = max(1, PRETRAINING_THREADS // max(1, len({work.state for work in WORKS} & set(RUNS))))
+SHARES = len(MODELS) * len(SEEDS) * max(1, len({work.state for work in WORKS} & set(RUNS)))
+THREADS = max(1, (workflow.resource_settings.cores or 1) // SHARES)
 
 # The resources of jobs on a machine without a scheduler. A profile overrides them (set-resources). No result depends on
 # them. Snakemake does not count GPUs by itself. So the resource gpu is limited here to the GPUs of this machine.

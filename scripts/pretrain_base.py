@@ -21,7 +21,7 @@ from gradual.models.handle import write_handle
 from gradual.models.shipped import LOSS, Recipe, find, take, texts_digest
 from gradual.training.equal_bits import start_again_with_equal_bits
 from gradual.training.pretraining import ModelSettings, PretrainingSettings, pretrain, save
-from gradual.workflow.starting import on_gpus
+from gradual.workflow.starting import report
 
 log = logging.getLogger("gradual")
 
@@ -34,7 +34,6 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--code", required=True, help="fingerprint of the code of pretraining, for the recipe")
     parser.add_argument("--shelf", type=Path, help="folder of the shipped models; without it, none is taken")
-    parser.add_argument("--gpus", type=int, default=0, help="GPUs of the job: one or none")
     parser.add_argument("--base", type=Path, required=True, help="the handle; the model's files are written beside it")
     args = parser.parse_args(argv)
     texts = read_parquet(args.corpus, "a corpus", ("text",))["text"].tolist()
@@ -75,4 +74,4 @@ def train(texts: list[str], args: argparse.Namespace, recipe: Recipe) -> None:
 
 if __name__ == "__main__":
     start_again_with_equal_bits()
-    on_gpus(main)
+    report(main)

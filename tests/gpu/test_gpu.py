@@ -161,7 +161,7 @@ def inputs(tmp_path_factory):
     importlib.import_module("pretrain_base").main(
         ["--corpus", str(folder / "corpus.parquet"), "--model", json.dumps(model), "--seed", "0", "--code", "c"]
         + ["--settings", json.dumps(CONFIG["pretraining"] | {"vocabulary": 330, "row_tokens": 96})]
-        + ["--loss", str(folder / "base/loss.csv"), "--base", str(folder / "base/base.json")]
+        + ["--recipe", str(folder / "base.recipe.json"), "--base", str(folder / "base/base.json")]
     )
     others = train[~train["fact_id"].isin(pd.concat(known)["fact_id"])]["fact_id"]
     write_parquet(table, folder / "facts.parquet")

@@ -16,7 +16,7 @@ CONFIGS = ("tests/workflow/tiny.yaml", str(Path(__file__).with_name("two_stages.
 RESULTS = "results/tiny"
 MODEL = f"{RESULTS}/seed0/small"
 # Results are the same bytes for the same number of threads; a cluster's profile gives more.
-THREADS = ("--set-threads", "pretrain_base=1", "probe_facts=1", "check_probe=1", "evaluate_epochs=1", "train_adapter=1")
+THREADS = ("--set-threads", "probe_facts=1", "check_probe=1", "evaluate_epochs=1", "train_adapter=1")
 STUDY = ("--configfile", *CONFIGS, *THREADS)
 # A workstation with as many GPUs for a training as the cluster gives it, since ranks differ in the last bits.
 LOCAL = ("--cores", "2", "--resources", f"gpu={GPUS}", "--set-resources", f"train_adapter:gpu={GPUS}", *STUDY)

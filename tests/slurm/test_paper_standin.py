@@ -20,7 +20,7 @@ STUDY = (
     *("--profile", "profiles/slurm", "--slurm-init-seconds-before-status-checks", "2"),
     *("--seconds-between-status-checks", "2"),
     *("--configfile", "standin.yaml"),
-    *("--set-threads", "pretrain_base=2", "probe_facts=1", "check_probe=1", "evaluate_epochs=1", "train_adapter=4"),
+    *("--set-threads", "probe_facts=1", "check_probe=1", "evaluate_epochs=1", "train_adapter=4"),
 )
 TRAIN_FACTS = 500
 

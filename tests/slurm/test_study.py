@@ -12,7 +12,7 @@ from cluster import GPUS, Job, wait_for
 from project_copy import copy_project
 
 # The rules whose jobs need a model's environment, with the GPUs that a job asks for.
-JOB_RULES = {"pretrain_base": 1, "check_answers": 0, "probe_facts": 1, "check_probe": 1, "evaluate_epochs": 1}
+JOB_RULES = {"pretrain_base": 0, "check_answers": 0, "probe_facts": 1, "check_probe": 1, "evaluate_epochs": 1}
 JOB_RULES |= {"train_adapter": GPUS}
 
 

@@ -7,7 +7,7 @@ import yaml
 
 from project_copy import snakemake_in
 
-GPUS = {"pretrain_base": 1, "probe_facts": 1, "check_probe": 1, "evaluate_epochs": 1, "train_adapter": 4}
+GPUS = {"probe_facts": 1, "check_probe": 1, "evaluate_epochs": 1, "train_adapter": 4}
 
 
 def profile(folder: Path, name: str) -> dict[str, object]:

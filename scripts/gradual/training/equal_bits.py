@@ -2,7 +2,7 @@
 
 Pretraining amplifies rounding, so that another order of additions acts like another seed. Three things make the order
 the same everywhere. The instructions are AVX2's. The matrix products are numpy's, because its OpenBLAS can be told to use
-the kernel of one processor on all of them, and MKL in torch cannot. And there is one thread.
+the kernel of one processor on all of them, and MKL in torch cannot. And there is one thread, and no GPU.
 """
 
 import os
@@ -18,6 +18,7 @@ ENVIRONMENT: Mapping[str, str] = {
     "OPENBLAS_CORETYPE": "Haswell",
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
+    "CUDA_VISIBLE_DEVICES": "",
 }
 
 

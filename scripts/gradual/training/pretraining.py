@@ -116,8 +116,8 @@ def pack(documents: list[str], tokenizer: Any, row_tokens: int) -> Any:
 def pretrain(documents: list[str], model: ModelSettings, settings: PretrainingSettings, seed: int, folder: Path) -> Any:
     """Train a base model on the documents, one pass, and return (model, tokenizer, training log).
 
-    The weights are float32 numbers that float16 holds exactly, so that a shipped model takes half the space. On a CPU,
-    they depend on nothing but the arguments (`equal_bits`). Resumes from the last checkpoint in `folder`.
+    The weights are float32 numbers that float16 holds exactly, so that a shipped model takes half the space. They
+    depend on nothing but the arguments (`equal_bits`). Resumes from the last checkpoint in `folder`.
     """
     import_libraries()
     import torch
@@ -150,12 +150,11 @@ def pretrain(documents: list[str], model: ModelSettings, settings: PretrainingSe
         save_steps=SAVE_STEPS,
         save_total_limit=1,
         report_to=[],
-        use_cpu=not torch.cuda.is_available(),
+        use_cpu=True,  # the weights would be others on a GPU
         dataloader_drop_last=True,
         disable_tqdm=not sys.stderr.isatty(),
-        dataloader_pin_memory=torch.cuda.is_available(),
+        dataloader_pin_memory=False,
     )
-    arguments._n_gpu = min(arguments.n_gpu, 1)  # else the Trainer spreads, and multiplies, the batch over all GPUs
     trainer = Trainer(
         model=network,
         args=arguments,
