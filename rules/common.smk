@@ -1,5 +1,6 @@
 # The study, its paths, and the helpers that all rules share.
 
+import gc
 import json
 import sys
 from dataclasses import asdict, fields
@@ -28,6 +29,10 @@ from gradual.tables import registry
 from gradual.workflow import gpus, job_failures, lock
 from gradual.workflow.fingerprint import chosen_by, code_fingerprint
 from gradual.workflow.works import wanted_results, works_of
+
+# The graph has many objects that last as long as the process, so the garbage collector must not search them at every turn.
+gc.freeze()
+gc.set_threshold(100_000)
 
 if problem := path_problem(str(ROOT)):
     raise WorkflowError(f"The folder of the project: {problem}; expected {PATH}. Move or rename the folder.")
@@ -192,9 +197,9 @@ CHOSEN = chosen_by(STUDY)
 
 @cache
 def fingerprint(script, choices):
-    return code_fingerprint(
-        ROOT / "scripts" / f"{script}.py", ROOT / "scripts" / "gradual", CHOSEN | {k: [v] for k, v in choices}
-    )
+    chosen = CHOSEN | {k: [v] for k, v in choices}
+    kept = ROOT / ".snakemake" / "fingerprints"
+    return code_fingerprint(ROOT / "scripts" / f"{script}.py", ROOT / "scripts" / "gradual", chosen, kept)
 
 
 def code(script, **choices):

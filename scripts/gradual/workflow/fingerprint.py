@@ -7,12 +7,16 @@ options, the block that starts a script, and the implementations (`ground.choice
 
 import ast
 import hashlib
+import json
+import os.path
+import sys
 from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from gradual.ground.errors import InputError
+from gradual.ground.files import write_text
 
 IGNORED_FIELDS = ("kind", "type_comment", "type_ignores")
 RESOURCES = "RESOURCES"  # a module's tuple with the names of the files that it reads from its own folder
@@ -43,14 +47,17 @@ class Module(NamedTuple):
     resources: tuple[str, ...]
 
 
-def code_fingerprint(script: Path, library: Path, chosen: Mapping[str, Collection[str]] | None = None) -> str:
+def code_fingerprint(
+    script: Path, library: Path, chosen: Mapping[str, Collection[str]] | None = None, kept: Path | None = None
+) -> str:
     """16 hex digits that change with the code of a script or of any module that it imports, directly or indirectly.
 
     Modules are searched for in the folder that holds the package folder `library`. Imports inside functions count, and so
     does the __init__ of each package. `chosen` maps a setting to the names that a study chooses for it. Only these names
     of a Choice by this setting count. All names of any other Choice count. The bytes of the files in a module's
-    `RESOURCES` also count. Raises InputError for a missing file, a syntax error, or an import of a computed name, because
-    it cannot be followed.
+    `RESOURCES` also count. The parts of parsed modules are kept in the folder `kept`, because parsing takes most of the
+    time. Raises InputError for a missing file, a syntax error, or an import of a computed name, because it cannot be
+    followed.
     """
     root = Path(library).parent
     parts: dict[str, str] = {}
@@ -60,7 +67,7 @@ def code_fingerprint(script: Path, library: Path, chosen: Mapping[str, Collectio
         name, path = waiting.pop()
         if name in parts:
             continue
-        module = _read(path, name)
+        module = _read(path, name, kept)
         parts[name] = module.digest
         wanted = set(module.imports)
         for setting, places in module.choices:
@@ -99,26 +106,51 @@ def _locate(name: str, root: Path) -> Iterator[tuple[str, Path]]:
     """The modules below `root` that run when a dotted name is imported: its packages, and the module itself."""
     parts = name.split(".")
     for end in range(1, len(parts) + 1):
-        place = root.joinpath(*parts[:end])
-        for path in (place / "__init__.py", place.with_name(f"{place.name}.py")):
-            if path.is_file():
-                yield ".".join(parts[:end]), path
+        place = "/".join([str(root), *parts[:end]])  # as text, because there are thousands of names
+        for file in (f"{place}/__init__.py", f"{place}.py"):
+            if os.path.isfile(file):
+                yield ".".join(parts[:end]), Path(file)
                 break
 
 
-def _read(path: Path, name: str) -> Module:
+def _read(path: Path, name: str, kept: Path | None) -> Module:
     try:
         status = path.stat()
     except OSError as error:
         raise InputError(path, "cannot be read", "a Python file") from error
-    return _analyse(path, name, status.st_mtime_ns, status.st_size)
+    return _module(path, name, kept, status.st_mtime_ns, status.st_size)
 
 
 @cache
-def _analyse(path: Path, name: str, mtime: int, size: int) -> Module:
-    """A parsed module. With `mtime` and `size` among the arguments, the cache notices an edited file."""
+def _module(path: Path, name: str, kept: Path | None, mtime: int, size: int) -> Module:
+    """A module's parts, kept or parsed. With `mtime` and `size` among the arguments, the cache notices an edited file."""
+    content = path.read_bytes()
+    if kept is None:
+        return _parse(content, path, name)
+    file = kept / f"{_hash(_parser() + repr((name, path.name)).encode() + content)}.json"
     try:
-        tree = ast.parse(path.read_bytes())
+        digest, imports, choices, resources = json.loads(file.read_text(encoding="utf-8"))
+        found = tuple(Choices(setting, tuple((name, place) for name, place in places)) for setting, places in choices)
+        return Module(digest, tuple(imports), found, tuple(resources))
+    except (OSError, ValueError, TypeError):  # not kept, or the file is broken
+        module = _parse(content, path, name)
+    try:
+        write_text(json.dumps(module), file)
+    except (OSError, InputError):  # a dry run needs no disk that can be written
+        pass
+    return module
+
+
+@cache
+def _parser() -> bytes:
+    """What parses modules: this file, and the version of Python. Other ones do not read what these have kept."""
+    return repr(sys.version_info).encode() + Path(__file__).read_bytes()
+
+
+def _parse(content: bytes, path: Path, name: str) -> Module:
+    """The parts of a module that has this content."""
+    try:
+        tree = ast.parse(content)
     except (SyntaxError, ValueError) as error:
         raise InputError(path, f"{error}", "valid Python", row=getattr(error, "lineno", None)) from error
     start = [node for node in tree.body if _starts(node)]

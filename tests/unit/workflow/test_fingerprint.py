@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from gradual.ground.errors import InputError
+from gradual.workflow import fingerprint
 from gradual.workflow.fingerprint import code_fingerprint
 
 SCRIPTS = Path(__file__).resolve().parents[3] / "scripts"
@@ -32,10 +33,10 @@ def project(tmp_path):
             path.write_text(text)
             os.utime(path, ns=(before + 10**9, before + 10**9))  # an edit within the clock's resolution
 
-    def fingerprint(changes=None, chosen=None):
+    def fingerprint(changes=None, chosen=None, kept=None):
         write(FILES)
         write(changes or {})
-        return code_fingerprint(tmp_path / "run_it.py", tmp_path / "gradual", chosen)
+        return code_fingerprint(tmp_path / "run_it.py", tmp_path / "gradual", chosen, kept)
 
     return fingerprint
 
@@ -82,6 +83,33 @@ def test_a_change_of_logic_counts_wherever_it_is(project, name):
 def test_a_docstring_in_a_library_module_does_not_count(project):
     assert project({"gradual/fourth.py": '"""Four."""\n\nFOUR = 4  # four\n'}) == project()
     assert project({"gradual/deep/__init__.py": '"""A package."""\n'}) == project()
+
+
+def test_what_is_kept_of_modules_replaces_parsing_and_changes_no_fingerprint(project, tmp_path, monkeypatch):
+    changes = CHOICES | {"gradual/fourth.py": 'RESOURCES = ("four.csv",)\nFOUR = 4\n', "gradual/four.csv": "4\n"}
+    parsed = project(changes, {"engine": ["two"]})
+    kept = tmp_path / "kept"
+    assert project(changes, {"engine": ["two"]}, kept) == parsed
+    monkeypatch.setattr(fingerprint.ast, "parse", None)  # so that parsing raises an error
+    assert project(changes, {"engine": ["two"]}, kept) == parsed
+    with pytest.raises(TypeError):
+        project(changes | {"gradual/fourth.py": "FOUR = 5\n"}, {"engine": ["two"]}, kept)
+
+
+@pytest.mark.parametrize("text", ["", "null", "[]", '["digest", [], [["engine"]], []]'])
+def test_a_broken_file_of_what_is_kept_is_made_again(project, tmp_path, text):
+    kept = tmp_path / "kept"
+    found = project(CHOICES, kept=kept)
+    files = {file: file.read_text() for file in kept.iterdir()}
+    for file in files:
+        file.write_text(text)
+    assert project(CHOICES, kept=kept) == found
+    assert {file: file.read_text() for file in kept.iterdir()} == files
+
+
+def test_without_a_place_for_what_is_kept_the_modules_are_parsed(project, tmp_path):
+    (tmp_path / "kept").write_text("a file in the place of the folder")
+    assert project(kept=tmp_path / "kept") == project()
 
 
 ENGINES = 'Choice("engine", {"one": "gradual.unrelated:f", "two": "gradual.deep.other:g"})'
