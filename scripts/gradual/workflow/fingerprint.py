@@ -11,6 +11,7 @@ import json
 import os.path
 import sys
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -134,10 +135,8 @@ def _module(path: Path, name: str, kept: Path | None, mtime: int, size: int) -> 
         return Module(digest, tuple(imports), found, tuple(resources))
     except (OSError, ValueError, TypeError):  # not kept, or the file is broken
         module = _parse(content, path, name)
-    try:
+    with suppress(OSError, InputError):  # a dry run needs no disk that can be written
         write_text(json.dumps(module), file)
-    except (OSError, InputError):  # a dry run needs no disk that can be written
-        pass
     return module
 
 
