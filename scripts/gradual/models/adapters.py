@@ -19,8 +19,13 @@ def write_epochs(handle: Path, adapters: list[Path]) -> None:
     """Copy the adapter of each epoch beside the handle, and write the handle last."""
     digests = {}
     for epoch, adapter in enumerate(adapters, 1):
-        copy_adapter(adapter, epoch_folder(handle, epoch))
-        digests[str(epoch)] = {name: digest(epoch_folder(handle, epoch) / name) for name in ADAPTER_FILES}
+        folder = epoch_folder(handle, epoch)
+        copy_adapter(adapter, folder)
+        config = read_json(folder / ADAPTER_FILES[0], "an adapter's config")
+        # peft keeps names of modules in sets, which each process writes in an order of its own.
+        ordered = {key: sorted(value) if isinstance(value, list) else value for key, value in config.items()}
+        write_json(ordered, folder / ADAPTER_FILES[0])
+        digests[str(epoch)] = {name: digest(folder / name) for name in ADAPTER_FILES}
     write_json(digests, handle)
 
 

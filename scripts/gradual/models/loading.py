@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from gradual.ground.errors import InputError, out_of_memory
+from gradual.ground.libraries import import_libraries
 from gradual.models.adapters import merge_adapter
 from gradual.models.folder import check_config
 from gradual.models.handle import model_folder
-from gradual.models.quick_import import import_transformers
 from gradual.models.tokenizer_check import check_tokenizer
 
 
@@ -19,7 +19,7 @@ def load_tokenizer(handle: Path) -> Any:
     their own. Raises InputError where the tokenizer cannot be loaded, is not that of the file, or has more tokens than the
     model.
     """
-    import_transformers()
+    import_libraries()
     from transformers import PreTrainedTokenizerFast
 
     folder = model_folder(handle)
@@ -46,7 +46,7 @@ def load_model(handle: Path, adapters: Sequence[Path], dtype: str, device: str |
     cannot be loaded, where its weights are not exactly those of its architecture or are not finite, or where an adapter
     does not fit it.
     """
-    import_transformers()
+    import_libraries()
     import torch
     from transformers import AutoModelForCausalLM, GenerationConfig
 

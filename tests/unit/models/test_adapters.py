@@ -185,9 +185,10 @@ def test_a_states_handle_says_what_was_chosen_and_its_adapter_lies_beside_it(cho
 
 
 def test_the_handle_of_epochs_leads_to_each_of_them_in_order(epochs, adapter):
-    assert json.loads(epochs.read_text()) == {"1": digests(adapter), "2": digests(adapter)}
-    assert read_epochs(epochs) == [epoch_folder(epochs, 1), epoch_folder(epochs, 2)]
-    assert [digests(folder) for folder in read_epochs(epochs)] == [digests(adapter)] * 2
+    folders = [epoch_folder(epochs, 1), epoch_folder(epochs, 2)]
+    assert json.loads(epochs.read_text()) == {"1": digests(folders[0]), "2": digests(folders[1])}
+    assert read_epochs(epochs) == folders
+    assert [digests(folder)[ADAPTER] for folder in folders] == [digests(adapter)[ADAPTER]] * 2
 
 
 def test_a_handle_changes_with_its_adapter(chosen, handle, tmp_path):
@@ -254,7 +255,7 @@ NAMED = pytest.mark.parametrize(
 def test_a_file_that_is_not_as_its_handle_says_is_named_with_what_to_do(name, read, folder, changed, request):
     file = request.getfixturevalue(name)
     path = folder(file) / changed
-    path.write_bytes(path.read_bytes()[:-1] + b"\n")
+    path.write_bytes(path.read_bytes()[:-1] + b" ")
     with pytest.raises(InputError, match="is not as it was when it was trained; .*to make it again") as caught:
         read(file)
     assert caught.value.file == str(path)
@@ -271,3 +272,14 @@ def test_a_file_that_a_handle_names_and_that_is_gone_is_named_with_what_to_do(na
         f"{folder(file) / missing}: is missing; expected the adapter that {file} names"
         f" (restore it, or remove {file} to make it again)"
     )
+
+
+def test_equal_trainings_have_equal_handles_although_peft_orders_modules_anew_in_each_process(adapter, tmp_path):
+    handles = []
+    for order in (["q_proj", "v_proj"], ["v_proj", "q_proj"]):
+        told = copy_of(adapter, tmp_path / order[0])
+        edit_json(told / "adapter_config.json", target_modules=order)
+        handles.append(tmp_path / f"epochs-{order[0]}" / "epochs.json")
+        write_epochs(handles[-1], [told])
+    assert handles[0].read_bytes() == handles[1].read_bytes()
+    assert read_epochs(handles[1]) == [handles[1].parent / "epoch-01"]

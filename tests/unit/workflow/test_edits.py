@@ -69,7 +69,6 @@ EDITS: dict[str, set[str]] = {
     "models/folder.py": {"fetch_base", "pretrain_base", *TOKENIZING},
     "models/handle.py": {"fetch_base", "pretrain_base", *TOKENIZING},
     "models/loading.py": TOKENIZING,
-    "models/quick_import.py": TOKENIZING,
     "models/shipped.py": {"pretrain_base"},
     "models/tokenizer_check.py": TOKENIZING,
     "models/adapters.py": {*TOKENIZING, "choose_epoch"},
