@@ -33,3 +33,14 @@ rule all:
         [result(kind) for kind in ("tables", "costs", "costs_csv", "provenance")],
         expand([result("table_csv"), result("table_markdown")], table=TABLES_SHOWN),
     localrule: True
+
+
+# `make pretrained` compares these base models with the shipped ones.
+rule pretrained:
+    input:
+        expand(
+            rules.pretrain_again.output.base,
+            seed=SEEDS,
+            model=[m for m in MODELS if MODELS[m]["source"] == "pretrain"],
+        ),
+    localrule: True

@@ -46,16 +46,6 @@ use rule pretrain_base as pretrain_again with:
         shelf=[],
 
 
-rule pretrained:
-    input:
-        expand(
-            rules.pretrain_again.output.base,
-            seed=SEEDS,
-            model=[name for name, model in MODELS.items() if model["source"] == "pretrain"],
-        ),
-    localrule: True
-
-
 rule fetch_base:
     input:
         model_files,
