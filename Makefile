@@ -11,7 +11,7 @@
 #
 # Commands for tests:
 #   make test              the linters and the tests; the tests that need a GPU skip
-#   make verify            compares the results here of every published study with its published tables; fails where they differ
+#   make verify            compare the results here of every published study with its published tables; fail where they differ
 #   make test-vllm         the tests of probe.engine: vllm, without a GPU
 #   make test-slurm        the tiny study on a real SLURM on this machine; it needs root and an installed SLURM
 #   make test-slurm-faults the same with faults, such as cancelled jobs and lost nodes
@@ -38,8 +38,8 @@ PROBE_LOCK ?= envs/probe.lock
 PROBE_BIN := .venv-probe/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: tables pretrained verify changed plan preflight benchmark test test-vllm test-slurm test-slurm-faults test-slurm-paper test-gpu setup setup-controller \
-	setup-probe envs lint publish clean study
+.PHONY: tables verify changed plan preflight benchmark test test-vllm test-slurm test-slurm-faults test-slurm-paper test-gpu \
+	setup setup-controller setup-probe envs lint pretrained publish clean study
 
 # The names are checked by the shell, in the environment, because another text than a name could be anything to it.
 export STUDY

@@ -34,37 +34,17 @@ def find(recipe: Recipe, shelf: Path) -> Path | None:
 
     Raises InputError where a card cannot be read.
     """
-    for card in sorted(shelf.glob(f"*/{CARD}")):
-        if _part(card, "recipe") == recipe:
-            return card.parent
-    return None
+    return next((card.parent for card in cards(shelf) if card_part(card, "recipe") == recipe), None)
 
 
-def text_of(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What a config says about the text of its base models: the parts that the corpus follows from, without paths."""
-    elsewhere = {"path", "url", "sha256", "manifest"}
-    dataset = {key: value for key, value in config["dataset"].items() if key not in elsewhere}
-    world = config["world"] if dataset["reader"] == "world" else {}
-    return {"dataset": dataset, "world": world, "corpus": config["corpus"]}
-
-
-def likely_seeds(config: Mapping[str, Any], model: str, shelf: Path) -> set[int]:
-    """The seeds for which a shipped model has the settings of a study's model, as far as its config alone tells.
-
-    The corpus and the code are compared later, by the job that takes the model. Raises InputError as `find` does.
-    """
-    sizes, found = config["models"][model], set()
-    for card in sorted(shelf.glob(f"*/{CARD}")):
-        recipe, text = _part(card, "recipe"), _part(card, "text")
-        same = text == text_of(config) and recipe["settings"] == config["pretraining"]
-        if same and recipe["model"].items() <= sizes.items():
-            found.add(recipe["seed"])
-    return found
+def cards(shelf: Path) -> list[Path]:
+    """The cards of all models on the shelf."""
+    return sorted(shelf.glob(f"*/{CARD}"))
 
 
 def take(folder: Path, to: Path) -> None:
     """Copy a shipped model's files into the folder `to`. Raises InputError where one is not as its card says."""
-    digests = _part(folder / CARD, "sha256")
+    digests = card_part(folder / CARD, "sha256")
     for name, expected in digests.items():
         if not (folder / name).is_file() or digest(folder / name) != expected:
             raise InputError(folder / name, "is not as the card says", "the file as it was shipped (git checkout)")
@@ -85,11 +65,11 @@ def ship(made: Path, folder: Path, recipe: Recipe, about: Mapping[str, Any]) -> 
 
 def equal(made: Path, folder: Path) -> bool:
     """Whether a model that was made again has exactly the files of a shipped one, and the same losses."""
-    digests = _part(folder / CARD, "sha256")
+    digests = card_part(folder / CARD, "sha256")
     return all((made / name).is_file() and digest(made / name) == expected for name, expected in digests.items())
 
 
-def _part(card: Path, key: str) -> dict[str, Any]:
+def card_part(card: Path, key: str) -> dict[str, Any]:
     """The value of a card's key. Raises InputError where the card has none."""
     found = read_json(card, "the card of a shipped model")
     if not isinstance(found, dict) or not isinstance(found.get(key), dict):

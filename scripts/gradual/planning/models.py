@@ -1,4 +1,4 @@
-"""What a plan needs of base models: their shapes, and the folders of their files."""
+"""What a plan needs of base models: their shapes, the folders of their files, and which of them are shipped."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -8,9 +8,11 @@ from typing import Any
 import pandas as pd
 from huggingface_hub import try_to_load_from_cache
 
+from gradual.data.dataset import WORLD
 from gradual.models.fetching import folder_named
 from gradual.models.folder import SIZES, check_config
 from gradual.models.shape import Shape, shape_of
+from gradual.models.shipped import card_part, cards
 
 RESOURCES = ("models.csv",)  # read by the code fingerprint
 FILE = Path(__file__).with_name(RESOURCES[0])
@@ -50,6 +52,28 @@ def base_of(model: Mapping[str, Any], vocabulary: int) -> Base:
     row = listed.get(repo, listed[STAND_IN])
     source = f"shape from {FILE.name}" if repo in listed else f"shape not known, planned as {STAND_IN}"
     return Base(Shape(**{field.name: row[field.name] for field in fields(Shape)}), source, gated)
+
+
+def text_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What a config says about the text of its base models: the parts that the corpus follows from, without places."""
+    places = {"path", "url", "sha256", "manifest"}
+    dataset = {key: value for key, value in config["dataset"].items() if key not in places}
+    world = config["world"] if dataset["reader"] == WORLD else {}
+    return {"dataset": dataset, "world": world, "corpus": config["corpus"]}
+
+
+def shipped_seeds(config: Mapping[str, Any], model: str, shelf: Path) -> set[int]:
+    """The seeds for which a shipped model has the settings of a study's model, as far as its config alone tells.
+
+    The job that takes the model also compares the corpus and the code. Raises InputError where a card cannot be read.
+    """
+    sizes, found = config["models"][model], set()
+    for card in cards(shelf):
+        recipe, text = card_part(card, "recipe"), card_part(card, "text")
+        same = text == text_of(config) and recipe["settings"] == config["pretraining"]
+        if same and recipe["model"].items() <= sizes.items():
+            found.add(recipe["seed"])
+    return found
 
 
 def folder_of(model: Mapping[str, Any]) -> Path | None:

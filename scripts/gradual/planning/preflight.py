@@ -19,9 +19,9 @@ from gradual.ground.errors import InputError
 from gradual.ground.files import digest
 from gradual.models.fetching import page_of, token_here
 from gradual.models.folder import check_model_folder, model_files
-from gradual.models.shipped import SHELF, likely_seeds
+from gradual.models.shipped import SHELF
 from gradual.planning.hours import CPU, device
-from gradual.planning.models import base_of, folder_of
+from gradual.planning.models import base_of, folder_of, shipped_seeds
 from gradual.planning.report import disk_of, size
 from gradual.planning.rows import DOWNLOAD, plan_rows
 from gradual.study.load_study import load_study
@@ -83,7 +83,7 @@ def findings(study: str, profile: Profile, root: Path) -> Iterator[Finding]:
     yield from check_gpus(config, profile, root)
     yield check_dataset(config, root)
     for name, model in config["models"].items():
-        shipped = likely_seeds(config, name, root / SHELF) if model["source"] == "pretrain" else set()
+        shipped = shipped_seeds(config, name, root / SHELF) if model["source"] == "pretrain" else set()
         yield from check_model(f"model {name}", model, sorted({*config["seeds"]} - shipped))
     yield from check_disks(config, profile, root)
 

@@ -8,10 +8,10 @@ import pandas as pd
 
 from gradual.data.dataset import WORLD
 from gradual.models.shape import BYTES, Shape
-from gradual.models.shipped import SHELF, likely_seeds
+from gradual.models.shipped import SHELF
 from gradual.planning.facts import RATES, Texts, count_facts
 from gradual.planning.hours import Device
-from gradual.planning.models import base_of
+from gradual.planning.models import base_of, shipped_seeds
 from gradual.planning.shares import Knowledge
 from gradual.study.result_files import BASE, EPOCHS, EVALUATION, GENERATIONS
 from gradual.study.runs import ORIGIN, Config, Runs, adapter_chain, probe_mode, runs
@@ -91,7 +91,7 @@ def _subject(config: Config, root: Path, name: str, facts: pd.DataFrame, device:
     size = f"{base.shape.parameters:,} parameters ({base.source})"
     like = f"measured categories, else those of the paper's {model['paper'] or COMPLETE}"
     source = f"{model['label']}: {size}; tokens by {RATES.name}, line {line}; {like}."
-    shipped = model["source"] == "pretrain" and {*config["seeds"]} <= likely_seeds(config, name, root / SHELF)
+    shipped = model["source"] == "pretrain" and {*config["seeds"]} <= shipped_seeds(config, name, root / SHELF)
     return Subject(config, table, device, base.shape, disk, texts, knowledge, shipped), source
 
 

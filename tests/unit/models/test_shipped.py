@@ -7,8 +7,7 @@ import pytest
 
 from gradual.ground.errors import InputError
 from gradual.ground.files import digest
-from gradual.models.shipped import CARD, equal, find, likely_seeds, ship, take, text_of, texts_digest
-from gradual.study.load_study import load_study
+from gradual.models.shipped import CARD, equal, find, ship, take, texts_digest
 from gradual.workflow.fingerprint import code_fingerprint
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -73,17 +72,3 @@ def test_each_shipped_model_is_as_its_card_says_and_of_the_code_here(card):
     message = "pretraining has changed: run `make pretrained` for the studies of the shipped models"
     assert found["recipe"]["code"] == code_fingerprint(PRETRAINING, ROOT / "scripts" / "gradual"), message
     assert {"date", "processor", "packages"} <= set(found["made"]) and {"dataset", "corpus"} <= set(found["text"])
-
-
-def test_a_plan_knows_from_the_config_alone_which_models_are_shipped(shelf, tmp_path):
-    config = load_study("default", ROOT)
-    sizes = {key: config["models"]["qwen2"][key] for key in ("architecture", "hidden_size", "layers")}
-    recipe = RECIPE | {"model": sizes, "settings": config["pretraining"]}
-    ship(tmp_path / "made", shelf / "two", recipe, {"text": text_of(config)})
-    ship(tmp_path / "made", shelf / "one", RECIPE, {"text": text_of(config)})
-    assert likely_seeds(config, "qwen2", shelf) == {3} and likely_seeds(config, "llama3", shelf) == set()
-    for section, key, value in [("corpus", "words", 1), ("world", "people", 1), ("pretraining", "batch_rows", 1)]:
-        other = config | {section: config[section] | {key: value}}
-        assert likely_seeds(other, "qwen2", shelf) == set()
-    elsewhere = config | {"dataset": config["dataset"] | {"path": "elsewhere"}}
-    assert likely_seeds(elsewhere, "qwen2", shelf) == {3}
