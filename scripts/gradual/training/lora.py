@@ -180,7 +180,6 @@ def _trainer(model: Any, training: Training, batches: EpochBatches, arguments: A
             super()._save_rng_state(output_dir)
             self.accelerator.wait_for_everyone()
 
-    model.create_or_update_model_card = lambda folder: (
-        None
-    )  # nothing reads it, and peft would compile its template anew
+    # Nothing reads a model card, and peft would compile its template anew for each.
+    model.create_or_update_model_card = lambda folder: None
     return EpochTrainer(model=model, args=arguments, train_dataset=[*training.rows, BLANK])
