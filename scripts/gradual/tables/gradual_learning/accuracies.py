@@ -136,7 +136,7 @@ STAGES_SPEC = TableSpec(
     ),
     note="The gain of a stage is over the stage before it. The gain of a control is over the state that its stage starts "
     "from. The majority answer is the most frequent train answer of each relation. "
-    f"{accuracy_rows.NOTE}",
+    f"{accuracy_rows.NOTE_BESIDE_THE_PAPER}",
 )
 ROUNDS_SPEC = TableSpec(
     name="table_11",
@@ -151,5 +151,5 @@ ROUNDS_SPEC = TableSpec(
         Column("Round", lambda row: row["name"], right=False),
         *accuracy_rows.BESIDE_THE_PAPER,
     ),
-    note=f"Gains are over the round above. {accuracy_rows.NOTE}",
+    note=f"Gains are over the round above. {accuracy_rows.NOTE_BESIDE_THE_PAPER}",
 )
