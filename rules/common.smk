@@ -231,8 +231,9 @@ def without(section, *keys):
 
 
 def model_settings(wildcards):
-    """The config of a model, without what is not about the base model's files."""
-    return without(MODELS[wildcards.model], "label", "paper", "runs", "dtype")
+    """The config of a model, without what is not about the base model's files. GGUF files are converted to the dtype."""
+    model = MODELS[wildcards.model]
+    return without(model, "label", "paper", "runs", *([] if fetching.is_converted(model) else ["dtype"]))
 
 
 def dtype(wildcards):
@@ -287,19 +288,13 @@ def trackable(files):
     return [str(Path(file)) for file in files]
 
 
-def folder_of(wildcards):
-    """The local folder of a base model's files. None for models from elsewhere."""
-    model = MODELS[wildcards.model]
-    return fetching.folder_named(model) if model["source"] == "folder" else None
-
-
 def model_files(wildcards):
     """The files of a base model in a local folder, so that a change of them re-runs the rule. Empty for other models."""
-    found = folder_of(wildcards)
-    return trackable(folder.model_files(found)) if found else []
+    return trackable(fetching.local_files(MODELS[wildcards.model]))
 
 
 def model_content(wildcards):
     """The content of these files, because Snakemake does not look at a file with an older date. Empty for other models."""
-    found = folder_of(wildcards)
-    return folder.content(found) if found else ""
+    model = MODELS[wildcards.model]
+    files = tuple(fetching.local_files(model))
+    return folder.content(fetching.folder_named(model), files) if files else ""

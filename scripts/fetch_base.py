@@ -1,4 +1,4 @@
-"""Write the handle of a base model from a local folder, or from the hub at its pinned revision."""
+"""Write the handle of a base model from a local folder, from the hub at a pinned revision, or from a Python package."""
 
 import argparse
 import json

@@ -1,12 +1,10 @@
 """Downloads that resume, try again, and are kept only if their content is right. Studies share them."""
 
 import errno
-import fcntl
 import logging
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ import requests
 from gradual.data.dataset import check_manifest, download_path, raw_source
 from gradual.ground.errors import InputError
 from gradual.ground.files import digest
+from gradual.ground.waiting import alone
 
 log = logging.getLogger("gradual")
 Check = Callable[[Path], None]  # raises InputError for a file whose content is not right
@@ -54,7 +53,7 @@ def download(url: str, target: Path, sha256: str | None, check: Check | None = N
         raise InputError(url, "neither sha256 nor manifest", "the digest of what is downloaded", key="dataset.sha256")
     part = target.parent / "part" / target.name  # of the same name, because a check may look at it
     part.parent.mkdir(parents=True, exist_ok=True)
-    with _alone(target.parent / ".lock", url):
+    with alone(target.parent / ".lock", f"downloads {url}"):
         if target.exists():
             try:
                 return _check(url, target, sha256, check)
@@ -67,18 +66,6 @@ def download(url: str, target: Path, sha256: str | None, check: Check | None = N
             part.unlink()
             raise
         part.replace(target)
-
-
-@contextmanager
-def _alone(lock: Path, url: str) -> Iterator[None]:
-    """Hold a lock, which the operating system releases when the process ends."""
-    with lock.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            log.info("another process downloads %s; waiting for it", url)
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _check(url: str, file: Path, sha256: str | None, check: Check | None) -> None:

@@ -38,13 +38,13 @@ def model_files(folder: Path) -> list[Path]:
 
 
 @cache
-def content(folder: Path) -> str:
-    """A digest of the names, the sizes and the contents of a model's files. Dates do not count.
+def content(folder: Path, files: tuple[Path, ...] = ()) -> str:
+    """A digest of the names, the sizes and the contents of a model's files, or of these files. Dates do not count.
 
     It reads 16 MB of each larger file, in equal distances, so that it is quick for large weights.
     """
     found = sha256()
-    for file in model_files(folder):
+    for file in files or model_files(folder):
         size = file.stat().st_size if file.is_file() else 0
         found.update(f"{file.relative_to(folder)} {size}\n".encode())
         if size:
@@ -62,7 +62,7 @@ def check_model_folder(folder: Path, names: list[str]) -> None:
             raise InputError(folder / name, "is not a file (or is a link whose file is gone)", "a model's file")
     for needed in ("config.json", "tokenizer.json"):
         if needed not in names:
-            expected = "a model folder as `save_pretrained` writes it, with safetensors weights (GGUF is not loaded)"
+            expected = "a model folder as `save_pretrained` writes it, with safetensors weights (or a gguf_file)"
             raise InputError(folder, f"has no {needed}", expected)
     for name in sorted({"tokenizer.json", "tokenizer_config.json", INDEX} & {*names}):
         _read_object(folder / name)
@@ -117,7 +117,7 @@ def _quantised(file: Path, key: str | None = None) -> InputError:
 def _check_weights(folder: Path, held: set[str], indexed: bool) -> None:
     """Raise InputError unless the safetensors files `held` are exactly those of one model, each tensor in one of them."""
     if not any(name.startswith("model") for name in held):
-        expected = "model.safetensors or its shards with an index (GGUF and pickled weights are not loaded)"
+        expected = "model.safetensors or its shards with an index (pickled weights are not loaded; a GGUF file: gguf_file)"
         raise InputError(folder, "has no safetensors weights", expected)
     names = {name: _tensors(folder / name) for name in sorted(held)}
     index = _read_object(folder / INDEX).get("weight_map") if indexed else None

@@ -4,16 +4,18 @@ A job that needs a base model depends on this one small file, which changes when
 the files lie beside the handle, else its absolute path. A job compares the files with the handle when it loads them.
 """
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from gradual.ground.errors import InputError
 from gradual.ground.files import digest, read_json, write_json
 from gradual.models.folder import check_model_folder, model_files
 
 
-def write_handle(handle: Path, folder: Path, source: str) -> None:
-    """Check the base model's files in `folder`, and write their handle.
+def write_handle(handle: Path, folder: Path, source: str, card: Mapping[str, Any] | None = None) -> None:
+    """Check the base model's files in `folder`, and write their handle, with the card of a model that was converted.
 
     Raises InputError where the files cannot be used (`check_model_folder`).
     """
@@ -23,6 +25,7 @@ def write_handle(handle: Path, folder: Path, source: str) -> None:
     write_json(
         {
             "source": source,
+            **({"card": {key: value for key, value in card.items() if key != "files"}} if card else {}),
             "path": "." if inside else str(folder.resolve()),
             "size": {name: file.stat().st_size for name, file in files.items()},
             "sha256": {name: digest(file) for name, file in files.items()},

@@ -75,7 +75,8 @@ def _check_dataset(config: Config) -> Iterator[Problem]:
 
 def _check_paths(config: Config) -> Iterator[Problem]:
     paths = {f"dataset.{key}": config["dataset"][key] for key in ("path", "manifest")}
-    paths |= {f"models.{name}.path": model.get("path") for name, model in config["models"].items()}
+    for key in ("path", "gguf_file", "file"):
+        paths |= {f"models.{name}.{key}": model.get(key) for name, model in config["models"].items()}
     for key, path in paths.items():
         if path is not None and (problem := path_problem(path)):
             yield Problem(key, problem, f"{PATH}, because Snakemake takes such parts for something else")

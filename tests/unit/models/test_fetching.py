@@ -94,7 +94,7 @@ BREAKAGES = {
     "pickled weights": (
         lambda f: (f / WEIGHTS).rename(f / "pytorch_model.bin"),
         "",
-        "GGUF and pickled weights are not loaded",
+        "a GGUF file: gguf_file",
     ),
     "empty weights": (lambda f: cut(f / WEIGHTS), WEIGHTS, "expected a whole safetensors file"),
     "weights cut in their header": (lambda f: cut(f / WEIGHTS, 1000), WEIGHTS, "cannot be read"),
@@ -170,8 +170,8 @@ BREAKAGES = {
         WEIGHTS,
         "are quantised",
     ),
-    "GGUF": (lambda f: (f / WEIGHTS).rename(f / "model.gguf"), "", "GGUF and pickled weights are not loaded"),
-    "GGUF alone": (lambda f: [file.unlink() for file in f.iterdir()], "", "(GGUF is not loaded)"),
+    "GGUF": (lambda f: (f / WEIGHTS).rename(f / "model.gguf"), "", "a GGUF file: gguf_file"),
+    "GGUF alone": (lambda f: [file.unlink() for file in f.iterdir()], "", "(or a gguf_file)"),
 }
 # Sizes of config.json, and values that are none of each.
 SIZES = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "vocab_size")
