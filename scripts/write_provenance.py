@@ -23,6 +23,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--benchmarks", type=Path, required=True, help="the folder of the jobs' benchmark files")
     parser.add_argument("--output", type=Path, required=True)
     args = parser.parse_args(argv)
+    handles = {str(path): read_json(path, "the handle of a base model") for path in args.bases}
     counted = {path for pattern, jobs in args.benchmarked for path in filled(pattern, args.config["seeds"], jobs)}
     write_json(
         {
@@ -30,7 +31,11 @@ def main(argv: list[str] | None = None) -> None:
             "code": args.codes,
             "git": git_state(Path(__file__).parent),
             "data_sha256": {str(path): digest(path) for path in args.facts},
-            "base_models": {str(path): json.loads(path.read_text(encoding="utf-8"))["sha256"] for path in args.bases},
+            "base_models": {path: handle["sha256"] for path, handle in handles.items()},
+            "base_model_sources": {
+                path: {key: handle[key] for key in ("source", "card") if key in handle}
+                for path, handle in handles.items()
+            },
             "agreement": {str(path): read_json(path, "an agreement of a probe") for path in args.agreements},
             "packages": packages(),
             "locks": locks(Path(__file__).parents[1] / "envs"),

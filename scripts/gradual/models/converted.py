@@ -7,6 +7,7 @@ converted, and how the weights are quantised.
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from gradual.ground.errors import InputError
@@ -15,7 +16,7 @@ from gradual.ground.seeding import digest_of
 from gradual.ground.waiting import alone
 from gradual.models.gguf_file import FLOATS, GgufFile, read_gguf
 from gradual.models.gguf_tokenizer import write_tokenizer
-from gradual.models.gguf_weights import model_config, model_tensors, write_weights
+from gradual.models.gguf_weights import Tensor, model_config, model_tensors, write_weights
 
 FOLDER = "data/models"
 VERSION = 1  # of the conversion; a new one makes all models anew
@@ -70,14 +71,29 @@ def read_card(place: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def read_model(file: Path, dtype: str) -> tuple[GgufFile, dict[str, Any], dict[str, Tensor]]:
+    """A GGUF file, the config of its model, and its tensors, without their data.
+
+    Raises InputError for a file whose model cannot be converted.
+    """
+    gguf = read_gguf(file)
+    config = model_config(gguf, dtype)
+    return gguf, config, model_tensors(gguf, config)
+
+
+def check_gguf(file: Path, beside: list[Path], dtype: str) -> None:
+    """Raise InputError where `convert` would, but for the values of weights. It writes nothing that stays."""
+    gguf, _, _ = read_model(file, dtype)
+    with TemporaryDirectory() as folder:
+        write_tokenizer(gguf, beside, Path(folder))
+
+
 def convert(file: Path, sha256: str, beside: list[Path], dtype: str, folder: Path) -> None:
     """Write the model of a GGUF file into an empty folder: weights in `dtype`, config, tokenizer, and the card.
 
     Raises InputError for a file that cannot be converted.
     """
-    gguf = read_gguf(file)
-    config = model_config(gguf, dtype)
-    tensors = model_tensors(gguf, config)
+    gguf, config, tensors = read_model(file, dtype)
     write_tokenizer(gguf, beside, folder)
     write_json(config, folder / "config.json")
     write_weights(gguf, tensors, dtype, folder / "model.safetensors")

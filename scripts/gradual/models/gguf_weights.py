@@ -18,6 +18,7 @@ from gradual.models.gguf_file import GgufFile
 Array = np.ndarray[Any, np.dtype[Any]]
 SAFETENSORS_TYPES = {"float32": "F32", "bfloat16": "BF16"}
 BYTES = {"float32": 4, "bfloat16": 2}
+PART = 2**22  # values that are rounded and written at once
 
 
 @dataclass(frozen=True)
@@ -197,7 +198,10 @@ def write_weights(gguf: GgufFile, tensors: Mapping[str, Tensor], dtype: str, fil
     with file.open("wb") as out:
         out.write(len(text).to_bytes(8, "little") + text)
         for values in _values(gguf, tensors):
-            out.write(np.ascontiguousarray(values if dtype == "float32" else _bfloat16(values)).data)
+            row = np.ascontiguousarray(values).reshape(-1)
+            for first in range(0, len(row), PART):
+                part = row[first : first + PART]
+                out.write((part if dtype == "float32" else _bfloat16(part)).data)
 
 
 def _values(gguf: GgufFile, tensors: Mapping[str, Tensor]) -> Iterator[Array]:

