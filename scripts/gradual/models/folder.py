@@ -117,7 +117,7 @@ def _quantised(file: Path, key: str | None = None) -> InputError:
 def _check_weights(folder: Path, held: set[str], indexed: bool) -> None:
     """Raise InputError unless the safetensors files `held` are exactly those of one model, each tensor in one of them."""
     if not any(name.startswith("model") for name in held):
-        expected = "model.safetensors or its shards with an index (pickled weights are not loaded; a GGUF file: gguf_file)"
+        expected = "model.safetensors or its shards with an index (not pickled weights; a GGUF file: gguf_file)"
         raise InputError(folder, "has no safetensors weights", expected)
     names = {name: _tensors(folder / name) for name in sorted(held)}
     index = _read_object(folder / INDEX).get("weight_map") if indexed else None

@@ -70,7 +70,9 @@ def read_gguf(path: Path) -> GgufFile:
         cause = " ".join(str(error).split())
         raise InputError(path, f"cannot be read ({cause})", WHOLE) from error
     if reader.byte_order == "S":
-        raise InputError(path, "has numbers whose bytes are in the order of another machine", "a GGUF file for this one")
+        raise InputError(
+            path, "has numbers whose bytes are in the order of another machine", "a GGUF file for this one"
+        )
     found = GgufFile(path, settings, {tensor.name: tensor for tensor in reader.tensors})
     if (parts := found.get("split.count", int, 1)) > 1:
         expected = "a file with all weights (llama-gguf-split --merge)"

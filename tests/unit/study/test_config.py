@@ -48,6 +48,8 @@ NO_ROLES = {"two_stage": None, "longer": [], "strategies": [], "rounds": []} | {
 }
 EXTENDED = {"extends": "gradual_learning"}
 HUB = {"label": "hub", "source": "hub", "repo": "owner/name", "revision": "0" * 40}
+PACKAGE = {"label": "package", "source": "package", "package": "tiny-model", "version": "0.1", "file": "a/b.gguf"}
+PACKAGE |= {"sha256": "0" * 64}
 WORLD = {"reader": "world", "carve": {"test": 0.3, "dev": 0.1}}
 ARCHIVE = {"reader": "entity_questions", "url": "https://example.org/dataset.zip", "sha256": "0" * 64}
 
@@ -383,6 +385,33 @@ MALFORMED = {
     "folder without path": ({"models": {"m": {"label": "m", "source": "folder"}}}, "models.m.path", "source: folder"),
     "hub without revision": ({"models": {"m": without(HUB, "revision")}}, "models.m.revision", "source: hub"),
     "hub at a branch": ({"models": {"m": HUB | {"revision": "main"}}}, "models.m.revision", "40 hexadecimal digits"),
+    "package without digest": ({"models": {"m": without(PACKAGE, "sha256")}}, "models.m.sha256", "source: package"),
+    "package without a file": ({"models": {"m": without(PACKAGE, "file")}}, "models.m.file", "source: package"),
+    "package of many versions": ({"models": {"m": PACKAGE | {"version": "0.*"}}}, "models.m.version", "one version"),
+    "a version that is a number": ({"models": {"m": PACKAGE | {"version": 0.1}}}, "models.m.version", "in quotes"),
+    "an option for pip": ({"models": {"m": PACKAGE | {"package": "-r x"}}}, "models.m.package", "name of a package"),
+    "a path out of the wheel": (
+        {"models": {"m": PACKAGE | {"file": "../b.gguf"}}},
+        "models.m.file",
+        "a path that ends in .gguf, below",
+    ),
+    "a path out of the folder": (
+        {"models": {"m": {"label": "m", "source": "folder", "path": "x", "gguf_file": "/x.gguf"}}},
+        "models.m.gguf_file",
+        "a path that ends in .gguf, below",
+    ),
+    "a GGUF file with braces": (
+        {"models": {"m": {"label": "m", "source": "folder", "path": "x", "gguf_file": "{x}.gguf"}}},
+        "models.m.gguf_file",
+        "a path without",
+    ),
+    "package with a GGUF file": (
+        {"models": {"m": PACKAGE | {"gguf_file": "b.gguf"}}},
+        "models.m.gguf_file",
+        "no such key with source: package",
+    ),
+    "pretrain with a GGUF file": ({"models": {"m": TINY | {"gguf_file": "b.gguf"}}}, "models.m.gguf_file", "pretrain"),
+    "hub with a package": ({"models": {"m": HUB | {"package": "x"}}}, "models.m.package", "source: hub"),
     "pretrain with a repo": ({"models": {"m": TINY | {"repo": "a/b"}}}, "models.m.repo", "source: pretrain"),
     "unknown paper model": (
         {"models": {"m": HUB | {"paper": "GPT"}}},
@@ -762,7 +791,7 @@ def patterns(schema):
 
 @pytest.mark.parametrize("schema", patterns(RULES), ids=lambda schema: schema["pattern"])
 def test_no_pattern_matches_a_text_with_a_line_break_at_its_end(schema):
-    texts = ["name", "a label", "https://example.org/a.zip", "owner/name", "0" * 40, "0" * 64]
+    texts = ["name", "a label", "https://example.org/a.zip", "owner/name", "a/b.gguf", "0" * 40, "0" * 64]
     matched = [text for text in texts if config._Validator(schema).is_valid(text)]
     assert matched and not [text for text in matched if config._Validator(schema).is_valid(f"{text}\n")]
 

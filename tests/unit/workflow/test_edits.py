@@ -67,6 +67,11 @@ EDITS: dict[str, set[str]] = {
     # models
     "models/fetching.py": {"fetch_base"},
     "models/folder.py": {"fetch_base", "pretrain_base", *TOKENIZING},
+    "models/package.py": {"fetch_base"},
+    "models/converted.py": {"fetch_base"},
+    "models/gguf_file.py": {"fetch_base"},
+    "models/gguf_weights.py": {"fetch_base"},
+    "models/gguf_tokenizer.py": {"fetch_base"},
     "models/handle.py": {"fetch_base", "pretrain_base", *TOKENIZING},
     "models/loading.py": TOKENIZING,
     "models/shipped.py": {"pretrain_base"},
@@ -107,6 +112,7 @@ EDITS: dict[str, set[str]] = {
     "training/equal_bits.py": {"pretrain_base"},
     "training/callbacks.py": {"pretrain_base", "train_adapter"},
     # the ground
+    "ground/waiting.py": {"build_facts", "fetch_base"},
     "ground/libraries.py": {"pretrain_base", *TOKENIZING},
     "ground/statistics.py": set(),
 }

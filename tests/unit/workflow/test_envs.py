@@ -192,7 +192,8 @@ def test_light_jobs_load_only_what_is_in_the_controllers_lock_and_never_torch():
 
 
 @pytest.mark.parametrize(
-    ("script", "modules"), [("fetch_base", {"huggingface_hub", "safetensors"}), ("write_table", {"scipy", "networkx"})]
+    ("script", "modules"),
+    [("fetch_base", {"huggingface_hub", "safetensors", "gguf"}), ("write_table", {"scipy", "networkx"})],
 )
 def test_light_jobs_find_what_they_import_as_they_work(script, modules):
     assert modules <= may_import(script)

@@ -49,7 +49,8 @@ def test_without_benchmarks_there_are_no_timings(tmp_path):
 def test_the_script_writes_config_code_digests_and_the_jobs_of_the_study(tmp_path):
     facts, base = tmp_path / "facts.parquet", tmp_path / "base.json"
     facts.write_bytes(b"facts")
-    base.write_text(json.dumps({"sha256": "abc"}))
+    card = {"tensors": {"Q4_1": 2}, "note": "quantised"}
+    base.write_text(json.dumps({"source": "package a==1", "card": card, "path": "x", "sha256": "abc"}))
     kept = benchmark(tmp_path, "benchmarks/probe_facts/m-seed0.tsv", (5, 60))
     benchmark(tmp_path, "benchmarks/probe_facts/m-seed1.tsv", (50, 600))
     config, codes = {"study": "s", "seeds": [0]}, {"probe_facts": "123"}
@@ -77,6 +78,7 @@ def test_the_script_writes_config_code_digests_and_the_jobs_of_the_study(tmp_pat
     assert found["data_sha256"] == {str(facts): hashlib.sha256(b"facts").hexdigest()}
     assert found["agreement"] == {str(agreement): {"answers": 200, "equal_answers": 199}}
     assert found["base_models"] == {str(base): "abc"}
+    assert found["base_model_sources"] == {str(base): {"source": "package a==1", "card": card}}
     assert found["jobs"] == [{"rule": "probe_facts", "jobs": 1, "seconds": 5.0, "max_rss_mib": 60.0}]
     assert {"python", "torch", "pandas"} <= set(found["packages"]) and found["hardware"]["cores"] >= 1
     assert {"controller.lock", "train.lock"} <= set(found["locks"])
