@@ -54,12 +54,15 @@ def keep(place: Path, make: Callable[[Path], None]) -> None:
             shutil.rmtree(part, ignore_errors=True)
 
 
-def is_whole(place: Path) -> bool:
-    """Whether a converted model is in its place, with the files that its card names and no others."""
+def is_there(place: Path) -> bool:
+    """Whether a converted model is in its place, with the files of its card and no others. It reads only the card."""
     named = read_card(place).get("files")
-    if not isinstance(named, dict) or {file.name for file in place.iterdir()} != {*named, CARD}:
-        return False
-    return all((place / name).is_file() and digest(place / name) == expected for name, expected in named.items())
+    return isinstance(named, dict) and {file.name for file in place.iterdir() if file.is_file()} == {*named, CARD}
+
+
+def is_whole(place: Path) -> bool:
+    """Whether a converted model is in its place, and its files are as they were made."""
+    return is_there(place) and all(digest(place / name) == made for name, made in read_card(place)["files"].items())
 
 
 def read_card(place: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from huggingface_hub import try_to_load_from_cache
 
 from gradual.data.dataset import WORLD
 from gradual.ground.files import digest
-from gradual.models.converted import is_whole, place_of, read_model
+from gradual.models.converted import is_there, place_of, read_model
 from gradual.models.fetching import folder_named, is_converted, weights_dtype
 from gradual.models.folder import SIZES, check_config
 from gradual.models.gguf_tokenizer import tokenizer_files
@@ -105,13 +105,13 @@ def _cached(model: Mapping[str, Any], name: str) -> Path | None:
 
 
 def _converted(model: Mapping[str, Any]) -> Path | None:
-    """The folder of a model that was converted from a GGUF file, if it is whole."""
+    """The folder of a model that was converted from a GGUF file, if it is there."""
     file = gguf_of(model)
     if file is None and model["source"] != "package":
         return None
-    sha256 = model["sha256"] if file is None else _digest(file)
+    sha256 = model["sha256"] if file is None else _digest(file.resolve())
     place = place_of(sha256, weights_dtype(model), tokenizer_files(file) if file else ())
-    return place if is_whole(place) else None
+    return place if is_there(place) else None
 
 
 _digest = cache(digest)  # a file of several GB is read once
