@@ -76,7 +76,7 @@ ENGINE_RESOURCES = {
 
 # The rules whose code goes into the provenance, in the order of the graph.
 CODED = [KINDS[kind].rule for kind in steps.GRAPH] + [kind.rule for kind in steps.STATE_KINDS.values()]
-CODED = [*dict.fromkeys(CODED), "fetch_base", "write_table"]
+CODED = [*dict.fromkeys(CODED + [*steps.EXAMPLE_RULES.values()]), "fetch_base", "write_table"]
 
 # The beginning of each job's shell command:
 # - Every job holds the shared lock of the study's jobs (workflow/lock.py).
@@ -178,6 +178,11 @@ def urgency(kind):
 def states_of(kind):
     """A wildcard constraint: the runs of a kind of state. Without such runs, it matches nothing."""
     return "|".join(name for name, run in RUNS.items() if run.kind == kind) or "^$"
+
+
+def states_with(answers):
+    """A wildcard constraint: the runs that train on these answers. Without such runs, it matches nothing."""
+    return "|".join(name for name, run in RUNS.items() if run.answers == answers) or "^$"
 
 
 def models_from(*sources):

@@ -30,6 +30,8 @@ rule build_examples:
         examples=result("examples"),
     log:
         log_file("build_examples"),
+    wildcard_constraints:
+        state=states_with("gold"),
     priority: LIGHT
     localrule: True
     conda:
@@ -39,6 +41,26 @@ rule build_examples:
     shell:
         "python scripts/build_examples.py --selection {input.selection} --facts {input.facts}"
         " --examples {output.examples} 2> {log}"
+
+
+rule draw_answers:
+    input:
+        made_from("examples"),
+    output:
+        examples=result("examples"),
+    log:
+        log_file("draw_answers"),
+    wildcard_constraints:
+        state=states_with("drawn"),
+    priority: LIGHT
+    localrule: True
+    conda:
+        "../envs/controller.yaml"
+    params:
+        code=code("draw_answers"),
+    shell:
+        "python scripts/draw_answers.py --selection {input.selection} --facts {input.facts} --run {wildcards.state}"
+        " --seed {wildcards.seed} --examples {output.examples} 2> {log}"
 
 
 # The handle epochs.json stands for all epochs of a run, because their number differs between runs.

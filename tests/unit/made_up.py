@@ -16,6 +16,7 @@ from gradual.study.result_files import (
     ADAPTER,
     CATEGORIES,
     CHANCE,
+    EVALUATION,
     FACTS,
     GRADES,
     PROBE_GRADES,
@@ -46,6 +47,7 @@ def study(
 def whole_study(seeds: tuple[int, ...] = (0,), **other: Any) -> Study:
     """A study with something for every table."""
     settings: dict[str, Any] = {"longer": LONGER, "strategies": STRATEGIES, "rounds": ("round3",), "replay": REPLAY}
+    settings |= {"answers": "first", "frequent_share": 0.05}
     controls = {"one_stage_controls": ("random",), "two_stage_controls": ("train_on",)}
     return study(seeds, **settings | controls | other)
 
@@ -77,6 +79,12 @@ def fact_table(train: int, test: int = 1) -> pd.DataFrame:
             "answers": [[f"answer {i}"] for i in ids],
         }
     )
+
+
+def facts_of(*rows: tuple[str, str, str]) -> pd.DataFrame:
+    """Facts of split, relation and answer."""
+    table = pd.DataFrame(rows, columns=["split", "relation", "answer"])
+    return table.assign(fact_id=[f"{i:016x}" for i in range(len(rows))], answers=[[row[2], "other"] for row in rows])
 
 
 def probe(labels: Iterable[str], split: str = "train") -> pd.DataFrame:
@@ -131,7 +139,7 @@ def evaluation(
     """Results of evaluated states: which test facts are right by epoch (see `is_right`); epoch 1 is chosen unless told."""
     made: Results = {}
     for state, by_epoch in states.items():
-        accuracy, grades = [], []
+        accuracy, grades, answers = [], [], []
         for epoch, given in by_epoch.items():
             right = is_right(given, n)
             n_, k = len(right), sum(right)
@@ -140,8 +148,11 @@ def evaluation(
             grades += [
                 {"epoch": epoch, "split": "test", "fact_id": test_id(i), "substring": r} for i, r in enumerate(right)
             ]
+            said = {test_id(i): f"answer {test_id(i)}" if r else "nothing" for i, r in enumerate(right)}
+            answers += [(epoch, fact, text) for fact, text in {"d" * 16: "of a dev fact", **said}.items()]
         made[seed, "m", Result(ACCURACY, state)] = pd.DataFrame(accuracy)
         made[seed, "m", Result(GRADES, state)] = pd.DataFrame(grades)
+        made[seed, "m", Result(EVALUATION, state)] = pd.DataFrame(answers, columns=["epoch", "fact_id", "text"])
         if state != ORIGIN:
             epoch = (epochs or {}).get(state, 1)
             made[seed, "m", Result(ADAPTER, state)] = {"epoch": epoch, "chosen_on": "dev"}

@@ -47,7 +47,7 @@ KINDS: dict[str, Kind] = {
     "category_counts": Kind("categorize_facts", f"{_PROBE}/counts.csv"),
     CHANCE: Kind("estimate_chance", f"{_PROBE}/chance.csv"),
     SELECTION: Kind("select_facts", f"{_STATE}/selection.parquet"),
-    EXAMPLES: Kind("build_examples", f"{_STATE}/examples.parquet"),
+    EXAMPLES: Kind("build_examples", f"{_STATE}/examples.parquet"),  # or draw_answers
     EPOCHS: Kind("train_adapter", f"{_STATE}/epochs/epochs.json"),  # the handle of a state's epochs
     "texts": Kind("train_adapter", f"{_STATE}/texts.jsonl"),
     "loss": Kind("train_adapter", f"{_STATE}/loss.csv"),
@@ -81,7 +81,7 @@ JOBS = (
         "{model}-seed{seed}-{state}-{questions}-{probe}",
     )
     | dict.fromkeys(
-        "select_facts build_examples train_adapter evaluate_epochs grade_epochs choose_epoch".split(),
+        "select_facts build_examples draw_answers train_adapter evaluate_epochs grade_epochs choose_epoch".split(),
         "{model}-seed{seed}-{state}",
     )
 )

@@ -9,6 +9,7 @@ from gradual.training.settings import TrainingSettings
 
 ORIGIN = "origin"  # the untouched model
 MERGE = "merge"
+GOLD, DRAWN = "gold", "drawn"  # the answers that a run trains on
 
 Config = dict[str, Any]
 
@@ -27,8 +28,9 @@ class Run:
     """A state of the model: trained from its parent on the facts that have the selected categories.
 
     `kind` says how the state is made (see `steps.STATE_KINDS`). `select` maps states to categories. `size_of` names
-    another run, and this run draws as many train facts as that run has. `adapter` says whether the run continues its
-    parent's adapter, or merges it into the weights and trains a new one.
+    another run, and this run draws as many train facts as that run has. `answers` are those that the run trains on (see
+    `steps.EXAMPLE_RULES`). `adapter` says whether the run continues its parent's adapter, or merges it into the weights and
+    trains a new one.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Run:
     select: Mapping[str, list[str]]
     size_of: str | None
     replay: Replay | None
+    answers: str
     adapter: str
     training: TrainingSettings
 
@@ -58,6 +61,7 @@ def runs(config: Config) -> dict[str, Run]:
             select=given["select"],
             size_of=given.get("size_of"),
             replay=Replay(replay.get("state", given["from"]), replay["category"], replay["ratio"]) if replay else None,
+            answers=given.get("answers", GOLD),
             adapter=settings["adapter"],
             training=pick(TrainingSettings, settings),
         )

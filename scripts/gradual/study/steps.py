@@ -9,7 +9,7 @@ from functools import cache
 
 from gradual.study import result_files as kinds
 from gradual.study.result_files import KINDS, Result
-from gradual.study.runs import MERGE, ORIGIN, Run, Runs, adapter_chain, selected_states
+from gradual.study.runs import DRAWN, GOLD, MERGE, ORIGIN, Run, Runs, adapter_chain, selected_states
 
 Inputs = dict[str, list[Result]]  # by the name that the rule gives the input
 
@@ -34,6 +34,9 @@ def _trained(run: Run, runs: Runs) -> Inputs:
 
 
 STATE_KINDS = {"trained": StateKind("train_adapter", _trained)}
+# The rule that writes a run's examples, by the answers that the run trains on. Each kind of answers has a rule of its own, so
+# that a new kind changes neither the code nor the params of the others' jobs.
+EXAMPLE_RULES = {GOLD: "build_examples", DRAWN: "draw_answers"}
 
 
 def adapters(states: Iterable[str]) -> list[Result]:
@@ -132,8 +135,11 @@ def environment(rule: str, engine: str) -> str:
 
 
 def rule_of(result: Result, runs: Runs) -> str:
-    """The rule that makes a result. The rule for a run's epochs depends on the kind of its state."""
-    return STATE_KINDS[runs[result.state].kind].rule if result.kind == kinds.EPOCHS else KINDS[result.kind].rule
+    """The rule that makes a result. That of a run's epochs depends on the kind of its state, and that of its examples on
+    the answers that it trains on."""
+    if result.kind == kinds.EPOCHS:
+        return STATE_KINDS[runs[result.state].kind].rule
+    return EXAMPLE_RULES[runs[result.state].answers] if result.kind == kinds.EXAMPLES else KINDS[result.kind].rule
 
 
 def inputs(result: Result, runs: Runs) -> Inputs:

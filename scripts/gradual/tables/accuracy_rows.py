@@ -8,7 +8,6 @@ import pandas as pd
 
 from gradual.ground import statistics
 from gradual.ground.errors import InputError
-from gradual.study.runs import ORIGIN
 from gradual.tables import reading
 from gradual.tables.markdown import MISSING, count, interval, number, probability
 from gradual.tables.spec import Column, Results, Study
@@ -29,21 +28,47 @@ def rows(loaded: Results, study: Study, key: str, lines: Sequence[Line]) -> list
     return [_row(loaded, study, key, line) for line in lines]
 
 
-def difference(loaded: Results, study: Study, key: str, before: str, after: str) -> statistics.Estimate:
+# Which facts count: by seed, True or False for every fact (see `reading.among`). None: all facts.
+Counted = Sequence[pd.Series] | None
+
+
+def difference(
+    loaded: Results, study: Study, key: str, before: str, after: str, counted: Counted = None
+) -> statistics.Estimate:
     """The test accuracy (0..1) of `after` minus that of `before`, on the same facts, each at its chosen epoch."""
-    return statistics.difference_over_seeds(pairs(loaded, study, key, before, after))
+    return statistics.difference_over_seeds(pairs(loaded, study, key, before, after, counted))
 
 
-def pairs(loaded: Results, study: Study, key: str, before: str, after: str) -> list[tuple[pd.Series, pd.Series]]:
-    """Right or wrong (bool) for every test fact before and after, sorted by fact_id; one pair per seed."""
+def pairs(
+    loaded: Results, study: Study, key: str, before: str, after: str, counted: Counted = None
+) -> list[tuple[pd.Series, pd.Series]]:
+    """Right or wrong (bool) for every test fact that counts before and after, sorted by fact_id; one pair per seed."""
     found = []
-    for seed in study.seeds:
+    for i, seed in enumerate(study.seeds):
         b, a = (reading.chosen_grades(loaded, study, seed, key, state) for state in (before, after))
         if not b.index.equals(a.index):
             problem = f"the test facts of {after} are not those of {before}"
             raise InputError("evaluation grades", problem, "the same facts", key="fact_id")
-        found.append((b, a))
+        found.append((b, a) if counted is None else (reading.among(b, counted[i]), reading.among(a, counted[i])))
     return found
+
+
+def share(found: Sequence[pd.Series]) -> statistics.Estimate:
+    """The share of True in a boolean series per seed."""
+    return statistics.share_over_seeds([int(f.sum()) for f in found], [len(f) for f in found])
+
+
+def on_facts(
+    loaded: Results, study: Study, key: str, state: str, reference: str | None, counted: Counted
+) -> tuple[statistics.Estimate, statistics.Estimate, float]:
+    """A state's test accuracy (0..1) on the facts that count, its gain over another state there, and n (mean over seeds).
+
+    Accuracy and gain leave out seeds without such a fact. They are undefined (NaN) if no seed has one, and a gain is
+    undefined without another state.
+    """
+    kept = pairs(loaded, study, key, reference or state, state, counted)
+    gain = statistics.UNDEFINED if reference is None else statistics.difference_over_seeds(kept)
+    return share([after for _, after in kept]), gain, float(np.mean([len(after) for _, after in kept]))
 
 
 def common(study: Study, key: str) -> dict[str, Any]:
@@ -61,23 +86,19 @@ def common(study: Study, key: str) -> dict[str, Any]:
 def _row(loaded: Results, study: Study, key: str, line: Line) -> dict[str, Any]:
     by_epoch = [reading.accuracy(loaded, seed, key, line.state) for seed in study.seeds]
     graded = [reading.chosen_grades(loaded, study, seed, key, line.state) for seed in study.seeds]
-    share = statistics.share_over_seeds([int(g.sum()) for g in graded], [len(g) for g in graded])
     gain, p = statistics.UNDEFINED, None
     if line.reference is not None:
         compared = pairs(loaded, study, key, line.reference, line.state)
         gain = statistics.difference_over_seeds(compared)
         p = statistics.mcnemar(*compared[0]) if len(compared) == 1 else None
-    epochs = [
-        0 if line.state == ORIGIN else reading.chosen_epoch(loaded, study, seed, key, line.state)
-        for seed in study.seeds
-    ]
+    epochs = [reading.chosen_epoch(loaded, study, seed, key, line.state) for seed in study.seeds]
     return {
         **common(study, key),
         "name": line.name,
         "paper_percent": line.paper,
         "paper_gain_points": line.paper_gain,
         "epoch": " ".join(map(str, epochs)),
-        **share.columns("percent", 100),
+        **share(graded).columns("percent", 100),
         **gain.columns("gain_points", 100),
         "mcnemar_p": p,
         "max_over_epochs_percent": 100 * float(np.mean([a["accuracy"].max() for a in by_epoch])),

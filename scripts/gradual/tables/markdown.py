@@ -8,7 +8,8 @@ from tabulate import tabulate
 from gradual.tables.spec import TableSpec
 
 MISSING = "–"
-COUNTS = ("paper_count", "count", "n", "seeds", "facts", "trained_on", "initial", "reclassified", "linked")
+COUNTS = ("paper_count", "count", "n", "seeds", "facts", "trained_on", "initial", "reclassified", "linked", "rare_facts")
+COUNTS += ("majority_n", "frequent_n", "rare_n")
 
 
 def number(value: Any, form: str = ".2f") -> str:
@@ -36,6 +37,12 @@ def percents(row: pd.Series, name: str, form: str = ".1f") -> str:
     return interval(percent(row[f"{name}_low"], form), percent(row[f"{name}_high"], form))
 
 
+def with_interval(row: pd.Series, name: str, form: str = ".2f") -> str:
+    """The number of a column, and behind it its interval if it has one, from the columns <name>_low and <name>_high."""
+    value, low, high = (number(row[f"{name}{end}"], form) for end in ("", "_low", "_high"))
+    return value if low == MISSING else f"{value} {interval(low, high)}"
+
+
 def probability(value: Any) -> str:
     """A p-value with three decimals."""
     return "< 0.001" if not pd.isna(value) and value < 0.001 else number(value, ".3f")
@@ -61,7 +68,7 @@ def render(spec: TableSpec, frame: pd.DataFrame) -> str:
 
 def title(spec: TableSpec) -> str:
     """The title of a table: the paper's number, or our name."""
-    return f"Table {spec.number}" if spec.number else spec.name.capitalize()
+    return f"Table {spec.number}" if spec.number else spec.name.capitalize().replace("_", " ")
 
 
 def beside(model: str, paper_model: Any) -> str:

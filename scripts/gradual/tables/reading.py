@@ -8,7 +8,7 @@ import pandas as pd
 from gradual.ground.errors import InputError
 from gradual.ground.files import read_json, read_parquet
 from gradual.knowledge.categories import GREEDY_ONLY, UNKNOWN, WEAKLY, WEAKLY_OR_UNKNOWN
-from gradual.study.result_files import ACCURACY, ADAPTER, CATEGORIES, FACTS, GRADES, Result, path_of
+from gradual.study.result_files import ACCURACY, ADAPTER, CATEGORIES, EVALUATION, FACTS, GRADES, Result, path_of
 from gradual.study.runs import ORIGIN
 from gradual.tables.spec import Results, Study
 
@@ -124,7 +124,9 @@ def cross(before: pd.Series, after: pd.Series, rows: tuple[str, ...], columns: t
 
 
 def chosen_epoch(results: Results, study: Study, seed: int, model: str, state: str) -> int:
-    """The epoch chosen for a run; raises InputError if it was not chosen on the study's split."""
+    """The epoch chosen for a run; the origin has one epoch, 0. Raises InputError if it was not chosen on the study's split."""
+    if state == ORIGIN:
+        return 0
     need = Result(ADAPTER, state)
     file = path(need, seed, model)
     chosen = get(results, seed, model, need)
@@ -178,9 +180,38 @@ def grades(
 def chosen_grades(
     results: Results, study: Study, seed: int, model: str, state: str, rule: str | None = None
 ) -> pd.Series:
-    """Right or wrong for every test fact at the state's chosen epoch; the origin has one epoch, 0."""
-    epoch = 0 if state == ORIGIN else chosen_epoch(results, study, seed, model, state)
-    return grades(results, study, seed, model, state, epoch, rule)
+    """Right or wrong for every test fact at the state's chosen epoch."""
+    return grades(results, study, seed, model, state, chosen_epoch(results, study, seed, model, state), rule)
+
+
+def chosen_answers(results: Results, study: Study, seed: int, model: str, state: str) -> pd.Series:
+    """The answer (text) to every test fact at the state's chosen epoch, sorted by fact_id.
+
+    Raises InputError unless these are the facts that are graded.
+    """
+    need = Result(EVALUATION, state)
+    file = path(need, seed, model)
+    frame = get(results, seed, model, need)
+    _require(frame, ["epoch", "fact_id", "text"], file)
+    graded = chosen_grades(results, study, seed, model, state).index
+    rows = frame[frame["epoch"] == chosen_epoch(results, study, seed, model, state)]
+    texts = rows[rows["fact_id"].isin(graded)].set_index("fact_id")["text"].sort_index()
+    if not texts.index.equals(graded):
+        problem = f"has {len(texts)} answers to the {len(graded)} test facts at the chosen epoch"
+        raise InputError(file, problem, "one answer to each", key="fact_id")
+    return texts
+
+
+def among(values: pd.Series, counted: pd.Series) -> pd.Series:
+    """The values of the facts that count. `counted` (bool) tells of every fact, and both have the index fact_id.
+
+    Raises InputError for a value of another fact.
+    """
+    others = values.index.difference(counted.index)
+    if len(others):
+        problem = f"fact {others[0]} is not among the facts of the study"
+        raise InputError("evaluation grades", problem, "an evaluation of these facts", key="fact_id")
+    return values[counted.loc[values.index].to_numpy()]
 
 
 def evaluated(state: str) -> list[Result]:

@@ -15,6 +15,7 @@ from gradual.tables.spec import Study, TableSpec, needs_by_model, parse_study, s
 
 PACKAGES = (GRADUAL_LEARNING,)
 TABLES: Mapping[str, TableSpec] = ChainMap(*(package.tables for package in reversed(PACKAGES)))  # type: ignore[arg-type]
+NO_RUNS = ("choose_on", "answers", "frequent_share")  # fields of a study that name no runs
 COUNTED = (PROBE_GRADES, CHANCE)  # results that depend on all answers to a fact, and not only on its category
 
 
@@ -38,7 +39,7 @@ def needs(name: str, config: Mapping[str, Any]) -> dict[str, list[Result]]:
     study = package.study_of(config)
     found = needs_by_model(spec, study)
     if not found:
-        keys = [package.places.get(key, f"tables.{key}") for key in spec.uses if key != "choose_on"]
+        keys = [package.places.get(key, f"tables.{key}") for key in spec.uses if key not in NO_RUNS]
         problem = f"no model has the runs that {markdown.title(spec)} is about"
         expected = f"them in {', '.join(keys)} and among the runs of a model, or tables.show without it"
         raise InputError("config", problem, expected, key="tables.show")

@@ -12,7 +12,6 @@ from gradual.knowledge.categories import FULL
 from gradual.knowledge.scoring import MEASURES
 from gradual.study.result_files import ADAPTER, CATEGORIES, CHANCE, FACTS, GRADES, SELECTION, Result
 from gradual.tables import registry
-from gradual.tables.gradual_learning.accuracies import majority_answers
 from gradual.tables.spec import Results
 from made_up import (
     ORIGIN,
@@ -21,6 +20,7 @@ from made_up import (
     STRATEGIES,
     evaluation,
     fact_table,
+    facts_of,
     full,
     is_right,
     probe,
@@ -147,50 +147,6 @@ def test_table_7_refuses_results_that_disagree():
 
 
 # What answering without a model would score
-
-
-def facts_of(*rows: tuple[str, str, str]) -> pd.DataFrame:
-    """Facts of split, relation and answer."""
-    table = pd.DataFrame(rows, columns=["split", "relation", "answer"])
-    return table.assign(fact_id=[f"{i:016x}" for i in range(len(rows))], answers=[[row[2], "other"] for row in rows])
-
-
-ANSWERS = facts_of(
-    *(("train", "colour", answer) for answer in ("red", "blue", "red", "green")),
-    *(("train", "town", answer) for answer in ("York", "New York", "York", "New York")),  # a tie: the first by letter
-    *(("dev", "colour", "blue") for _ in range(9)),  # do not count
-    ("test", "colour", "red"),
-    ("test", "colour", "blue"),
-    ("test", "town", "New York"),
-    ("test", "town", "York"),
-    ("test", "town", "new york"),
-    ("test", "river", "red"),  # a relation that train lacks
-)
-
-
-@pytest.mark.parametrize(
-    ("rule", "expected"),
-    [
-        ("substring", [True, False, True, True, True, False]),
-        ("case_sensitive", [True, False, True, True, False, False]),
-        ("exact", [True, False, True, False, True, False]),
-    ],
-)
-def test_the_majority_answer_by_hand(rule, expected):
-    assert list(majority_answers(ANSWERS, rule, "first")) == expected
-
-
-def test_the_majority_answer_counts_answers_that_look_equal_together_and_is_right_by_any_that_counts():
-    rows = [("train", "town", text) for text in ("York", "York", "New\u00a0York", "New York", "New  York")]
-    facts = facts_of(*rows, ("test", "town", "NYC"))
-    facts.at[5, "answers"] = ["NYC", "New York"]
-    assert list(majority_answers(facts, "exact", "first")) == [False]
-    assert list(majority_answers(facts, "exact", "any")) == [True]
-
-
-def test_the_majority_answer_does_not_depend_on_the_order_of_facts():
-    turned = majority_answers(ANSWERS[::-1], "exact", "first").sort_index()
-    assert turned.equals(majority_answers(ANSWERS, "exact", "first").sort_index())
 
 
 def test_the_majority_answer_is_a_row_of_table_7():
@@ -333,7 +289,7 @@ def test_table_9_refuses_an_evaluation_of_other_test_facts():
         grades = made[0, "m", Result(GRADES, run)]
         ids = {test_id(i): test_id(i + 5) for i in range(10)}
         made[0, "m", Result(GRADES, run)] = grades.assign(fact_id=grades["fact_id"].map(ids))
-    with pytest.raises(InputError, match="not those of the probe"):
+    with pytest.raises(InputError, match="f00000000000000a is not among the facts of the study"):
         registry.TABLES["table_09"].build(made, whole_study())
 
 

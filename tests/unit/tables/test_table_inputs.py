@@ -18,6 +18,7 @@ from gradual.study.result_files import (
     ADAPTER,
     CATEGORIES,
     CHANCE,
+    EVALUATION,
     FACTS,
     GRADES,
     PROBE_GRADES,
@@ -76,6 +77,7 @@ CONFIG: dict[str, Any] = {
         "rounds": ["round3"],
         "controls": {"one_stage": ["random"], "two_stage": ["train_on"]},
         "replay": list(REPLAY),
+        "frequent_share": 0.05,
     },
     "scoring": "substring",
     "choose_on": "dev",
@@ -106,6 +108,7 @@ def categories(*states: str) -> set[Result]:
 
 AGAIN, TEST, FACTS_NEED = Result(CATEGORIES, ORIGIN, 1), Result(CATEGORIES, ORIGIN, 0, "test"), Result(FACTS)
 STAGES = (ORIGIN, RUN1, RUN2)
+GUESSING = {"guessing", "guessing_by_relation"}
 
 
 # What a table needs
@@ -131,6 +134,11 @@ STAGES = (ORIGIN, RUN1, RUN2)
             evaluated(*STAGES, "random", "train_on")
             | {Result(SELECTION, run) for run in (RUN1, RUN2, "random", "train_on")},
         ),
+        *(
+            (name, MODELS[:2], {FACTS_NEED, *evaluated(*states), *(Result(EVALUATION, state) for state in states)})
+            for states in [(*STAGES, "random", "train_on")]
+            for name in sorted(GUESSING)
+        ),
         ("replay", MODELS[:1], evaluated(RUN1, *REPLAY) | {Result(SELECTION, run) for run in REPLAY}),
         ("scoring", MODELS[:2], {Result(PROBE_GRADES), *evaluated(*STAGES)}),
         ("chance", MODELS, {Result(CHANCE)}),
@@ -148,7 +156,7 @@ def test_what_counts_answers_refuses_a_settled_probe(name):
     study = changed("probe", "counts", value="settled")
     if name not in ("scoring", "chance"):
         kinds = {need.kind for needs in registry.needs(name, study).values() for need in needs}
-        assert kinds <= {FACTS, CATEGORIES, SELECTION, ACCURACY, GRADES, ADAPTER}
+        assert kinds <= {FACTS, CATEGORIES, SELECTION, ACCURACY, GRADES, ADAPTER, EVALUATION}
         return
     with pytest.raises(InputError, match="probe.counts is settled; expected .* tables.show without scoring and chance"):
         registry.needs(name, study)
@@ -170,6 +178,14 @@ def test_table_7_needs_the_first_control_of_each_stage_where_the_model_has_it():
     assert set(found["other"]) == {FACTS_NEED, *evaluated(*STAGES)}
 
 
+@pytest.mark.parametrize("name", sorted(GUESSING))
+def test_the_tables_of_guessing_tell_of_every_control_that_a_model_has(name):
+    controls = {"one_stage": ["random", "strategy1", "replay10"], "two_stage": []}
+    found = registry.needs(name, changed("tables", "controls", value=controls))
+    assert {need.state for need in found["qwen2"]} == {*STAGES, "random", "strategy1", "replay10"}
+    assert {need.state for need in found["other"]} == {*STAGES}
+
+
 def test_every_table_reads_no_more_than_it_needs():
     study = whole_study()
     for name, spec in registry.TABLES.items():
@@ -185,7 +201,7 @@ def test_every_table_reads_no_more_than_it_needs():
 def test_a_model_without_the_runs_is_left_out_of_the_table():
     full = whole_study()
     study = Study(**full.__dict__ | {"models": full.models | {"bare": Model("bare", None, ())}})
-    for name in ("table_03", "table_07", "table_10", "table_11", "controls", "claims"):
+    for name in ("table_03", "table_07", "table_10", "table_11", "controls", "claims", *GUESSING):
         spec = registry.TABLES[name]
         told = parse_study(Study, settings_of(spec, study))
         assert list(told.models) == ["m"], name
@@ -291,16 +307,17 @@ def test_the_study_is_read_from_the_config():
         (changed("tables", "strategies", value=[RUN2]), {"table_08", "table_09", "claims"}),
         (
             changed("tables", "controls", value={"one_stage": [], "two_stage": ["train_on"]}),
-            {"table_07", "controls", "claims"},
+            {"table_07", "controls", "claims", *GUESSING},
         ),
         (changed("probe", "retests", value=0), {"table_03", "claims"}),
         (changed("choose_on", value="test"), set(registry.TABLES) - {"table_02", "table_04", "chance"}),
         (
             changed("tables", "two_stage", value="strategy4"),
-            {"table_07", "table_10", "table_11", "table_12", "controls", "scoring", "claims"},
+            {"table_07", "table_10", "table_11", "table_12", "controls", "scoring", "claims", *GUESSING},
         ),
         (changed("scoring", value="exact"), set(registry.TABLES)),
-        (changed("answers", value="any"), {"table_07"}),  # by itself: others follow from their grades
+        (changed("answers", value="any"), {"table_07", "claims", *GUESSING}),  # by itself: others follow from their grades
+        (changed("tables", "frequent_share", value=0.1), {"claims", *GUESSING}),
         (changed("seeds", value=[0]), set(registry.TABLES)),
         (changed("training", "epochs", value=7), set()),
         (changed("models", "other", "runs", value=[RUN1, RUN2, "replay10"]), set()),  # no table tells of it alone

@@ -13,13 +13,13 @@ import pytest
 
 from gradual.study.load_study import load_study
 from gradual.study.result_files import KINDS
-from gradual.study.steps import GRAPH
+from gradual.study.steps import EXAMPLE_RULES, GRAPH
 from gradual.tables.registry import TABLES
 from gradual.workflow.fingerprint import chosen_by, code_fingerprint
 
 ROOT = Path(__file__).resolve().parents[3]
 RULES = {*(KINDS[kind].rule for kind in GRAPH), "fetch_base", "write_table", "collect_tables"}
-RULES |= {"write_costs", "write_provenance"}
+RULES |= {"write_costs", "write_provenance", *EXAMPLE_RULES.values()}
 
 ANSWERING = {"probe_facts", "evaluate_epochs"}
 ASKING = {*ANSWERING, "check_probe"}
@@ -56,6 +56,7 @@ EDITS: dict[str, set[str]] = {
     "study/config_texts.py": set(),
     "study/load_study.py": set(),
     "ground/strict_yaml.py": set(),
+    "study/runs.py": {"write_costs", "write_provenance"},
     "study/steps.py": set(),
     "study/priorities.py": set(),
     # data
@@ -100,8 +101,10 @@ EDITS: dict[str, set[str]] = {
     "knowledge/epoch_choice.py": {"choose_epoch"},
     "knowledge/chance.py": {"estimate_chance"},
     "knowledge/selection.py": {"select_facts"},
+    "knowledge/frequent_answers.py": set(),
     # training
-    "training/examples.py": {"build_examples", "train_adapter"},
+    "training/examples.py": {*EXAMPLE_RULES.values(), "train_adapter"},
+    "training/drawn_answers.py": {"draw_answers"},
     "training/texts.py": {"train_adapter"},
     "training/replay.py": {"train_adapter"},
     "training/lora.py": {"train_adapter"},
@@ -122,11 +125,13 @@ TABLE_EDITS: dict[str, set[str]] = {
     "tables/gradual_learning/claims.py": {"claims"},
     "tables/gradual_learning/scoring_rules.py": {"scoring"},
     "tables/gradual_learning/category_counts.py": {"table_10", "claims"},
+    "tables/gradual_learning/guessing.py": {"guessing", "guessing_by_relation"},
     "tables/markdown.py": set(TABLES),
     "tables/differences.py": set(),
     "ground/statistics.py": set(TABLES),
     "knowledge/entity_graph.py": {"table_05", "claims"},
-    "knowledge/golds.py": {"table_07", "table_11"},
+    "knowledge/frequent_answers.py": {"table_07", "table_11", "claims", "guessing", "guessing_by_relation"},
+    "knowledge/golds.py": {"table_07", "table_11", "claims", "guessing", "guessing_by_relation"},
     "probe/prompts.py": set(),
     "training/lora.py": set(),
 }

@@ -4,10 +4,8 @@ import pandas as pd
 
 from gradual.ground import statistics
 from gradual.ground.errors import InputError
-from gradual.knowledge.golds import golds
-from gradual.knowledge.scoring import RULES
+from gradual.knowledge.frequent_answers import majority_right
 from gradual.study.result_files import FACTS, Result
-from gradual.study.runs import ORIGIN
 from gradual.tables import accuracy_rows, reading
 from gradual.tables.accuracy_rows import Line
 from gradual.tables.gradual_learning import paper
@@ -23,44 +21,14 @@ def needs_stages(study: Study, model: Model) -> list[Result]:
     """The facts and the evaluations of the three stages and of their controls."""
     if not model.has(*study.stages.values()):
         return []
-    states = [*study.stages.values(), *controls(study, model)]
+    states = [*study.stages.values(), *study.controls(model, 1)]
     return [Result(FACTS), *(n for state in states for n in reading.evaluated(state))]
-
-
-def controls(study: Study, model: Model) -> dict[str, tuple[str, str]]:
-    """The first control of each stage that the model has: its name in the table and the state that it starts from."""
-    first = {
-        "One-Stage": (study.one_stage_controls[:1], ORIGIN),
-        "Two-Stage": (study.two_stage_controls[:1], study.one_stage),
-    }
-    return {
-        run: (f"Control of {stage}: {study.title(run)}", before)
-        for stage, (runs, before) in first.items()
-        for run in runs
-        if model.has(run)
-    }
 
 
 def needs_rounds(study: Study, model: Model) -> list[Result]:
     """The evaluations of one-stage, two-stage and each further round."""
     states = (study.one_stage, study.two_stage, *study.rounds)
     return [n for s in states for n in reading.evaluated(s)] if study.rounds and model.has(*states) else []
-
-
-def majority_answers(facts: pd.DataFrame, rule: str, answers: str) -> pd.Series:
-    """Whether the most frequent train answer of its relation is right (bool), by test fact.
-
-    `rule` and `answers` are the config's keys scoring and answers. A fact counts for the first of its gold answers. Of
-    equally frequent answers, the first in sorted order is taken. A fact of a relation that train lacks is answered wrongly.
-    """
-    accepted = golds(facts, answers).to_numpy()
-    first = facts.assign(golds=accepted, answer=[found[0] if found else None for found in accepted])
-    train, test = (first[first["split"] == split] for split in ("train", "test"))
-    counts = train.groupby(["relation", "answer"]).size().reset_index(name="n")
-    top = counts.sort_values(["n", "answer"], ascending=[False, True]).drop_duplicates("relation")
-    said = test["relation"].map(top.set_index("relation")["answer"])
-    right = [isinstance(s, str) and RULES[rule].best(s, g) for s, g in zip(said, test["golds"], strict=True)]
-    return pd.Series(right, index=test["fact_id"], dtype=bool)
 
 
 def build_stages(loaded: Results, study: Study) -> pd.DataFrame:
@@ -80,14 +48,14 @@ def build_stages(loaded: Results, study: Study) -> pd.DataFrame:
                 states, [None, *(s for _, s in states)], printed, [None, *printed], strict=False
             )
         ]
-        lines += [Line(name, run, before) for run, (name, before) in controls(study, model).items()]
+        lines += [Line(name, run, before) for run, (name, before) in study.controls(model, 1).items()]
         rows += [_majority(loaded, study, key), *accuracy_rows.rows(loaded, study, key, lines)]
     return pd.DataFrame(rows)
 
 
 def _majority(loaded: Results, study: Study, key: str) -> dict[str, object]:
     tables = [reading.get(loaded, seed, "", Result(FACTS)) for seed in study.seeds]
-    graded = [majority_answers(facts, study.scoring, study.answers) for facts in tables]
+    graded = [majority_right(facts, study.scoring, study.answers) for facts in tables]
     if not all(len(right) for right in graded):
         raise InputError("facts", "there are no test facts", "some", key="split")
     share = statistics.share_over_seeds([int(g.sum()) for g in graded], [len(g) for g in graded])

@@ -1,6 +1,7 @@
-"""The paper's claims, each with our effect, its interval, a control and a verdict."""
+"""The paper's claims, each with our effect, its interval, a control and a verdict, and the effect net of guessing."""
 
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,13 +11,14 @@ import pandas as pd
 from gradual.ground import statistics
 from gradual.ground.statistics import UNDEFINED, Estimate
 from gradual.knowledge.categories import FULL, GREEDY_ONLY, HIGHLY, MAYBE, UNKNOWN, WEAKLY
+from gradual.knowledge.frequent_answers import frequent_golds
 from gradual.study.result_files import CATEGORIES, FACTS, SELECTION, Result
 from gradual.study.runs import ORIGIN
 from gradual.tables import accuracy_rows, reading
 from gradual.tables.gradual_learning import graph, longer, paper, strategies
 from gradual.tables.gradual_learning.category_counts import OVER_GROWTH, growths
 from gradual.tables.gradual_learning.roles import Study
-from gradual.tables.markdown import interval, number
+from gradual.tables.markdown import MISSING, count, number, with_interval
 from gradual.tables.spec import Column, Model, Results, TableSpec
 
 SHOWS, NOT, UNDECIDED = "shows", "does not show", "undecided"
@@ -29,19 +31,26 @@ GRAPH_MARGIN = RATIO_MARGIN = 0.05
 class Claim:
     """A claim of GL and what we found; all numbers are shares or differences of shares.
 
-    `direction` is what the claim says about the effect. `net` is the effect minus the control's, on the same facts. With
-    `beyond`, the claim is about `net`. `margin` is the smallest effect of interest.
+    `direction` is what the claim says about the effect. `facts` is the number of facts that the effect is of (a mean over the
+    seeds), or NaN if it is not of facts. `net` is the effect minus the control's, on the same facts. With `beyond`, the claim
+    is about `net`. `margin` is the smallest effect of interest.
     """
 
     text: str
     direction: str
     effect: Estimate
+    facts: float
     paper: float | None = None
     control: str = ""
     control_effect: Estimate = UNDEFINED
     net: Estimate = UNDEFINED
     beyond: bool = False
     margin: float = MARGIN
+
+    @property
+    def verdict(self) -> str:
+        """What the effect, or with `beyond` the net effect, says of the claim."""
+        return verdict(self.net if self.beyond else self.effect, self.direction, self.margin)
 
 
 def verdict(estimate: Estimate, direction: str, margin: float) -> str:
@@ -99,21 +108,29 @@ def _over_seeds(pairs: Sequence[tuple[pd.Series, pd.Series]]) -> Estimate:
     return statistics.difference_over_seeds([(b.to_numpy(), a.to_numpy()) for b, a in pairs])
 
 
-def _share(found: Sequence[pd.Series]) -> Estimate:
-    return statistics.share_over_seeds([int(f.sum()) for f in found], [len(f) for f in found])
+def _mean_size(found: Sequence[Sized]) -> float:
+    """The mean number of values, over the seeds."""
+    return float(np.mean([len(values) for values in found]))
 
 
 class _Model:
-    """One model's results, as the claims read them."""
+    """One model's results, as the claims read them: on all facts, or only on those that count."""
 
-    def __init__(self, loaded: Results, study: Study, key: str) -> None:
+    def __init__(self, loaded: Results, study: Study, key: str, counted: accuracy_rows.Counted = None) -> None:
         self.loaded, self.study, self.key, self.model = loaded, study, key, study.models[key]
+        self.counted = counted
 
     def gain(self, before: str, after: str) -> Estimate:
-        return accuracy_rows.difference(self.loaded, self.study, self.key, before, after)
+        return accuracy_rows.difference(self.loaded, self.study, self.key, before, after, self.counted)
 
     def categories(self, state: str, probe: int = 0, classes: tuple[str, ...] = GREEDY_ONLY) -> list[pd.Series]:
-        return [reading.categories(self.loaded, seed, self.key, state, probe, classes) for seed in self.study.seeds]
+        found = [reading.categories(self.loaded, seed, self.key, state, probe, classes) for seed in self.study.seeds]
+        return found if self.counted is None else [reading.among(f, c) for f, c in zip(found, self.counted, strict=True)]
+
+    def tested(self) -> float:
+        """How many test facts count, as a mean over the seeds."""
+        pairs = accuracy_rows.pairs(self.loaded, self.study, self.key, ORIGIN, ORIGIN, self.counted)
+        return _mean_size([right for right, _ in pairs])
 
     def trained_on(self) -> list[list[str]]:
         """The facts that the one-stage run trains on, by seed."""
@@ -127,8 +144,8 @@ class _Model:
         return [values[cell] for cell in cells] if all(cell in values for cell in cells) else None
 
     def control(self, names: Sequence[str]) -> str | None:
-        """The first control, or None if the model does not have it."""
-        return next((name for name in names[:1] if self.model.has(name)), None)
+        """The first control, or None if the model does not have it. On some of the facts, no effect is held against it."""
+        return next((name for name in names[:1] if self.model.has(name) and self.counted is None), None)
 
 
 def _stage_lifts(m: _Model, text: str, before: str, after: str, controls: Sequence[str], cells: Sequence[str]) -> Claim:
@@ -139,6 +156,7 @@ def _stage_lifts(m: _Model, text: str, before: str, after: str, controls: Sequen
         text,
         RISES,
         m.gain(before, after),
+        m.tested(),
         paper=None if printed is None else (printed[1] - printed[0]) / 100,
         control=m.study.title(control) if control else "",
         control_effect=m.gain(before, control) if control else UNDEFINED,
@@ -159,10 +177,11 @@ def _untrained_improve(m: _Model) -> Claim:
     return Claim(
         "Facts that stage 1 does not train on improve beyond noise",
         RISES,
-        _share(trained),
+        accuracy_rows.share(trained),
+        _mean_size(trained),
         paper=gained / all_ if cells else None,
         control="re-probe",
-        control_effect=_share(noise),
+        control_effect=accuracy_rows.share(noise),
         net=_over_seeds(list(zip(noise, trained, strict=True))),
         beyond=True,
     )
@@ -180,6 +199,7 @@ def _highly_known_grows(m: _Model) -> Claim:
         "HighlyKnown grows in stage 1",
         RISES,
         _over_seeds(list(zip(before, after, strict=True))),
+        _mean_size(before),
         paper=grown / total if cells else None,
         control="re-probe" if again else "",
         control_effect=_over_seeds(list(zip(before, again, strict=True))) if again else UNDEFINED,
@@ -196,7 +216,8 @@ def _longer_overfits(m: _Model) -> Claim:
         f"Longer training overfits: accuracy at the end of {m.study.longer[order[-1]]} epochs against "
         f"{m.study.longer[order[0]]}",
         FALLS,
-        longer.final_difference(m.loaded, m.study, m.key, order[0], order[-1]),
+        longer.final_difference(m.loaded, m.study, m.key, order[0], order[-1], m.counted),
+        m.tested(),
         paper=None if printed is None else (printed[1] - printed[0]) / 100,
         control="the same at the chosen epochs",
         control_effect=m.gain(order[0], order[-1]),
@@ -204,9 +225,10 @@ def _longer_overfits(m: _Model) -> Claim:
 
 
 def _strategy_is_best(m: _Model) -> Claim:
-    """The two-stage run is better on test than the other strategy that is best on test."""
+    """The two-stage run is better on test than the other strategy that is best on all test facts."""
     others = [run for run in m.study.strategies if run != m.study.two_stage]
-    gains = {run: m.gain(m.study.one_stage, run).value for run in others}
+    whole = _Model(m.loaded, m.study, m.key)
+    gains = {run: whole.gain(m.study.one_stage, run).value for run in others}
     rival = max(gains, key=gains.__getitem__)
     cells = paper.values(strategies.OVERALL, m.model.paper)
     best = cells.get((paper.name_of(m.study.two_stage), "Max Acc"))
@@ -215,6 +237,7 @@ def _strategy_is_best(m: _Model) -> Claim:
         f"{m.study.named(m.study.two_stage)} is best: against the best of the others ({m.study.named(rival)})",
         RISES,
         m.gain(rival, m.study.two_stage),
+        m.tested(),
         paper=(best - max(rest)) / 100 if best is not None and rest else None,
         margin=0.0,
     )
@@ -223,8 +246,12 @@ def _strategy_is_best(m: _Model) -> Claim:
 def _keeps_highly_known(m: _Model) -> Claim:
     """Accuracy on the test facts that were HighlyKnown at the origin does not fall from stage 1 to stage 2."""
 
+    highly = [labels == HIGHLY for labels in strategies.test_categories(m.loaded, m.study, m.key)]
+    if m.counted is not None:
+        highly = [labels & counted.loc[labels.index] for labels, counted in zip(highly, m.counted, strict=True)]
+
     def gain(state: str, reference: str) -> Estimate:
-        return strategies.by_category(m.loaded, m.study, m.key, state, reference, HIGHLY)[1]
+        return accuracy_rows.difference(m.loaded, m.study, m.key, reference, state, highly)
 
     printed = m.printed(strategies.BY_CATEGORY, ("One-Stage", HIGHLY), (paper.name_of(m.study.two_stage), HIGHLY))
     control = m.control(m.study.two_stage_controls)
@@ -232,6 +259,7 @@ def _keeps_highly_known(m: _Model) -> Claim:
         "Stage 2 keeps HighlyKnown: accuracy on test facts that were HighlyKnown",
         STAYS,
         gain(m.study.two_stage, m.study.one_stage),
+        float(np.mean([labels.sum() for labels in highly])),
         paper=None if printed is None else (printed[1] - printed[0]) / 100,
         control=m.study.title(control) if control else "",
         control_effect=gain(control, m.study.one_stage) if control else UNDEFINED,
@@ -246,20 +274,25 @@ def _round_adds_nothing(m: _Model) -> Claim:
         "A third round adds nothing",
         NO_RISE,
         m.gain(m.study.two_stage, m.study.rounds[0]),
+        m.tested(),
         paper=(printed["Multi-Rounds", "Accuracy"] - printed["Two-Stage", "Accuracy"]) / 100 if printed else None,
     )
 
 
 def _graph_connected(m: _Model) -> Claim:
     """Reclassified facts are linked to MaybeKnown facts more often than as many WeaklyKnown facts of each relation."""
+    text = "The graph connects what rises to what was MaybeKnown, beyond chance"
+    if m.counted is not None:  # the effect is of nodes, and a node has no gold answer
+        return Claim(text, RISES, UNDEFINED, math.nan)
     found = graph.find(m.loaded, m.study, m.key)
     cells = paper.values(graph.NUMBER, m.model.paper)
     shares = [f.links.share for f in found]
     nulls = [float(np.nanmean(f.within.shares)) for f in found if f.links.reclassified]
     return Claim(
-        "The graph connects what rises to what was MaybeKnown, beyond chance",
+        text,
         RISES,
         statistics.mean_interval(shares),
+        math.nan,
         paper=cells["Linked Reclassified", "Count"] / cells["Reclassified", "Count"] if cells else None,
         control="as many WeaklyKnown facts of each relation",
         control_effect=statistics.mean_interval(nulls),
@@ -290,6 +323,7 @@ def _growth(m: _Model) -> Claim:
         "Stage 2 adds to HighlyKnown (share of what stage 1 added; 24% in the paper)",
         RISES,
         statistics.of_facts([h[:3] for h in highly], ratio),
+        _mean_size([origin for origin, *_ in highly]),
         paper=growths(*printed)[OVER_GROWTH][0] if printed else None,
         control=m.study.title(control) if control else "",
         control_effect=statistics.of_facts([(h[0], h[1], h[3]) for h in highly], ratio) if control else UNDEFINED,
@@ -298,9 +332,12 @@ def _growth(m: _Model) -> Claim:
     )
 
 
-def claims(loaded: Results, study: Study, key: str) -> Iterator[Claim]:
-    """The claims for which the model has the runs, in the paper's order."""
-    m = _Model(loaded, study, key)
+def claims(loaded: Results, study: Study, key: str, counted: accuracy_rows.Counted = None) -> Iterator[Claim]:
+    """The claims for which the model has the runs, in the paper's order: on all facts, or only on those that count.
+
+    On some of the facts, the claims are the same, but without their controls where no verdict depends on them.
+    """
+    m = _Model(loaded, study, key, counted)
     one, two = study.one_stage, study.two_stage
     names = ("Origin", "One-Stage", "Two-Stage")
     yield _stage_lifts(m, "Stage 1 lifts test accuracy", ORIGIN, one, study.one_stage_controls, names[:2])
@@ -322,8 +359,11 @@ def claims(loaded: Results, study: Study, key: str) -> Iterator[Claim]:
 def build(loaded: Results, study: Study) -> pd.DataFrame:
     """A row per model and claim; effects and intervals are in percent or points."""
     rows = []
+    tables = [reading.get(loaded, seed, "", Result(FACTS)) for seed in study.seeds]
+    rare = [~frequent_golds(facts, study.scoring, study.answers, study.frequent_share) for facts in tables]
     for key in study.models:
-        for claim in claims(loaded, study, key):
+        both = (claims(loaded, study, key, counted) for counted in (None, rare))
+        for claim, on_rare in zip(*both, strict=True):
             row: dict[str, Any] = accuracy_rows.common(study, key) | {
                 "claim": claim.text,
                 "direction": claim.direction,
@@ -333,27 +373,26 @@ def build(loaded: Results, study: Study) -> pd.DataFrame:
                 "chosen_on": study.choose_on,
             }
             for name, found in (("effect", claim.effect), ("control", claim.control_effect), ("net", claim.net)):
-                row |= {
-                    **found.columns(f"{name}_points", 100),
-                }
+                row |= found.columns(f"{name}_points", 100)
             against = verdict(claim.net, claim.direction, claim.margin) if not np.isnan(claim.net.value) else ""
-            row["verdict"] = verdict(claim.net if claim.beyond else claim.effect, claim.direction, claim.margin)
-            row["verdict_against_control"] = against
+            row |= {"verdict": claim.verdict, "verdict_against_control": against}
+            row |= on_rare.effect.columns("rare_points", 100)
+            row |= {"verdict_rare": "" if np.isnan(on_rare.facts) else on_rare.verdict, "rare_facts": on_rare.facts}
             rows.append(row)
     return pd.DataFrame(rows)
 
 
-def _with_interval(name: str) -> Callable[[pd.Series], str]:
-    def cell(row: pd.Series) -> str:
-        value = number(row[f"{name}_points"], "+.2f")
-        ends = interval(number(row[f"{name}_points_low"], "+.2f"), number(row[f"{name}_points_high"], "+.2f"))
-        return value if pd.isna(row[f"{name}_points_low"]) else f"{value} {ends}"
+def _points(name: str) -> Callable[[pd.Series], str]:
+    return lambda row: with_interval(row, f"{name}_points", "+.2f")
 
-    return cell
+
+def _rare(row: pd.Series) -> str:
+    """The effect on facts with rare gold answers, and their number."""
+    return MISSING if pd.isna(row["rare_facts"]) else f"{_points('rare')(row)}, n = {count(row['rare_facts'])}"
 
 
 def _text(name: str) -> Callable[[pd.Series], str]:
-    return lambda row: "–" if pd.isna(row[name]) or row[name] == "" else str(row[name])
+    return lambda row: MISSING if pd.isna(row[name]) or row[name] == "" else str(row[name])
 
 
 SPEC = TableSpec(
@@ -369,6 +408,8 @@ SPEC = TableSpec(
         "one_stage_controls",
         "two_stage_controls",
         "choose_on",
+        "answers",
+        "frequent_share",
     ),
     needs=needs,
     build=build,
@@ -376,13 +417,15 @@ SPEC = TableSpec(
         accuracy_rows.MODEL,
         Column("Claim", _text("claim"), right=False),
         Column("Paper", lambda row: number(row["paper_points"], "+.2f")),
-        Column("Ours [95% interval]", _with_interval("effect")),
+        Column("Ours [95% interval]", _points("effect")),
         Column("Seeds", lambda row: str(row["seeds"])),
         Column("Verdict", _text("verdict"), right=False),
         Column("Control", _text("control"), right=False),
-        Column("The control's effect", _with_interval("control")),
-        Column("Net of the control", _with_interval("net")),
+        Column("The control's effect", _points("control")),
+        Column("Net of the control", _points("net")),
         Column("Against the control", _text("verdict_against_control"), right=False),
+        Column("On facts with rare answers", _rare),
+        Column("Verdict there", _text("verdict_rare"), right=False),
     ),
     note="Effects are in points. A point is one percent of the facts. For the graph, it is one percent of the "
     "reclassified nodes. For the 24%, it is one percent of what stage 1 added. The smallest effect of interest was set "
@@ -394,8 +437,10 @@ SPEC = TableSpec(
     "*does not show* if the whole interval is below zero. For a claim that something does not rise, the signs are "
     "reversed. In all other cases, the verdict is *undecided*. The best strategy is compared with the other strategy "
     "that is best on test. This choice biases the comparison against the claim. Claims about noise and chance are "
-    "decided by the effect net of the control. The other claims are decided by the effect itself, and the last column "
-    "has the verdict on the effect net of the control. For one seed, intervals of differences are for matched pairs over "
+    "decided by the effect net of the control. The other claims are decided by the effect itself, and the column *Against "
+    "the control* has the verdict on the effect net of the control. The last two columns are net of guessing. They have the "
+    "same effect and its verdict, by the same rules, only on facts whose gold answer is rare (see the table guessing), and n "
+    "is the number of these facts. For one seed, intervals of differences are for matched pairs over "
     "the facts (Agresti and Min), and intervals of shares are Wilson's. For one seed, the intervals for the 24% are "
     "bootstrapped over the facts, and the net interval for the graph comes from the middle 95% of the random draws. For "
     "several seeds, intervals are Student's t over the seeds. With one seed, a verdict holds only for this dataset and "

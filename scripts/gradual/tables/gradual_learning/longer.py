@@ -23,8 +23,10 @@ def needs(study: Study, model: Model) -> list[Result]:
     )
 
 
-def final_difference(loaded: Results, study: Study, key: str, shorter: str, longer: str) -> statistics.Estimate:
-    """The test accuracy (0..1) of `longer` after its last epoch minus that of `shorter`, on the same facts."""
+def final_difference(
+    loaded: Results, study: Study, key: str, shorter: str, longer: str, counted: accuracy_rows.Counted = None
+) -> statistics.Estimate:
+    """The test accuracy (0..1) of `longer` after its last epoch minus that of `shorter`, on the same facts that count."""
 
     def final(seed: int, run: str) -> pd.Series:
         last = int(reading.accuracy(loaded, seed, key, run).index.max())
@@ -34,6 +36,8 @@ def final_difference(loaded: Results, study: Study, key: str, shorter: str, long
     if not all(before.index.equals(after.index) for before, after in pairs):
         problem = f"the test facts of {longer} are not those of {shorter}"
         raise InputError("evaluation grades", problem, "the same facts", key="fact_id")
+    if counted is not None:
+        pairs = [(reading.among(b, c), reading.among(a, c)) for (b, a), c in zip(pairs, counted, strict=True)]
     return statistics.difference_over_seeds(pairs)
 
 

@@ -22,6 +22,8 @@ PACKAGE = Package(
             "table_11": "gradual.tables.gradual_learning.accuracies:ROUNDS_SPEC",
             "table_12": "gradual.tables.gradual_learning.transitions:SECOND_SPEC",
             "controls": "gradual.tables.gradual_learning.comparisons:CONTROLS_SPEC",
+            "guessing": "gradual.tables.gradual_learning.guessing:SPEC",
+            "guessing_by_relation": "gradual.tables.gradual_learning.guessing:BY_RELATION_SPEC",
             "replay": "gradual.tables.gradual_learning.comparisons:REPLAY_SPEC",
             "scoring": "gradual.tables.gradual_learning.scoring_rules:SPEC",
             "chance": "gradual.tables.gradual_learning.chance_rates:SPEC",

@@ -23,6 +23,7 @@ class Study(spec.Study):
 
     `one_stage` and `two_stage` are runs, empty where the study has none. `longer` maps runs to their epochs, and `replay`
     maps runs to their replay ratio (0 without replay). `strategies`, `rounds` and the controls of a stage are runs.
+    `frequent_share` is the share of train facts from which on an answer is frequent (see `knowledge.frequent_answers`).
     """
 
     one_stage: str = ""
@@ -34,11 +35,28 @@ class Study(spec.Study):
     one_stage_controls: tuple[str, ...] = ()
     two_stage_controls: tuple[str, ...] = ()
     replay: dict[str, float] = field(default_factory=dict)
+    frequent_share: float = 1.0
 
     @property
     def stages(self) -> dict[str, str]:
         """The state of each of the paper's stages, in order."""
         return {"Origin": ORIGIN, "One-Stage": self.one_stage, "Two-Stage": self.two_stage}
+
+    def controls(self, model: spec.Model, most: int | None = None) -> dict[str, tuple[str, str]]:
+        """The controls of the stages that a model has, of each stage among the first `most` (None: all).
+
+        Each has its name in the tables, and the state that it starts from.
+        """
+        listed = {
+            "One-Stage": (self.one_stage_controls[:most], ORIGIN),
+            "Two-Stage": (self.two_stage_controls[:most], self.one_stage),
+        }
+        return {
+            run: (f"Control of {stage}: {self.title(run)}", before)
+            for stage, (runs_, before) in listed.items()
+            for run in runs_
+            if model.has(run)
+        }
 
     def named(self, run: str) -> str:
         """A run's name in tables with the paper's names: its label, else the paper's name of it."""
@@ -59,4 +77,5 @@ def study_of(config: Mapping[str, Any]) -> Study:
         one_stage_controls=tuple(named["controls"]["one_stage"]),
         two_stage_controls=tuple(named["controls"]["two_stage"]),
         replay={run: found.ratio if (found := table[run].replay) else 0.0 for run in named["replay"]},
+        frequent_share=named["frequent_share"],
     )

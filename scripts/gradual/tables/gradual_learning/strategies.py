@@ -54,21 +54,9 @@ def test_categories(loaded: Results, study: Study, key: str) -> list[pd.Series]:
 def by_category(
     loaded: Results, study: Study, key: str, state: str, reference: str, category: str
 ) -> tuple[statistics.Estimate, statistics.Estimate, float]:
-    """A state's test accuracy on the facts of one category at the origin, its gain over another state there, and n.
-
-    Accuracy and gain leave out seeds without a fact of the category. If no seed has one, they are undefined (NaN).
-    """
-    kept: list[tuple[pd.Series, pd.Series]] = []
-    categories = test_categories(loaded, study, key)
-    for labels, (before, after) in zip(
-        categories, accuracy_rows.pairs(loaded, study, key, reference, state), strict=True
-    ):
-        if not labels.index.equals(after.index):
-            problem = f"the test facts of {state} are not those of the probe"
-            raise InputError("evaluation grades", problem, "the same facts", key="fact_id")
-        kept.append((before[labels == category], after[labels == category]))
-    share = statistics.share_over_seeds([int(a.sum()) for _, a in kept], [len(a) for _, a in kept])
-    return share, statistics.difference_over_seeds(kept), float(np.mean([len(a) for _, a in kept]))
+    """A state's test accuracy on the facts of one category at the origin, its gain over another state there, and n."""
+    counted = [labels == category for labels in test_categories(loaded, study, key)]
+    return accuracy_rows.on_facts(loaded, study, key, state, reference, counted)
 
 
 def build_by_category(loaded: Results, study: Study) -> pd.DataFrame:
