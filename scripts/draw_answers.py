@@ -1,4 +1,4 @@
-"""Write the examples of a run that trains on drawn answers: each question with the answer of a random fact of its relation."""
+"""Write the examples of a run whose answers are drawn at random: each is that of a train fact of its relation."""
 
 import argparse
 import logging

@@ -32,13 +32,14 @@ def planned(project):
 def test_the_default_study_probes_trains_and_evaluates_each_model(planned):
     graph = planned()
     assert graph["pretrain_base"] == 2
-    assert graph["train_adapter"] == 10 + 2  # the second model runs what the paper ran on it
+    assert graph["train_adapter"] == 11 + 2  # the second model runs what the paper ran on it
     assert (
         graph["probe_facts"] == 6 + 4
     )  # train twice at origin, both stages; of the first model test and train_on, too
     assert graph["check_probe"] == 2
-    assert graph["evaluate_epochs"] == 11 + 3
-    assert graph["write_table"] == 15
+    assert graph["build_examples"] == 10 + 2 and graph["draw_answers"] == 1  # whose answers are drawn
+    assert graph["evaluate_epochs"] == 12 + 3
+    assert graph["write_table"] == 17
 
 
 def test_a_study_that_checks_no_facts_has_no_job_for_it(planned, project):
@@ -58,7 +59,7 @@ def test_the_papers_study_fetches_both_models_and_shards_its_probes(planned):
     assert graph["fetch_base"] == 2
     assert "pretrain_base" not in graph
     assert graph["probe_facts"] == (6 + 4) * 32
-    assert graph["train_adapter"] == 18 + 2  # every length, control and replay ratio
+    assert graph["train_adapter"] == 19 + 2  # every length, control and replay ratio
 
 
 def test_the_authors_study_has_the_papers_stages_and_merges_what_lies_beneath(project):

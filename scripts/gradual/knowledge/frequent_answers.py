@@ -1,9 +1,11 @@
 """Frequent answers: what a state can answer without knowing the fact, from the answers of the relation's train facts.
 
-The majority answer of a relation is the most frequent answer of its train facts. An answer is frequent if at least a given
-share of these facts have it, and at least LEAST of them. The gold of a fact is frequent if one of its relation's frequent
-answers is right, and else rare. So a state that knows nothing but frequent answers scores nothing on facts with a rare gold.
-A train fact counts for the first of its gold answers. The majority answer itself is rare if too few facts have it.
+The majority answer of a relation is the most frequent answer of its train facts. An answer is frequent if at least a
+given share of these facts have it, and at least LEAST of them. A train fact counts for the first of its gold answers. The
+majority answer itself is not frequent if too few facts have it.
+
+The gold of a fact is frequent if one of its relation's frequent answers is right, and else rare. So a state that says
+nothing but frequent answers has no fact with a rare gold right.
 """
 
 import pandas as pd
@@ -17,8 +19,8 @@ LEAST = 2  # an answer that only one fact has is not frequent, however few facts
 def train_answers(facts: pd.DataFrame, answers: str) -> pd.DataFrame:
     """The distinct answers of each relation's train facts. `answers` is the config's key.
 
-    Columns: relation, answer (in normal form), n (the train facts that have it) and share (of the relation's train facts). In
-    each relation, the most frequent answer comes first, and of equally frequent answers the first in sorted order.
+    Columns: relation, answer (in normal form), n (the train facts that have it) and share (of the relation's train facts).
+    In each relation, the most frequent answer comes first, and of equally frequent answers the first in sorted order.
     """
     train = facts[facts["split"] == "train"]
     first = train.assign(answer=[found[0] if found else None for found in golds(train, answers)])
@@ -35,7 +37,7 @@ def majority_answers(facts: pd.DataFrame, answers: str) -> pd.Series:
 def majority_right(facts: pd.DataFrame, rule: str, answers: str) -> pd.Series:
     """Whether its relation's majority answer is right (bool), by test fact.
 
-    `rule` and `answers` are the config's keys scoring and answers. A fact of a relation that train lacks is answered wrongly.
+    `rule` and `answers` are the config's keys scoring and answers. False for a fact of a relation that train lacks.
     """
     said = majority_answers(facts, answers).rename("answer").reset_index()
     return _right(facts[facts["split"] == "test"], said, rule, answers)

@@ -34,8 +34,8 @@ def _trained(run: Run, runs: Runs) -> Inputs:
 
 
 STATE_KINDS = {"trained": StateKind("train_adapter", _trained)}
-# The rule that writes a run's examples, by the answers that the run trains on. Each kind of answers has a rule of its own, so
-# that a new kind changes neither the code nor the params of the others' jobs.
+# The rule that writes a run's examples, by the answers that the run trains on. Each kind of answers has a rule of its own.
+# So a new kind changes neither the code nor the params of the others' jobs, and re-runs none of their trainings.
 EXAMPLE_RULES = {GOLD: "build_examples", DRAWN: "draw_answers"}
 
 

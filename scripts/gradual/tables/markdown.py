@@ -8,7 +8,18 @@ from tabulate import tabulate
 from gradual.tables.spec import TableSpec
 
 MISSING = "–"
-COUNTS = ("paper_count", "count", "n", "seeds", "facts", "trained_on", "initial", "reclassified", "linked", "rare_facts")
+COUNTS = (
+    "paper_count",
+    "count",
+    "n",
+    "seeds",
+    "facts",
+    "trained_on",
+    "initial",
+    "reclassified",
+    "linked",
+    "rare_facts",
+)
 COUNTS += ("majority_n", "frequent_n", "rare_n")
 
 

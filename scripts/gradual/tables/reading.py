@@ -124,7 +124,7 @@ def cross(before: pd.Series, after: pd.Series, rows: tuple[str, ...], columns: t
 
 
 def chosen_epoch(results: Results, study: Study, seed: int, model: str, state: str) -> int:
-    """The epoch chosen for a run; the origin has one epoch, 0. Raises InputError if it was not chosen on the study's split."""
+    """The epoch chosen for a run, and 0 for the origin. Raises InputError if it was not chosen on the study's split."""
     if state == ORIGIN:
         return 0
     need = Result(ADAPTER, state)

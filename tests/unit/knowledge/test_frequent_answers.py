@@ -105,4 +105,11 @@ def test_an_answer_is_the_majority_answer_by_the_scoring_rule_whether_it_is_righ
     said = pd.Series(dict(zip(test, ["Red.", "it is red", "York", "New York", "", "red"], strict=True)))
     assert list(majority_said(said, ANSWERS, "substring", "first")) == [True, True, False, True, False, False]
     assert list(majority_said(said, ANSWERS, "exact", "first")) == [True, False, False, True, False, False]
-    assert list(majority_said(said[::-1], ANSWERS, "exact", "first").loc[test]) == [True, False, False, True, False, False]
+    assert list(majority_said(said[::-1], ANSWERS, "exact", "first").loc[test]) == [
+        True,
+        False,
+        False,
+        True,
+        False,
+        False,
+    ]

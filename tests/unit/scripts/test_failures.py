@@ -71,6 +71,7 @@ COMMANDS = {
     "select_facts": "--run stage1 --states origin --categories {categories} --replay --seed 0 --size-of {selection}"
     ' --select {"origin":["MaybeKnown"]} --selection @selection.parquet',
     "build_examples": "--selection {selection} --facts {facts} --examples @examples.parquet",
+    "draw_answers": "--selection {selection} --facts {facts} --run stage1 --seed 0 --examples @examples.parquet",
     "grade_epochs": "--generations {epochs} --parent {parent} --facts {facts} --scoring substring --state stage1"
     " --answers first --grades @grades.parquet --accuracy @accuracy.csv",
     "estimate_chance": "--generations {generations} --categories {categories} --facts {facts} --scoring substring"
@@ -89,6 +90,8 @@ READS = [
     ("select_facts", "selection", "a selection", ("fact_id", "role")),
     ("build_examples", "selection", "a selection of facts", ("fact_id", "role")),
     ("build_examples", "facts", "a facts table", ()),
+    ("draw_answers", "selection", "a selection of facts", ("fact_id", "role")),
+    ("draw_answers", "facts", "a facts table", ()),
     ("grade_epochs", "epochs", "generations", ("epoch", "fact_id", "text")),
     ("grade_epochs", "parent", "generations", ("epoch", "fact_id", "text")),
     ("estimate_chance", "generations", "generations", ("fact_id", "kind")),

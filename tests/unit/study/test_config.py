@@ -21,7 +21,7 @@ from gradual.probe.prompts import FORMATS
 from gradual.study import config
 from gradual.study.load_study import load_files, load_study
 from gradual.study.runs import Replay, adapter_chain, probe_mode, runs, runs_of, selected_states
-from gradual.study.steps import STATE_KINDS
+from gradual.study.steps import EXAMPLE_RULES, STATE_KINDS
 from gradual.tables import registry
 from gradual.training.objectives import OBJECTIVES
 from gradual.workflow.works import works_of
@@ -115,11 +115,13 @@ def test_enums_are_what_the_library_has():
     assert properties["dataset"]["properties"]["reader"]["enum"] == list(READERS)
     assert properties["training"]["properties"]["objective"]["enum"] == list(OBJECTIVES)
     assert parts["run"]["properties"]["kind"]["enum"] == list(STATE_KINDS)
+    assert parts["run"]["properties"]["answers"]["enum"] == list(EXAMPLE_RULES)
     assert set(properties["evaluation"]["properties"]["splits"]["items"]["enum"]) <= set(QUESTION_SETS)
 
 
 def test_a_run_may_override_every_training_key():
-    overrides = set(RULES["$defs"]["run"]["properties"]) - {"label", "kind", "from", "select", "size_of", "replay"}
+    own = {"label", "kind", "from", "select", "size_of", "replay", "answers"}
+    overrides = set(RULES["$defs"]["run"]["properties"]) - own
     assert overrides == set(RULES["properties"]["training"]["properties"])
 
 
@@ -161,9 +163,10 @@ def test_the_default_study_is_config_yaml_which_names_every_key():
     for model in default["models"].values():  # the key that it leaves out where it is null
         model.setdefault("runs", None)
     for run in extended["runs"].values():
-        for key, value in (("size_of", None), ("label", None), ("kind", "trained")):
+        for key, value in (("size_of", None), ("label", None), ("kind", "trained"), ("answers", "gold")):
             run.setdefault(key, value)
-    assert default["runs"] == {} and not any(default["tables"][key] for key in default["tables"] if key != "controls")
+    empty = {key: value for key, value in default["tables"].items() if key not in ("controls", "frequent_share")}
+    assert default["runs"] == {} and not any(empty.values())
     tables = default["tables"] | extended["tables"]
     assert load() == default | {"runs": extended["runs"], "tables": tables}
 
@@ -235,6 +238,7 @@ def test_runs_merge_by_name_each_is_replaced_whole_and_null_takes_one_away():
         "size_of": None,
         "label": None,
         "kind": "trained",
+        "answers": "gold",
     }  # nothing is left of the default one
     assert loaded["runs"]["stage1_15"] == default["stage1_15"]
     assert load({"runs": {}})["runs"] == default
@@ -735,6 +739,8 @@ def test_runs_have_the_training_defaults_and_their_overrides():
     assert table["strategy5"].parent == "stage1"
     assert table["strategy5"].size_of is None and table["random"].size_of == "stage1"
     assert table["strategy5"].replay == Replay("stage1", "HighlyKnown", 0.2)
+    assert {name for name, run in table.items() if run.answers != "gold"} == {"drawn_answers"}
+    assert table["drawn_answers"].select == table["stage1"].select and table["drawn_answers"].answers == "drawn"
 
 
 def test_selected_states():

@@ -26,3 +26,11 @@ def test_no_model_is_asked_before_its_answers_are_known_to_be_possible(name):
     for result in asking:
         assert inputs(result, table)["answerable"] == [Result(kinds.ANSWERABLE)]
     assert all(Result(kinds.ANSWERABLE) in found for found in wanted_results(config).values())
+
+
+def test_the_answers_that_a_run_trains_on_choose_the_rule_of_its_examples_and_of_no_other_result():
+    table = runs(load_study("default", ROOT))
+    for kind in kinds.KINDS:
+        rules = {rule_of(Result(kind, run), table) for run in ("stage1", "drawn_answers")}
+        assert len(rules) == (2 if kind == kinds.EXAMPLES else 1)
+    assert rule_of(Result(kinds.EXAMPLES, "drawn_answers"), table) == "draw_answers"

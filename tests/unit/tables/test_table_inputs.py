@@ -316,7 +316,10 @@ def test_the_study_is_read_from_the_config():
             {"table_07", "table_10", "table_11", "table_12", "controls", "scoring", "claims", *GUESSING},
         ),
         (changed("scoring", value="exact"), set(registry.TABLES)),
-        (changed("answers", value="any"), {"table_07", "claims", *GUESSING}),  # by itself: others follow from their grades
+        (
+            changed("answers", value="any"),
+            {"table_07", "claims", *GUESSING},
+        ),  # by itself: others follow from their grades
         (changed("tables", "frequent_share", value=0.1), {"claims", *GUESSING}),
         (changed("seeds", value=[0]), set(registry.TABLES)),
         (changed("training", "epochs", value=7), set()),

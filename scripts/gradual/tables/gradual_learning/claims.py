@@ -31,9 +31,9 @@ GRAPH_MARGIN = RATIO_MARGIN = 0.05
 class Claim:
     """A claim of GL and what we found; all numbers are shares or differences of shares.
 
-    `direction` is what the claim says about the effect. `facts` is the number of facts that the effect is of (a mean over the
-    seeds), or NaN if it is not of facts. `net` is the effect minus the control's, on the same facts. With `beyond`, the claim
-    is about `net`. `margin` is the smallest effect of interest.
+    `direction` is what the claim says about the effect. `facts` is the number of facts that the effect is of (a mean
+    over the seeds), or NaN if it is not of facts. `net` is the effect minus the control's, on the same facts. With
+    `beyond`, the claim is about `net`. `margin` is the smallest effect of interest.
     """
 
     text: str
@@ -125,7 +125,9 @@ class _Model:
 
     def categories(self, state: str, probe: int = 0, classes: tuple[str, ...] = GREEDY_ONLY) -> list[pd.Series]:
         found = [reading.categories(self.loaded, seed, self.key, state, probe, classes) for seed in self.study.seeds]
-        return found if self.counted is None else [reading.among(f, c) for f, c in zip(found, self.counted, strict=True)]
+        return (
+            found if self.counted is None else [reading.among(f, c) for f, c in zip(found, self.counted, strict=True)]
+        )
 
     def tested(self) -> float:
         """How many test facts count, as a mean over the seeds."""
@@ -437,12 +439,12 @@ SPEC = TableSpec(
     "*does not show* if the whole interval is below zero. For a claim that something does not rise, the signs are "
     "reversed. In all other cases, the verdict is *undecided*. The best strategy is compared with the other strategy "
     "that is best on test. This choice biases the comparison against the claim. Claims about noise and chance are "
-    "decided by the effect net of the control. The other claims are decided by the effect itself, and the column *Against "
-    "the control* has the verdict on the effect net of the control. The last two columns are net of guessing. They have the "
-    "same effect and its verdict, by the same rules, only on facts whose gold answer is rare (see the table guessing), and n "
-    "is the number of these facts. For one seed, intervals of differences are for matched pairs over "
-    "the facts (Agresti and Min), and intervals of shares are Wilson's. For one seed, the intervals for the 24% are "
-    "bootstrapped over the facts, and the net interval for the graph comes from the middle 95% of the random draws. For "
-    "several seeds, intervals are Student's t over the seeds. With one seed, a verdict holds only for this dataset and "
-    "this model. The paper's numbers are from one seed and have no intervals.",
+    "decided by the effect net of the control. The other claims are decided by the effect itself, and the column "
+    "*Against the control* has the verdict on the effect net of the control. The last two columns are net of guessing. "
+    "They have the same effect and its verdict by the same rules, but only on the facts whose gold answer is rare in its "
+    "relation (see the table guessing), and n is the number of these facts. For one seed, intervals of differences are "
+    "for matched pairs over the facts (Agresti and Min), and intervals of shares are Wilson's. For one seed, the "
+    "intervals for the 24% are bootstrapped over the facts, and the net interval for the graph comes from the middle "
+    "95% of the random draws. For several seeds, intervals are Student's t over the seeds. With one seed, a verdict "
+    "holds only for this dataset and this model. The paper's numbers are from one seed and have no intervals.",
 )

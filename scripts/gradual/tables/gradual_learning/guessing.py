@@ -7,7 +7,6 @@ import pandas as pd
 
 from gradual.knowledge.frequent_answers import frequent_golds, majority_right, majority_said
 from gradual.study.result_files import EVALUATION, FACTS, Result
-from gradual.study.runs import ORIGIN
 from gradual.tables import accuracy_rows, reading
 from gradual.tables.gradual_learning.roles import Study
 from gradual.tables.markdown import count, number, with_interval
@@ -29,7 +28,9 @@ def _states(study: Study, model: Model) -> Mapping[str, tuple[str, str | None]]:
     """The states of a model: each with its name in the table, and the state that it starts from (None for the origin)."""
     stages = list(study.stages.items())
     starts = [None, *(state for _, state in stages)]
-    return {state: (stage, start) for (stage, state), start in zip(stages, starts, strict=False)} | study.controls(model)
+    return {state: (stage, start) for (stage, state), start in zip(stages, starts, strict=False)} | study.controls(
+        model
+    )
 
 
 def _groups(facts: pd.DataFrame, study: Study) -> pd.DataFrame:
@@ -68,7 +69,7 @@ def build(loaded: Results, study: Study) -> pd.DataFrame:
 
 
 def build_by_relation(loaded: Results, study: Study) -> pd.DataFrame:
-    """A row per model, relation and state; accuracies and shares in percent. A seed without a fact is left out of a share."""
+    """A row per model, relation and state; accuracies and shares in percent. Shares leave out seeds without such a fact."""
     rows = []
     tables = [reading.get(loaded, seed, "", Result(FACTS)) for seed in study.seeds]
     groups = [_groups(facts, study) for facts in tables]
@@ -112,26 +113,28 @@ _SAID = Column("Answers that are the majority answer", lambda row: with_interval
 _RIGHT = Column("Facts for which it is right", lambda row: number(row["majority_right_percent"]))
 _USES = ("one_stage", "two_stage", "one_stage_controls", "two_stage_controls", "choose_on", "answers", "frequent_share")
 _WORDS = (
-    "The majority answer of a relation is the most frequent answer of its train facts. An answer is frequent if it is that "
-    "of at least a given share of these facts (`tables.frequent_share`; 5% if not set otherwise) and of at least two of them. "
-    "A gold is *frequent* if the scoring rule accepts one of its relation's frequent answers, and else *rare*. So knowing only "
-    "what is frequent scores nothing on facts with a rare gold. A majority answer that too few facts have is not frequent. "
+    "The majority answer of a relation is the most frequent answer of its train facts. An answer is frequent if at "
+    "least 5% of these facts (or `tables.frequent_share`) have it, and at least two of them. A gold is *frequent* "
+    "if one of its relation's frequent answers is right by the scoring rule, and else *rare*. So nobody who says "
+    "only frequent answers has a fact with a rare gold right. A majority answer that too few facts have is not "
+    "frequent. "
 )
 _INTERVALS = (
-    "For one seed, intervals of accuracies and shares are Wilson's, and intervals of changes are for matched pairs (Agresti "
-    "and Min). For several seeds, intervals are Student's t over the seeds. A dash stands where there is no such fact."
+    "For one seed, intervals of accuracies and shares are Wilson's, and intervals of changes are for matched pairs "
+    "(Agresti and Min). For several seeds, intervals are Student's t over the seeds. A dash means that there is no "
+    "such fact."
 )
 
 SPEC = TableSpec(
     name="guessing",
-    caption="Knowledge or guessing? Test accuracy on facts whose gold is the majority answer of its relation, on facts whose "
-    "gold is frequent, and on facts whose gold is rare.",
+    caption="Knowledge or guessing? Test accuracy on facts whose gold is the majority answer of their relation, is "
+    "frequent in their relation, and is rare in it.",
     uses=_USES,
     needs=needs,
     build=build,
     columns=(accuracy_rows.MODEL, _STATE, *(column for group in GROUPS for column in _group(group)), _SAID, _RIGHT),
-    note=f"{_WORDS}Accuracies are at the chosen epoch, in percent. Changes are over the state that the state starts from, in "
-    "points. The last two columns are the share of the state's answers that are their relation's majority answer, and the "
+    note=f"{_WORDS}Accuracies are at the chosen epoch, in percent. Changes are over the state that a state starts from, "
+    "in points. The last two columns are the share of a state's answers that are the majority answer, and the "
     f"share of the test facts for which this answer is right, both in percent. {_INTERVALS}",
 )
 BY_RELATION_SPEC = TableSpec(

@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 
 from gradual.ground import statistics
-from gradual.ground.errors import InputError
 from gradual.knowledge.categories import FULL
 from gradual.study.result_files import CATEGORIES, FACTS, Result
 from gradual.study.runs import ORIGIN
