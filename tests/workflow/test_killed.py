@@ -73,7 +73,7 @@ def test_killed_at_ten_random_moments_it_comes_to_the_same_tables_and_finishes_n
         for later in done[i + 1 :]:
             assert not outputs & later
     tables = sorted((finished / "results/tiny/tables").iterdir())
-    assert len(tables) == 32
+    assert len(tables) == 36
     for table in [*tables, finished / "results/tiny/tables.md"]:
         assert (folder / table.relative_to(finished)).read_bytes() == table.read_bytes(), table.name
     assert not list((folder / "results").rglob("checkpoints-*"))

@@ -75,6 +75,28 @@ def test_the_examples_are_the_selected_facts_and_their_texts_can_be_read(finishe
     assert texts["completion"][0] == f" {first['answers'][0]}\n"
 
 
+def test_drawn_answers_are_those_of_train_facts_of_the_relation(finished, facts):
+    own = pd.read_parquet(finished / MODEL / "stage1/examples.parquet")
+    drawn = pd.read_parquet(finished / MODEL / "drawn_answers/examples.parquet")
+    assert drawn[["fact_id", "role", "question"]].equals(own[["fact_id", "role", "question"]])
+    assert set(drawn["source"]) == {"drawn"} and 0 < (drawn["answer"] == own["answer"]).mean() < 0.5
+    train = facts[facts["split"] == "train"]
+    said = set(zip(train["relation"], train["answers"].str[0], strict=True))
+    assert set(zip(facts.loc[drawn["fact_id"], "relation"], drawn["answer"], strict=True)) <= said
+
+
+def test_the_groups_of_golds_are_all_test_facts(finished, facts):
+    table = pd.read_csv(finished / RESULTS / "tables/guessing.csv").set_index("name")
+    assert "Control of One-Stage: drawn_answers" in table.index
+    assert (table["frequent_n"] + table["rare_n"] == (facts["split"] == "test").sum()).all()
+    stages = pd.read_csv(finished / RESULTS / "tables/table_07.csv").set_index("name")["percent"]
+    whole = (table["frequent_n"] * table["frequent_percent"] + table["rare_n"] * table["rare_percent"]) / table["n"]
+    assert whole["One-Stage"] == pytest.approx(stages["One-Stage"])
+    assert table["majority_right_percent"].iloc[0] == pytest.approx(stages["Majority answer"])
+    by_relation = pd.read_csv(finished / RESULTS / "tables/guessing_by_relation.csv")
+    assert (by_relation.groupby("name")["rare_n"].sum() == table["rare_n"].iloc[0]).all()
+
+
 def test_an_epoch_replays_a_fifth_of_the_pool(finished):
     role = pd.read_parquet(finished / MODEL / "strategy5/selection.parquet")["role"].value_counts()
     expected = role["train"] + round(0.2 * role["replay"])

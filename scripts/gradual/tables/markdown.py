@@ -9,18 +9,9 @@ from gradual.tables.spec import TableSpec
 
 MISSING = "–"
 COUNTS = (
-    "paper_count",
-    "count",
-    "n",
-    "seeds",
-    "facts",
-    "trained_on",
-    "initial",
-    "reclassified",
-    "linked",
-    "rare_facts",
+    *("paper_count", "count", "n", "seeds", "facts", "trained_on", "initial", "reclassified", "linked"),
+    *("majority_n", "frequent_n", "rare_n", "rare_facts"),
 )
-COUNTS += ("majority_n", "frequent_n", "rare_n")
 
 
 def number(value: Any, form: str = ".2f") -> str:
