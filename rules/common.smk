@@ -18,6 +18,7 @@ from gradual.ground.errors import InputError
 from gradual.knowledge.answerable import Limits
 from gradual.models import fetching, folder, shipped
 from gradual.models.adapters import ADAPTER_FILES
+from gradual.probe.engines.memory import memory_here
 from gradual.probe.settings import AnswerSettings, Sampling
 from gradual.study import result_files, steps
 from gradual.study.config_texts import PATH, path_problem
@@ -57,7 +58,8 @@ RESULTS = f"results/{STUDY['study']}"
 # Jobs of different models, seeds and runs share the cores of this machine, because they run at the same time. On a
 # cluster, each job has its own cores, and the profile sets their number (set-threads).
 SHARES = len(MODELS) * len(SEEDS) * max(1, len({work.state for work in WORKS} & set(RUNS)))
-THREADS = max(1, (workflow.resource_settings.cores or 1) // SHARES)
+CORES = workflow.resource_settings.cores or 1
+THREADS = max(1, CORES // SHARES)
 
 # The resources of jobs on a machine without a scheduler. A profile overrides them (set-resources). No result depends on
 # them. Snakemake does not count GPUs by itself. So the resource gpu is limited here to the GPUs of this machine.
@@ -65,6 +67,8 @@ GPUS = len(gpus.here())
 if GPUS and workflow.is_main_process and workflow.nodes is None and "gpu" not in workflow.global_resources:
     workflow.register_resource("gpu", GPUS)
 GPU = min(1, GPUS)
+# Jobs that run at the same time share the memory of this machine. On a cluster, each job has what the profile gives it.
+MEMORY = int(0.8 * memory_here() * min(1, THREADS / CORES)) >> 20 if workflow.nodes is None else 0
 # With conda environments, `python` is that of the job's own environment.
 CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
 ENGINE_RESOURCES = {
@@ -72,6 +76,7 @@ ENGINE_RESOURCES = {
     "gpu": GPU,
     "gpu_memory_percent": 90,
     "max_model_length": 0,
+    "engine_memory_mb": MEMORY,
 }
 
 # The rules whose code goes into the provenance, in the order of the graph.

@@ -29,7 +29,8 @@ rule evaluate_epochs:
         " --epochs {input.epochs} --facts {input.facts} --settings {params.settings:q} --engine {params.engine}"
         " --questions {params.questions} --prompt-seed {params.seed} --dtype {params.dtype}"
         " --gpus {resources.gpu} --memory-percent {resources.gpu_memory_percent}"
-        " --max-model-length {resources.max_model_length}"
+        " --max-model-length {resources.max_model_length} --memory-mb {resources.engine_memory_mb}"
+        " --code {params.code}"
         " --generations {output.generations} --usage {output.usage} 2> {log}"
 
 

@@ -58,7 +58,8 @@ rule probe_facts:
         " --prompts {params.prompts} --dtype {params.dtype} --seed {wildcards.seed} --state {wildcards.state}"
         " --questions {wildcards.questions} --probe {wildcards.probe} --shard {wildcards.shard} --shards {params.shards}"
         " --gpus {resources.gpu} --memory-percent {resources.gpu_memory_percent}"
-        " --max-model-length {resources.max_model_length}"
+        " --max-model-length {resources.max_model_length} --memory-mb {resources.engine_memory_mb}"
+        " --code {params.code}"
         " --generations {output.generations} --usage {output.usage} 2> {log}"
 
 

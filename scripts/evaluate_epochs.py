@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gradual.data.facts import read_facts
 from gradual.data.question_sets import QUESTION_SETS, questions
-from gradual.ground.files import write_atomically, write_json
+from gradual.ground.files import digest, write_atomically, write_json
 from gradual.ground.settings import add_paths
 from gradual.ground.settings import parser as settings
 from gradual.models.adapters import adapter_folder, read_epochs
@@ -15,7 +15,7 @@ from gradual.probe.answers import GREEDY_ANSWERS, Decoding
 from gradual.probe.engines.load import ENGINES, add_deployment, deployment, load_engine
 from gradual.probe.prompts import ExemplarPool, PromptSettings, prompt_format
 from gradual.probe.questions import fact_prompts
-from gradual.probe.recording import GenerationsFile, append_generations
+from gradual.probe.recording import GenerationsFile, append_generations, kept_folder
 from gradual.probe.settings import AnswerSettings
 from gradual.workflow.starting import on_gpus
 
@@ -46,6 +46,11 @@ def main(argv: list[str] | None = None) -> None:
         help="seed of the prompts, the same for all states and seeds of the study",
     )
     parser.add_argument("--dtype", required=True)
+    parser.add_argument(
+        "--code",
+        required=True,
+        help="fingerprint of the code; answers that a killed job of other code kept are not taken",
+    )
     add_deployment(parser)
     args = parser.parse_args(argv)
     evaluate(args)
@@ -64,7 +69,11 @@ def evaluate(args: argparse.Namespace) -> None:
     adapters = [adapter_folder(handle) for handle in args.adapters]
     engine = load_engine(args.engine, args.base, adapters, answering.format, args.dtype, deployment(args))
     prompts = list(fact_prompts(asked, pool, drawn, 1, render))
-    with write_atomically(args.generations) as temporary, GenerationsFile(temporary, "epoch") as file:
+    inputs = [digest(file) for file in (args.base, *args.adapters, *args.epochs, args.facts)]
+    key = (answering, args.engine, args.questions, args.prompt_seed, args.dtype, args.code, inputs)
+    kept = kept_folder(args.generations, key)
+    with write_atomically(args.generations) as temporary, GenerationsFile(temporary, kept, "epoch") as file:
+        engine.usage.add(file.usage)
         for epoch, adapter in enumerate(epochs, 1) if epochs else [(0, None)]:
             if adapter:
                 engine.use(adapter)

@@ -7,7 +7,7 @@ from pathlib import Path
 from gradual.data.facts import read_facts
 from gradual.data.question_sets import QUESTION_SETS, questions
 from gradual.ground.choices import Choice
-from gradual.ground.files import write_atomically, write_json
+from gradual.ground.files import digest, write_atomically, write_json
 from gradual.ground.settings import add_paths
 from gradual.ground.settings import parser as settings
 from gradual.knowledge.golds import ANSWERS, golds
@@ -16,7 +16,7 @@ from gradual.models.loading import load_tokenizer
 from gradual.probe.engines.load import ENGINES, add_deployment, deployment, load_engine
 from gradual.probe.prompts import ExemplarPool, prompt_format
 from gradual.probe.questions import probe_decoding, probe_prompts, shard
-from gradual.probe.recording import GenerationsFile, append_generations
+from gradual.probe.recording import GenerationsFile, append_generations, kept_folder
 from gradual.probe.settings import AnswerSettings, ProbeKey, Sampling
 from gradual.workflow.starting import on_gpus
 
@@ -58,6 +58,11 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--probe", type=int, required=True, help="0 for the probe, 1 for the re-probe")
     parser.add_argument("--shard", type=int, required=True)
     parser.add_argument("--shards", type=int, required=True)
+    parser.add_argument(
+        "--code",
+        required=True,
+        help="fingerprint of the code; answers that a killed job of other code kept are not taken",
+    )
     add_deployment(parser)
     args = parser.parse_args(argv)
     probe(args)
@@ -76,7 +81,12 @@ def probe(args: argparse.Namespace) -> None:
     counts, word = args.counts
     asking = COUNTS[counts](golds(probed, args.answers), word)
     decoding = probe_decoding(answering, args.sampling, key)
-    with write_atomically(args.generations) as temporary, GenerationsFile(temporary) as file:
+    asked = (answering, args.sampling, args.counts, args.answers, args.engine, args.prompts, args.dtype, key)
+    place = (args.questions, args.shard, args.shards, args.code)
+    inputs = [digest(file) for file in (args.base, *args.adapters, args.facts)]
+    kept = kept_folder(args.generations, (asked, place, inputs))
+    with write_atomically(args.generations) as temporary, GenerationsFile(temporary, kept) as file:
+        engine.usage.add(file.usage)
         append_generations(engine, prompts, len(probed), decoding, asking, file)
     write_json(asdict(engine.usage), args.usage)
 

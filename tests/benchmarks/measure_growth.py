@@ -37,7 +37,7 @@ def probe(measured: Subject, facts: Path, shards: int, folder: Path) -> dict[str
         command = (
             f"{sys.executable} {SCRIPT} --base {measured.base} --facts {facts} --dtype {measured.dtype}"
             f" --counts {counts} --answers {measured.config['answers']} --engine transformers --prompts {asked['prompts']}"
-            f" --seed {measured.seed} --state origin --questions train --probe 0 --shard {shard} --shards {shards}"
+            f" --seed {measured.seed} --state origin --questions train --probe 0 --shard {shard} --shards {shards} --code c"
             f" --generations {folder}/generations.parquet --usage {folder}/usage.json"
         ).split()
         jobs.append(timed_process([*command, "--settings", settings, "--sampling", settings]))

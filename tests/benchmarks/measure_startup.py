@@ -30,7 +30,7 @@ def jobs(measured: Subject, run: str, folder: Path) -> dict[str, Callable[[], tu
     scripts = {
         "probe_facts": f"{model} --facts {measured.facts_file} --counts exact unsolved --answers first --prompts 1"
         " --engine transformers --state origin --questions train --probe 0 --shard 0"
-        f" --shards {len(facts)} --usage {folder}/usage.json"
+        f" --shards {len(facts)} --code c --usage {folder}/usage.json"
         f" --generations {folder}/generations.parquet --settings".split(),  # one fact a shard
         "train_adapter": f"{model} --examples {folder}/examples.parquet --replay-ratio 0 --run {run} --code none"
         f" --format {config['probe']['format']} --loss {folder}/loss.csv --texts {folder}/texts.jsonl"

@@ -256,7 +256,7 @@ def categories(inputs, out, dtype):
             "--probe",
             0,
         ]
-        + ["--shard", 0, "--shards", 1, "--gpus", 1]
+        + ["--shard", 0, "--shards", 1, "--code", "c", "--gpus", 1]
         + ["--generations", out / "generations.parquet", "--usage", out / "usage.json"],
         "grade_generations": ["--generations", out / "generations.parquet", "--answers", "first"]
         + ["--grades", out / "grades.parquet"],

@@ -38,9 +38,9 @@ TRAINING = TrainingSettings(
 # What the scripts that ask a state are told, but for its files and settings.
 PROBED = (
     "--counts exact unsolved --answers first --engine transformers --prompts 2 --dtype float32 --seed 0 --state origin"
-    " --questions train --probe 0 --shard 0 --shards 1"
+    " --questions train --probe 0 --shard 0 --shards 1 --code c"
 ).split()
-EVALUATED = "--engine transformers --questions dev test --prompt-seed 42 --dtype float32".split()
+EVALUATED = "--engine transformers --questions dev test --prompt-seed 42 --dtype float32 --code c".split()
 SIZES = {"hidden_size": 64, "intermediate_size": 96, "layers": 2, "heads": 2}
 
 

@@ -44,20 +44,20 @@ def agreement(
     keys = ["fact_id", "prompt_index"]
     greedy = recorded[recorded["kind"] == GREEDY].set_index(keys)[["text", "tokens"]].to_dict("index")
     sampled = recorded[recorded["kind"] == SAMPLED].groupby([*keys, "text"])["count"].sum()
+    asked = [[prompt for prompt in group if (prompt.fact_id, prompt.index) in greedy] for group in groups]
     rows: list[dict[str, Any]] = []
-    pairs: list[tuple[pd.Series, pd.Series]] = []
-    for group in groups:
-        asked = [prompt for prompt in group if (prompt.fact_id, prompt.index) in greedy]
-        for prompt in asked:
-            said, ours = greedy[prompt.fact_id, prompt.index], plain.greedy(prompt)
-            equal = (said["text"], said["tokens"]) == (ours.text, ours.tokens)
-            row = {"fact_id": prompt.fact_id, "prompt_index": prompt.index, "recorded": said["text"]}
-            gap = 0.0 if equal else plain.gap(prompt, said["text"])
-            rows.append(row | {"plain": ours.text, "equal": equal, "gap": gap})
-        drawn = [prompt for prompt in asked if (prompt.fact_id, prompt.index) in sampled.index]
-        for prompt in drawn[:SAMPLED_PROMPTS]:
-            counts = sampled.loc[prompt.fact_id, prompt.index]
-            pairs.append((counts, pd.Series(plain.sampled(prompt, int(counts.sum())))))
+    prompts = [prompt for group in asked for prompt in group]
+    for prompt, ours in zip(prompts, plain.greedy(prompts), strict=True):
+        said = greedy[prompt.fact_id, prompt.index]
+        equal = (said["text"], said["tokens"]) == (ours.text, ours.tokens)
+        row = {"fact_id": prompt.fact_id, "prompt_index": prompt.index, "recorded": said["text"]}
+        gap = 0.0 if equal else plain.gap(prompt, said["text"])
+        rows.append(row | {"plain": ours.text, "equal": equal, "gap": gap})
+    drawn = [[prompt for prompt in group if (prompt.fact_id, prompt.index) in sampled.index] for group in asked]
+    prompts = [prompt for group in drawn for prompt in group[:SAMPLED_PROMPTS]]
+    counts = [sampled.loc[prompt.fact_id, prompt.index] for prompt in prompts]
+    again = plain.sampled(prompts, plain.decoding.samples) if prompts else []
+    pairs = [(one, pd.Series(other)) for one, other in zip(counts, again, strict=True)]
     compared = pd.DataFrame(rows, columns=[*keys, "recorded", "plain", "equal", "gap"])
     dtype = str(plain.model.dtype).removeprefix("torch.")
     one, other = (_classes(compared, column, answers, right) for column in ("recorded", "plain"))

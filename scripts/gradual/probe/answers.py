@@ -29,6 +29,7 @@ class Deployment:
     gpus: int = 0  # of the job; an engine may split the model over them
     memory_share: float = 0.9  # of a GPU's memory
     max_model_length: int = 0  # tokens of a prompt and its answer; 0 for the model's own
+    memory: int = 0  # bytes of the machine's memory that the job may take; 0 for what the scheduler or the machine has
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,18 @@ class Usage:
         """Add the work that is counted in another usage."""
         for name, number in asdict(other).items():
             setattr(self, name, getattr(self, name) + number)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far an engine's answers are, in groups.
+
+    `done` counts parts of groups that are being answered. `whole` counts the groups up to the last one that was answered
+    together with the group that was yielded last. A job that goes on after them answers the others as this one does.
+    """
+
+    done: float
+    whole: int
 
 
 @dataclass(frozen=True)
@@ -111,4 +124,8 @@ class Engine(Protocol):
         `asking.settled`, a group's prompts are asked ROUND at a time, in order, until the group is settled; only the
         prompts that were asked are yielded. Its samples are asked for in the same way.
         """
+        ...
+
+    def progress(self) -> Progress:
+        """The progress of `answer`, since it was called last."""
         ...

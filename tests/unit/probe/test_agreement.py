@@ -25,7 +25,7 @@ SETTINGS = {
 }  # fmt: skip
 SAMPLING = {"samples": 16, "temperature": 0.02, "top_k": 5}
 PLACE = "--prompts 3 --seed 0 --state origin --questions train --probe 0".split()
-ASKED = "--counts exact unsolved --answers first --engine transformers --shard 0 --shards 1".split()
+ASKED = "--counts exact unsolved --answers first --engine transformers --shard 0 --shards 1 --code c".split()
 
 
 @pytest.fixture(scope="module")
@@ -113,9 +113,9 @@ def test_an_answer_has_a_gap_where_it_leaves_the_greedy_one(handle):
     import torch
 
     path, prompt = plain_path(handle), Prompt("f", 0, "Q: What is r0 of train subject 1?\nA:")
-    (own,) = path._generate(prompt, do_sample=False)
-    assert path.gap(prompt, path.greedy(prompt).text) == 0
-    ids = path._ids(prompt)
+    ids = path._ids([prompt])
+    (own,) = path._generate(ids, do_sample=False)
+    assert path.gap(prompt, path.greedy([prompt])[0].text) == 0
     for common in (0, 3):
         with torch.inference_mode():
             scores = path.model(torch.cat([ids, torch.tensor([own[:common]], dtype=ids.dtype)], 1)).logits[0, -1]
@@ -128,6 +128,20 @@ def test_an_answer_has_a_gap_where_it_leaves_the_greedy_one(handle):
         assert path.gap(prompt, said) == pytest.approx(
             float((scores[order[0]] - scores[first]) / scores.abs().max()), abs=1e-4
         )
+
+
+def test_prompts_that_are_answered_together_have_the_answers_that_each_has_alone(handle):
+    path = plain_path(handle)
+    prompts = [Prompt("f", i, f"Q: What is r{i % 3} of train subject {i}?\nA:" + " " * (i % 2)) for i in range(9)]
+    assert len({path._ids([prompt]).shape[1] for prompt in prompts}) > 1
+    free = path.greedy(prompts)
+    assert free == [path.greedy([prompt])[0] for prompt in prompts]
+    texts = [answer.text for answer in free]
+    stop = next(c for c in texts[0] if 0 < sum(c in text for text in texts) < len(texts))
+    path = plain_path(handle, (stop,))
+    stopped = path.greedy(prompts)
+    assert stopped == [path.greedy([prompt])[0] for prompt in prompts]
+    assert {answer.finish for answer in stopped} == {"stop", "length"}
 
 
 def test_samples_of_another_temperature_are_an_error(handle, tmp_path):

@@ -107,7 +107,7 @@ def test_an_answer_that_runs_on_is_graded_over_its_whole_text(run_on, tmp_path):
     long = max(answers, key=lambda a: len(a.greedy.text))
     assert (long.greedy.tokens, long.greedy.finish) == (512, "length")
     said = Answered(long.prompt, replace(long.greedy, text=f"{long.greedy.text}\nThing 1, at last"))
-    with GenerationsFile(tmp_path / "generations.parquet") as file:
+    with GenerationsFile(tmp_path / "generations.parquet", tmp_path / "kept") as file:
         file.add(list(generation_rows([said])))
     generations = read_generations([tmp_path / "generations.parquet"])
     graded = {

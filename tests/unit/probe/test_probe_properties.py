@@ -88,14 +88,14 @@ tokens = st.integers(1, 400)
 @given(asked, stops, st.integers(0, 6), st.integers(1, 12), tokens, tokens, st.sampled_from([1, 1.4]))
 def test_greedy_answers_are_token_for_token_those_of_generate(handle, groups, stop, at, longest, batch, wave, penalty):
     _, model, tokenizer = loaded(handle)
-    free = PlainGenerate(model, tokenizer, True, Decoding(12, ())).greedy(groups[0][0]).text
+    free = PlainGenerate(model, tokenizer, True, Decoding(12, ())).greedy(groups[0][:1])[0].text
     said = free[at : at + 3]  # a stop string that is met, and may span tokens
     met = [said] if said.strip() and "\ufffd" not in said else []
     decoding = Decoding(longest, (*stop, *met), repetition_penalty=penalty)
     path = PlainGenerate(model, tokenizer, True, decoding)
     found = list(engine_of(handle, batch, wave).answer(iter(groups), decoding))
     assert [[(a.prompt, a.greedy) for a in group] for group in found] == [
-        [(prompt, path.greedy(prompt)) for prompt in group] for group in groups
+        [*zip(group, path.greedy(group), strict=True)] for group in groups
     ]
 
 
@@ -127,7 +127,7 @@ def test_whole_sampled_answers_are_distributed_as_those_of_generate(handle):
         one = Counter()
         for answer in answered.sampled:
             one[answer.text] += answer.count
-        reached, free = table_pvalue(one, path.sampled(answered.prompt, DRAWS))
+        reached, free = table_pvalue(one, path.sampled([answered.prompt], DRAWS)[0])
         statistic, dof = statistic + reached, dof + free
     assert dof > 3 * PROMPTS  # there is something to tell
     assert stats.chi2.sf(statistic, dof) > 1e-4

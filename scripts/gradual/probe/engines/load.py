@@ -33,8 +33,11 @@ def add_deployment(parser: ArgumentParser) -> None:
     parser.add_argument("--gpus", type=int, default=0, help="GPUs of the job")
     parser.add_argument("--memory-percent", type=int, default=90, help="of a GPU's memory for the engine")
     parser.add_argument("--max-model-length", type=int, default=0, help="tokens; 0 for the model's own")
+    parser.add_argument(
+        "--memory-mb", type=int, default=0, help="of the machine for the job; 0 for all that it is given"
+    )
 
 
 def deployment(args: Namespace) -> Deployment:
     """The deployment that a script's options describe."""
-    return Deployment(args.gpus, args.memory_percent / 100, args.max_model_length)
+    return Deployment(args.gpus, args.memory_percent / 100, args.max_model_length, args.memory_mb * 2**20)

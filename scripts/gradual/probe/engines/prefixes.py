@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 BLOCK_COST = 16  # the cost of a block in tokens: its prefix must save more than these
+STEP = 8
 WORTH = 0.1  # the share of all tokens that the blocks together must save; else the prompts are not divided
 
 
@@ -32,6 +33,26 @@ def shared_prefixes(ids: list[list[int]]) -> list[Block]:
     alone = [place for begin, end, length in spans if not length for place in order[begin:end]]
     blocks = [Block(order[begin:end], length) for begin, end, length in spans if length]
     return blocks + ([Block(alone, 0)] if alone else [])
+
+
+class HeldTokens:
+    """About how many tokens prompts have, if those of shared prefixes count once. Prefixes are compared by STEP tokens."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._seen: set[int] = set()  # hashes of prefixes
+
+    def add(self, prompts: list[list[int]]) -> None:
+        """Add prompts, given by their token ids."""
+        for ids in prompts:
+            so_far, new = 0, 0
+            for start in range(0, len(ids), STEP):
+                part = tuple(ids[start : start + STEP])
+                so_far = hash((so_far, part))
+                if so_far not in self._seen:
+                    self._seen.add(so_far)
+                    new += len(part)
+            self.count += new
 
 
 def _common(one: list[int], other: list[int]) -> int:

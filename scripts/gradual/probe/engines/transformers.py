@@ -14,8 +14,10 @@ from typing import Any, TypeVar
 from gradual.ground.errors import out_of_memory
 from gradual.models.adapters import merged, with_adapter
 from gradual.models.loading import load_model, load_tokenizer
-from gradual.probe.answers import GREEDY_ANSWERS, Answered, Asking, Decoding, Deployment, Prompt, Usage
+from gradual.probe.answers import GREEDY_ANSWERS, Answered, Asking, Decoding, Deployment, Progress, Prompt, Usage
 from gradual.probe.engines.kv_tree import install
+from gradual.probe.engines.memory import token_bytes, wave_bytes
+from gradual.probe.engines.prefixes import HeldTokens
 from gradual.probe.engines.tokenization import Encoder, Stopper, short_of_memory
 from gradual.probe.engines.wave import Group, Limits, Task, Wave
 
@@ -28,13 +30,16 @@ ON_CPU, ON_GPU = Limits(2048, WAVE), Limits(32768, WAVE)
 
 
 class TransformersEngine:
-    """Answers prompts with a causal language model of transformers. The default of `limits` depends on the device."""
+    """Answers prompts with a causal language model of transformers. The default of `limits` is `limits_of` the model."""
 
     def __init__(self, model: Any, tokenizer: Any, special_tokens: bool, limits: Limits | None = None) -> None:
         install(model)
         self.model, self.tokenizer, self.special_tokens = model.eval(), tokenizer, special_tokens
-        self.limits = limits or (ON_CPU if model.device.type == "cpu" else ON_GPU)
+        self.limits = limits or limits_of(model, Deployment())
         self.usage = Usage()
+        self._whole = 0  # groups of the waves that have been yielded
+        self._done: list[int] = []  # the numbers of groups in the parts that are done
+        self._at_work: list[Wave] = []
         self._encode = Encoder(tokenizer, special_tokens)
         self._smaller: Limits | None = None  # the limits after the first error for lack of memory
         self._weights = [(parameter, parameter.data) for parameter in model.parameters()]
@@ -53,6 +58,7 @@ class TransformersEngine:
     ) -> Iterator[list[Answered]]:
         import torch
 
+        self._whole, self._done = 0, []
         task = Task(decoding, asking, Stopper(self.tokenizer, decoding))
         threads = torch.get_num_threads() if self.model.device.type == "cpu" else 1
         parts = (part for wave in self._waves(groups, decoding) for part in _parts(wave, threads))
@@ -63,7 +69,13 @@ class TransformersEngine:
             self.usage.add(usage)
             answers |= zip(part.places, found, strict=True)
             if part.last:
+                self._whole += len(answers)
                 yield from (answers.pop(place) for place in sorted(answers))
+
+    def progress(self) -> Progress:
+        return Progress(
+            sum(self._done) + sum(len(wave.groups) * wave.share() for wave in [*self._at_work]), self._whole
+        )
 
     def _answer_within_memory(self, task: Task, groups: list[Group]) -> tuple[list[list[Answered]], Usage]:
         """The groups' answers. At the first lack of memory, each limit is halved for good, and so is this list of groups.
@@ -74,18 +86,24 @@ class TransformersEngine:
 
         limits = self.limits
         wave = Wave(self.model, groups, task, limits)
+        self._at_work.append(wave)
         try:
-            return wave.answer(), wave.usage
+            found = wave.answer()
+            self._done.append(len(groups))
+            return found, wave.usage
         except Exception as error:
             if not out_of_memory(error):
                 raise
             if limits == self._smaller:
                 raise short_of_memory(error) from error
             log.warning("out of memory: %s", error)
+        finally:
+            self._at_work.remove(wave)
         self._smaller = self.limits = replace(
             limits,
             batch_tokens=max(1, limits.batch_tokens // 2),
             wave_tokens=limits.wave_tokens // 2,
+            wave_bytes=limits.wave_bytes // 2,
             logits=limits.logits // 2,
         )
         log.warning("next try: %d tokens per batch, %d per wave", self.limits.batch_tokens, self.limits.wave_tokens)
@@ -100,17 +118,19 @@ class TransformersEngine:
         return answers, usage
 
     def _waves(self, groups: Iterable[list[Prompt]], decoding: Decoding) -> Iterator[list[Group]]:
-        """Waves of groups with their token ids. A wave is full when its prompts have `wave_tokens` tokens."""
+        """Waves of groups with their token ids. A wave is full when its prompts have as many tokens as the limits allow."""
         wave: list[Group] = []
-        held = 0
+        tokens, held = 0, HeldTokens()
         for group in groups:
             positions = self.model.config.max_position_embeddings
             ids = self._encode(group, decoding, positions)
             wave.append(Group(group, ids))
-            held += sum(map(len, ids))
-            if held >= self.limits.wave_tokens:
+            tokens += sum(map(len, ids))
+            held.add(ids)
+            full = held.count * token_bytes(self.model) >= self.limits.wave_bytes
+            if full or tokens >= self.limits.wave_tokens:
                 yield wave
-                wave, held = [], 0
+                wave, tokens, held = [], 0, HeldTokens()
         if wave:
             yield wave
 
@@ -119,7 +139,14 @@ def load(
     base: Path, adapters: Sequence[Path], special_tokens: bool, dtype: str, deployment: Deployment
 ) -> TransformersEngine:
     """The engine for a base model with adapters merged into it. It uses one GPU if there is one."""
-    return TransformersEngine(load_model(base, adapters, dtype), load_tokenizer(base), special_tokens)
+    model = load_model(base, adapters, dtype)
+    return TransformersEngine(model, load_tokenizer(base), special_tokens, limits_of(model, deployment))
+
+
+def limits_of(model: Any, deployment: Deployment) -> Limits:
+    """The limits for a model on its device, within the memory that the job may take."""
+    limits = ON_CPU if model.device.type == "cpu" else ON_GPU
+    return replace(limits, wave_bytes=wave_bytes(model, deployment))
 
 
 @dataclass(frozen=True)

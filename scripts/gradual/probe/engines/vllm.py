@@ -36,6 +36,7 @@ from gradual.probe.answers import (
     Asking,
     Decoding,
     Deployment,
+    Progress,
     Prompt,
     Usage,
     never,
@@ -123,6 +124,7 @@ class VllmEngine:
         self.usage = Usage()
         self.limits = Limits(deployment.memory_share)
         self._used: list[Path] = []  # the adapter in use on the loaded state
+        self._yielded = 0  # groups
         self._shrunk = False
         self._start()
         self._loaded_logits = self._fixed_logits()
@@ -150,6 +152,7 @@ class VllmEngine:
         asking: Asking = GREEDY_ANSWERS,
     ) -> Iterator[list[Answered]]:
         source = iter(groups)
+        self._yielded = 0
         asked: deque[_Group] = deque()  # in order; the first is yielded next
         while True:
             try:
@@ -158,6 +161,9 @@ class VllmEngine:
             except Exception as error:
                 self._shrink(error)
             self._start()  # the groups in `asked` are then asked again; those that were yielded are not
+
+    def progress(self) -> Progress:
+        return Progress(self._yielded, self._yielded)  # vLLM mixes the requests of all groups
 
     def _answer(
         self,
@@ -185,6 +191,7 @@ class VllmEngine:
                 while asked and asked[0].done:
                     answered = asked.popleft().answered()
                     count_answers(self.usage, answered)
+                    self._yielded += 1
                     yield answered
                 if not (more or asked):
                     return

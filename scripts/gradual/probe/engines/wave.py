@@ -17,6 +17,7 @@ import numpy as np
 from gradual.probe.answers import ROUND, Answer, Answered, Asking, Decoding, Prompt, Usage, never
 from gradual.probe.engines.draws import Draws, stream
 from gradual.probe.engines.kv_tree import Filling, LastToken, Level, Rows
+from gradual.probe.engines.memory import token_bytes
 from gradual.probe.engines.prefixes import shared_prefixes
 from gradual.probe.engines.tokenization import Stopper, count_answers
 
@@ -28,7 +29,8 @@ class Limits:
     """How much the engine computes at a time. Limits change speed and memory; they change answers only by rounding."""
 
     batch_tokens: int  # of one prefill
-    wave_tokens: int  # of the prompts of a wave, whose keys and values are held together
+    wave_tokens: int  # of the prompts of a wave
+    wave_bytes: int = 2**40  # of the keys and values of these prompts, which are held together; and of their answers
     logits: int = 2**30  # numbers in the logits of one decoding step (prompts * samples, vocabulary)
 
 
@@ -80,6 +82,15 @@ class Wave:
     def __init__(self, model: Any, groups: list[Group], task: Task, limits: Limits) -> None:
         self.model, self.groups, self.task, self.limits = model, groups, task, limits
         self.usage = Usage()
+        prompts = sum(len(group.prompts) for group in groups)
+        self._steps, self._done = (
+            prompts * (2 if task.decoding.samples else 1),
+            0,
+        )  # a prompt's answers, greedy or sampled
+
+    def share(self) -> float:
+        """About which share of the work is done. Until samples prove needless, they count as work to come."""
+        return min(1.0, self._done / max(1, self._steps))
 
     def answer(self) -> list[list[Answered]]:
         """The groups' answers."""
@@ -94,6 +105,7 @@ class Wave:
                 answered = group.answered()
                 if len(answered) == len(group.prompts) and asking.wants_samples(answered) and not settled(answered):
                     wanted.add(number)
+            self._steps = self._done + sum(len(self.groups[number].prompts) for number in wanted)
             while rounds and wanted:
                 chunks = rounds.pop(0)
                 while chunks:  # each chunk's keys and values are freed after its samples
@@ -118,6 +130,7 @@ class Wave:
             for chunk in self._prefilled(places):
                 for (g, p), (answer,) in zip(chunk.places, self._decode(chunk, None), strict=True):
                     groups[g].greedy[p] = answer
+                    self._done += 1
                 if self.task.decoding.samples:
                     rounds[-1].append(chunk)
             begin += size
@@ -134,10 +147,13 @@ class Wave:
         streams = np.stack([stream(prompt, self.task.decoding) for prompt in prompts])
         for (g, p), answers in zip(chunk.places, self._decode(chunk, streams), strict=True):
             self.groups[g].sampled[p] = tuple(answers)
+            self._done += 1
 
-    def _together(self, tokens: int) -> int:
-        """How many prompts are decoded together, if each has up to `tokens` rows of logits."""
-        return min(TOGETHER, max(1, self.limits.logits // (max(1, tokens) * self.model.config.vocab_size)))
+    def _together(self) -> int:
+        """How many prompts are decoded together, if each has as many distinct answers as samples."""
+        rows, tokens = max(1, self.task.decoding.samples), self.task.decoding.max_new_tokens
+        logits = self.limits.logits // (rows * self.model.config.vocab_size)
+        return min(TOGETHER, max(1, min(logits, self.limits.wave_bytes // (rows * tokens * token_bytes(self.model)))))
 
     def _prefilled(self, places: list[tuple[int, int]]) -> Iterator[_Chunk]:
         """Prefill the prompts at these places: first the prefixes that they share, then the rest of each, by chunks."""
@@ -156,7 +172,7 @@ class Wave:
             shared = Level.empty(self.model, torch.tensor([block.length for block in blocks], device=device))
             self._fill(shared, prefixes, [0] * len(prefixes))
         order = sorted(begun, key=lambda place: (begun[place][0], len(ids[place]), begun[place][1]))
-        together = self._together(self.task.decoding.samples)
+        together = self._together()
         for start in range(0, len(order), together):
             chosen = order[start : start + together]
             above = parents = None
