@@ -82,11 +82,9 @@ class Wave:
     def __init__(self, model: Any, groups: list[Group], task: Task, limits: Limits) -> None:
         self.model, self.groups, self.task, self.limits = model, groups, task, limits
         self.usage = Usage()
-        prompts = sum(len(group.prompts) for group in groups)
-        self._steps, self._done = (
-            prompts * (2 if task.decoding.samples else 1),
-            0,
-        )  # a prompt's answers, greedy or sampled
+        # A prompt has a step each for its prefill, its greedy answer and its samples.
+        self._steps = sum(len(group.prompts) for group in groups) * (3 if task.decoding.samples else 2)
+        self._done = 0.0
 
     def share(self) -> float:
         """About which share of the work is done. Until samples prove needless, they count as work to come."""
@@ -130,7 +128,6 @@ class Wave:
             for chunk in self._prefilled(places):
                 for (g, p), (answer,) in zip(chunk.places, self._decode(chunk, None), strict=True):
                     groups[g].greedy[p] = answer
-                    self._done += 1
                 if self.task.decoding.samples:
                     rounds[-1].append(chunk)
             begin += size
@@ -147,7 +144,6 @@ class Wave:
         streams = np.stack([stream(prompt, self.task.decoding) for prompt in prompts])
         for (g, p), answers in zip(chunk.places, self._decode(chunk, streams), strict=True):
             self.groups[g].sampled[p] = tuple(answers)
-            self._done += 1
 
     def _together(self) -> int:
         """How many prompts are decoded together, if each has as many distinct answers as samples."""
@@ -205,6 +201,7 @@ class Wave:
                 end += 1
             if length := len(ids[end - 1]):
                 found.append(self._prefill(level.part(begin, end, length), ids[begin:end], begun[begin]))
+            self._done += end - begin
             begin = end
         return torch.cat(found)
 
@@ -277,6 +274,7 @@ class Wave:
             for row in np.flatnonzero(over):
                 finish = "stop" if stopped[row] else "length"
                 ends[owner[row]][tuple(said[row].tolist()), finish] += int(counts[row])
+                self._done += counts[row] / (decoding.samples if draws else 1)
             going = np.flatnonzero(~over)
             if not len(going):
                 break
