@@ -14,7 +14,7 @@ from gradual.models.loading import load_tokenizer
 from gradual.probe.answers import GREEDY_ANSWERS, Decoding
 from gradual.probe.engines.load import ENGINES, add_deployment, deployment, load_engine
 from gradual.probe.prompts import ExemplarPool, PromptSettings, prompt_format
-from gradual.probe.questions import fact_prompts
+from gradual.probe.questions import fact_prompts, in_order
 from gradual.probe.recording import GenerationsFile, append_generations, kept_folder
 from gradual.probe.settings import AnswerSettings
 from gradual.workflow.starting import on_gpus
@@ -60,7 +60,7 @@ def evaluate(args: argparse.Namespace) -> None:
     """Ask every epoch in turn. The engine is loaded only once and switches between the adapters."""
     answering = args.settings
     facts = read_facts(args.facts)
-    asked = questions(facts, args.questions)
+    asked = in_order(questions(facts, args.questions), answering.exemplars)
     pool = ExemplarPool(facts, answering.exemplar_split, str(args.facts))
     drawn = PromptSettings(args.prompt_seed, answering.shots, answering.exemplars)
     decoding = Decoding(answering.max_new_tokens, answering.stop, repetition_penalty=answering.repetition_penalty)

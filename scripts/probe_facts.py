@@ -15,7 +15,7 @@ from gradual.models.adapters import adapter_folder
 from gradual.models.loading import load_tokenizer
 from gradual.probe.engines.load import ENGINES, add_deployment, deployment, load_engine
 from gradual.probe.prompts import ExemplarPool, prompt_format
-from gradual.probe.questions import probe_decoding, probe_prompts, shard
+from gradual.probe.questions import in_order, probe_decoding, probe_prompts, shard
 from gradual.probe.recording import GenerationsFile, append_generations, kept_folder
 from gradual.probe.settings import AnswerSettings, ProbeKey, Sampling
 from gradual.workflow.starting import on_gpus
@@ -75,7 +75,7 @@ def probe(args: argparse.Namespace) -> None:
     render = prompt_format(answering.format, answering.template_arguments, load_tokenizer(args.base)).prompt
     adapters = [adapter_folder(handle) for handle in args.adapters]
     engine = load_engine(args.engine, args.base, adapters, answering.format, args.dtype, deployment(args))
-    probed = shard(questions(facts, [args.questions]), args.shard, args.shards)
+    probed = shard(in_order(questions(facts, [args.questions]), answering.exemplars), args.shard, args.shards)
     pool = ExemplarPool(facts, answering.exemplar_split, str(args.facts))
     prompts = probe_prompts(probed, pool, render, answering, args.prompts, key)
     counts, word = args.counts

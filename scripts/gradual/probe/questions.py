@@ -12,9 +12,14 @@ from gradual.probe.settings import AnswerSettings, ProbeKey, Sampling
 
 
 def shard(facts: pd.DataFrame, index: int, count: int) -> pd.DataFrame:
-    """Part `index` of `count` parts of the facts. Each part is contiguous in the canonical order; each fact is in one."""
+    """Part `index` of `count` parts of the facts. Each part is contiguous in their order; each fact is in one part."""
     edges = [round(i * len(facts) / count) for i in range(count + 1)]
     return facts.iloc[edges[index] : edges[index + 1]]
+
+
+def in_order(facts: pd.DataFrame, exemplars: str) -> pd.DataFrame:
+    """The facts in the order in which they are asked: those that share exemplars together, so that these are read once."""
+    return facts.sort_values("relation", kind="stable") if exemplars == "per_relation" else facts
 
 
 def fact_prompts(

@@ -12,10 +12,10 @@ from gradual.models.loading import load_model, load_tokenizer
 from gradual.probe.answers import Asking, Decoding, Deployment, Prompt
 from gradual.probe.engines.kv_tree import check_attention
 from gradual.probe.engines.load import load_engine
-from gradual.probe.engines.memory import LEAST, token_bytes
+from gradual.probe.engines.memory import LEAST, held_tokens, token_bytes
 from gradual.probe.engines.prefixes import HeldTokens
 from gradual.probe.engines.tokenization import Encoder
-from gradual.probe.engines.transformers import TransformersEngine, limits_of
+from gradual.probe.engines.transformers import TransformersEngine
 from gradual.probe.engines.wave import Limits
 from gradual.probe.prompts import ExemplarPool, PromptSettings, plain
 from gradual.probe.questions import fact_prompts
@@ -136,25 +136,21 @@ def waves_of(engine, asked, decoding):
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_the_keys_and_values_of_a_wave_fit_its_bytes(threads, handle, monkeypatch):
+def test_a_wave_holds_as_many_tokens_as_fit(threads, handle, monkeypatch):
     import torch
 
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
     model, tokenizer = load_model(handle, [], "float32"), load_tokenizer(handle)
     asked, decoding = groups(), Decoding(4, ("\n",))
     tokens = [sum(len(tokenizer(prompt.text)["input_ids"]) for prompt in group) for group in asked]
-    size = token_bytes(model)
-    config = model.config
-    heads, width = config.num_key_value_heads, config.hidden_size // config.num_attention_heads
-    assert size == 2 * config.num_hidden_layers * heads * width * 4
-    engine = TransformersEngine(model, tokenizer, True, Limits(10**6, 10**6, 3 * size * max(tokens)))
+    engine = TransformersEngine(model, tokenizer, True, Limits(10**6, 10**6, 3 * max(tokens)))
     found = waves_of(engine, asked, decoding)
     assert engine.progress().done == len(asked)
     ends = sorted({*found})
     assert len(ends) > 2
     for begin, end in zip([0, *ends[:-1]], ends, strict=True):
         assert found[begin:end] == [end] * (end - begin)
-        assert sum(tokens[begin : end - 1]) * size < 2 * engine.limits.wave_bytes
+        assert sum(tokens[begin : end - 1]) < 2 * engine.limits.held_tokens
 
 
 def test_shared_prefixes_are_counted_once():
@@ -182,13 +178,16 @@ def test_a_job_that_goes_on_after_a_wave_gives_the_same_answers(handle):
     assert [*found, *rest] == [*engine().answer(iter(asked), decoding, asking)]
 
 
-def test_the_bytes_of_a_wave_follow_from_the_memory_of_the_job(handle, monkeypatch):
+def test_the_tokens_of_a_wave_follow_from_the_memory_of_the_job(handle, monkeypatch):
     model = load_model(handle, [], "float32")
-    small, large = (limits_of(model, Deployment(memory=gigabytes * 2**30)).wave_bytes for gigabytes in (4, 8))
-    assert 0 < small < large < 8 * 2**30
-    assert limits_of(model, Deployment(memory=1)).wave_bytes == LEAST
+    config = model.config
+    heads, width = config.num_key_value_heads, config.hidden_size // config.num_attention_heads
+    assert token_bytes(model) == 2 * config.num_hidden_layers * heads * width * 4
+    small, large = (held_tokens(model, Deployment(memory=gigabytes * 2**30)) for gigabytes in (4, 8))
+    assert 0 < small * token_bytes(model) < 2**31 < large * token_bytes(model) < 8 * 2**30
+    assert held_tokens(model, Deployment(memory=1)) == LEAST
     monkeypatch.setenv("SLURM_MEM_PER_NODE", "4096")
-    assert limits_of(model, Deployment()).wave_bytes <= small
+    assert held_tokens(model, Deployment()) <= small
 
 
 def test_a_prompt_longer_than_the_batch_is_still_answered(handle):

@@ -7,7 +7,7 @@ import pytest
 
 from gradual.probe.answers import Answer, Answered, Decoding, Prompt
 from gradual.probe.prompts import ExemplarPool, plain
-from gradual.probe.questions import exactly, probe_decoding, probe_prompts, shard
+from gradual.probe.questions import exactly, in_order, probe_decoding, probe_prompts, shard
 from gradual.probe.settings import AnswerSettings, ProbeKey, Sampling
 from tiny import facts
 
@@ -25,6 +25,18 @@ OTHER_KEYS = {"seed": {"seed": 2}, "state": {"state": "origin"}, "probe": {"prob
 def test_the_shards_are_all_facts_once(count):
     parts = [shard(TABLE, i, count) for i in range(count)]
     assert pd.concat(parts).equals(TABLE)
+
+
+def test_facts_that_share_exemplars_are_asked_one_after_another():
+    assert in_order(TABLE, "per_fact").equals(TABLE)
+    found = in_order(TABLE, "per_relation")
+    assert found.sort_index().equals(TABLE)
+    changes = (found["relation"] != found["relation"].shift()).sum()
+    assert changes == TABLE["relation"].nunique() < (TABLE["relation"] != TABLE["relation"].shift()).sum()
+    assert all(
+        part["fact_id"].tolist() == TABLE.loc[part.index.sort_values(), "fact_id"].tolist()
+        for _, part in found.groupby("relation")
+    )
 
 
 def prompts(key=KEY, asked=TRAIN, **settings):

@@ -10,7 +10,7 @@ RUNNING = 700 * 2**20  # bytes that Python and the libraries take on a CPU
 # Of the memory beside the weights, the share for the keys and values of the prompts of a wave. Those of its answers may
 # take as much. The rest is for copies, activations and logits.
 SHARE = 0.35
-LEAST = 2**26  # bytes; a wave has at least one fact in any case
+LEAST = 2**10  # tokens; a wave has at least one fact in any case
 LIMITS = (  # of a group of processes, in files of cgroups
     Path("/sys/fs/cgroup/memory.max"),
     Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
@@ -26,8 +26,8 @@ def token_bytes(model: Any) -> int:
     return 2 * config.num_hidden_layers * keys * model.dtype.itemsize
 
 
-def wave_bytes(model: Any, deployment: Deployment) -> int:
-    """Bytes for the keys and values of the prompts of a wave, within the memory of the model's device."""
+def held_tokens(model: Any, deployment: Deployment) -> int:
+    """How many tokens of a wave's prompts have room for their keys and values in the memory of the model's device."""
     import torch
 
     if model.device.type == "cuda":
@@ -36,7 +36,7 @@ def wave_bytes(model: Any, deployment: Deployment) -> int:
     else:
         weights = sum(parameter.numel() * parameter.itemsize for parameter in model.parameters())
         left = (deployment.memory or memory_here()) - weights - RUNNING
-    return max(LEAST, int(SHARE * left))
+    return max(LEAST, int(SHARE * left) // token_bytes(model))
 
 
 def memory_here() -> int:

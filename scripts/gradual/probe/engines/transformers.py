@@ -16,7 +16,7 @@ from gradual.models.adapters import merged, with_adapter
 from gradual.models.loading import load_model, load_tokenizer
 from gradual.probe.answers import GREEDY_ANSWERS, Answered, Asking, Decoding, Deployment, Progress, Prompt, Usage
 from gradual.probe.engines.kv_tree import install
-from gradual.probe.engines.memory import token_bytes, wave_bytes
+from gradual.probe.engines.memory import held_tokens
 from gradual.probe.engines.prefixes import HeldTokens
 from gradual.probe.engines.tokenization import Encoder, Stopper, short_of_memory
 from gradual.probe.engines.wave import Group, Limits, Task, Wave
@@ -27,6 +27,8 @@ Found = TypeVar("Found")
 WAVE = 262144  # tokens
 # On a CPU, the activations of a batch should fit its caches. A GPU needs larger batches.
 ON_CPU, ON_GPU = Limits(2048, WAVE), Limits(32768, WAVE)
+# Tokens x parameters of a wave. A job that is killed loses its wave, so that a wave must not take more than some minutes.
+WORK_ON_CPU, WORK_ON_GPU = 4e12, 4e14
 
 
 class TransformersEngine:
@@ -103,7 +105,8 @@ class TransformersEngine:
             limits,
             batch_tokens=max(1, limits.batch_tokens // 2),
             wave_tokens=limits.wave_tokens // 2,
-            wave_bytes=limits.wave_bytes // 2,
+            held_tokens=limits.held_tokens // 2,
+            answer_tokens=limits.answer_tokens // 2,
             logits=limits.logits // 2,
         )
         log.warning("next try: %d tokens per batch, %d per wave", self.limits.batch_tokens, self.limits.wave_tokens)
@@ -127,8 +130,7 @@ class TransformersEngine:
             wave.append(Group(group, ids))
             tokens += sum(map(len, ids))
             held.add(ids)
-            full = held.count * token_bytes(self.model) >= self.limits.wave_bytes
-            if full or tokens >= self.limits.wave_tokens:
+            if tokens >= self.limits.wave_tokens or held.count >= self.limits.held_tokens:
                 yield wave
                 wave, tokens, held = [], 0, HeldTokens()
         if wave:
@@ -145,8 +147,9 @@ def load(
 
 def limits_of(model: Any, deployment: Deployment) -> Limits:
     """The limits for a model on its device, within the memory that the job may take."""
-    limits = ON_CPU if model.device.type == "cpu" else ON_GPU
-    return replace(limits, wave_bytes=wave_bytes(model, deployment))
+    limits, work = (ON_CPU, WORK_ON_CPU) if model.device.type == "cpu" else (ON_GPU, WORK_ON_GPU)
+    fitting = held_tokens(model, deployment)
+    return replace(limits, held_tokens=min(fitting, int(work / model.num_parameters())), answer_tokens=fitting)
 
 
 @dataclass(frozen=True)

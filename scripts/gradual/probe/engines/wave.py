@@ -17,7 +17,6 @@ import numpy as np
 from gradual.probe.answers import ROUND, Answer, Answered, Asking, Decoding, Prompt, Usage, never
 from gradual.probe.engines.draws import Draws, stream
 from gradual.probe.engines.kv_tree import Filling, LastToken, Level, Rows
-from gradual.probe.engines.memory import token_bytes
 from gradual.probe.engines.prefixes import shared_prefixes
 from gradual.probe.engines.tokenization import Stopper, count_answers
 
@@ -30,7 +29,8 @@ class Limits:
 
     batch_tokens: int  # of one prefill
     wave_tokens: int  # of the prompts of a wave
-    wave_bytes: int = 2**40  # of the keys and values of these prompts, which are held together; and of their answers
+    held_tokens: int = 2**30  # of the prompts of a wave, if those of shared prefixes count once
+    answer_tokens: int = 2**30  # of the answers that are decoded together
     logits: int = 2**30  # numbers in the logits of one decoding step (prompts * samples, vocabulary)
 
 
@@ -149,7 +149,7 @@ class Wave:
         """How many prompts are decoded together, if each has as many distinct answers as samples."""
         rows, tokens = max(1, self.task.decoding.samples), self.task.decoding.max_new_tokens
         logits = self.limits.logits // (rows * self.model.config.vocab_size)
-        return min(TOGETHER, max(1, min(logits, self.limits.wave_bytes // (rows * tokens * token_bytes(self.model)))))
+        return min(TOGETHER, max(1, min(logits, self.limits.answer_tokens // (rows * tokens))))
 
     def _prefilled(self, places: list[tuple[int, int]]) -> Iterator[_Chunk]:
         """Prefill the prompts at these places: first the prefixes that they share, then the rest of each, by chunks."""
