@@ -95,4 +95,7 @@ def _notes(config: Config, rows: pd.DataFrame, device: Device) -> Iterator[str]:
         yield f"A vLLM job on a trained state writes a merged model to its temporary folder: at most {size(scratch)}."
     if not probe["stop"]:
         yield "probe.stop is empty: every answer is planned with probe.max_new_tokens tokens, which is an upper bound."
-    yield "The plan leaves out: waiting for a free place, grading, tables, and what prompts with the same beginning save."
+    yield (
+        "The plan leaves out: waiting for a free place, the check of the probe (its hours are below), grading, tables, "
+        "and what prompts with the same beginning save."
+    )

@@ -97,7 +97,10 @@ def _subject(config: Config, root: Path, name: str, facts: pd.DataFrame, device:
     disk = base.shape.parameters * BYTES.get(dtype, BYTES["bfloat16"])  # auto: most repositories have bfloat16
     size = f"{base.shape.parameters:,} parameters ({base.source})"
     like = f"measured categories, else those of the paper's {model['paper'] or COMPLETE}"
-    source = f"{model['label']}: {size}; tokens by {RATES.name}, line {line}; {like}."
+    check = device.seconds("check", config["probe"]["checked"], base.shape.parameters) / 3600
+    source = (
+        f"{model['label']}: {size}; tokens by {RATES.name}, line {line}; {like}; the check takes {check:.2f} hours."
+    )
     shipped = model["source"] == "pretrain" and {*config["seeds"]} <= shipped_seeds(config, name, root / SHELF)
     return Subject(config, table, device, base.shape, disk, texts, knowledge, shipped), source
 

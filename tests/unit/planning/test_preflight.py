@@ -86,8 +86,8 @@ def vllm() -> dict[str, Any]:
     return found | {"probe": found["probe"] | {"engine": "vllm"}}
 
 
-def hub(repo: str = "Qwen/Qwen2-7B") -> dict[str, Any]:
-    return {"m": {"label": "M", "paper": None, "source": "hub", "repo": repo, "revision": "4" * 40}}
+def hub(repo: str = "Qwen/Qwen2-7B", **settings: str) -> dict[str, Any]:
+    return {"m": {"label": "M", "paper": None, "source": "hub", "repo": repo, "revision": "4" * 40} | settings}
 
 
 def levels(findings: Iterable[Finding]) -> dict[str, str]:
@@ -291,6 +291,19 @@ def test_the_torch_that_is_asked_is_that_of_the_rule_with_most_gpus(root, on_pat
     most = {"train_adapter": {"gpu": 1}, "probe_facts": {"gpu": 2}}
     finding = list(preflight.check_gpus(vllm(), profile(**most), root))[-1]
     assert (finding.about, finding.level) == ("CUDA", MISSING) and ".venv-probe" in finding.found
+
+
+def test_a_model_that_does_not_fit_into_the_memory_of_a_job_is_missing(root, on_path, monkeypatch):
+    monkeypatch.setattr(preflight, "memory_here", lambda: 24 * 10**9)
+    (made_here,) = preflight.check_memory(study(), profile())
+    (large,) = preflight.check_memory(study(models=hub(dtype="float32")), profile())
+    assert (made_here.level, large.level) == (OK, MISSING)
+    assert "a probe may take 24.0 GB" in large.found and "GPU" in large.remedy
+    (given,) = preflight.check_memory(study(), profile(probe_facts={"engine_memory_mb": 100}))
+    assert given.level == MISSING and "104.9 MB" in given.found
+    gpus(on_path, 1)
+    assert not list(preflight.check_memory(study(models=hub(dtype="float32")), profile()))
+    assert not list(preflight.check_memory(vllm(), profile()))
 
 
 def test_where_no_rule_asks_for_a_gpu_only_large_models_are_warned_of(root, on_path):
