@@ -83,7 +83,7 @@ class Wave:
         self.model, self.groups, self.task, self.limits = model, groups, task, limits
         self.usage = Usage()
         # A prompt has a step each for its prefill, its greedy answer and its samples.
-        self._steps = sum(len(group.prompts) for group in groups) * (3 if task.decoding.samples else 2)
+        self._steps: float = sum(len(group.prompts) for group in groups) * (3 if task.decoding.samples else 2)
         self._done = 0.0
 
     def share(self) -> float:
