@@ -17,6 +17,7 @@
 #   make test-slurm-faults the same with faults, such as cancelled jobs and lost nodes
 #   make test-slurm-paper  the paper's study with stand-ins, on SLURM, with vLLM and four ranks
 #   make test-gpu          the tests that need a GPU; without a GPU they skip and say so
+#   make gpu-visit         figures of a GPU that is at hand for a quarter of an hour (BASE=base.json FACTS=facts.parquet OUT=folder)
 #   make lint              the linters, the formatters and the type checker, as checks
 #
 # Commands for environments and releases:
@@ -38,7 +39,7 @@ PROBE_LOCK ?= envs/probe.lock
 PROBE_BIN := .venv-probe/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: tables verify changed plan preflight benchmark test test-vllm test-slurm test-slurm-faults test-slurm-paper test-gpu \
+.PHONY: tables verify changed plan preflight benchmark test test-vllm test-slurm test-slurm-faults test-slurm-paper test-gpu gpu-visit \
 	setup setup-controller setup-probe envs lint pretrained publish clean study
 
 # The names are checked by the shell, in the environment, because another text than a name could be anything to it.
@@ -90,6 +91,10 @@ test-slurm-paper: setup
 
 test-gpu: setup
 	python -m pytest -m gpu
+
+# What a GPU shows in a quarter of an hour: BASE is a model's base.json, FACTS a facts.parquet, OUT a folder.
+gpu-visit:
+	PYTHONPATH=scripts:tests/benchmarks $(PYTHON) tests/gpu/visit.py --base $(BASE) --facts $(FACTS) --out $(OUT)
 
 lint: setup
 	ruff check .
