@@ -46,6 +46,16 @@ class Texts:
         pairs = asked["relation"].map(shown.set_index("relation")[["asked", "answered"]].sum(axis=1))
         return _mean(asked, asked["asked"] + shots * pairs.fillna(0.0)) + self._around(shots + 1)
 
+    def prefilled(self, splits: Sequence[str], exemplar_split: str, prompts: float) -> float:
+        """Tokens of so many prompts, as in `prompt`, if exemplars that facts share are computed once."""
+        whole = prompts * self.prompt(splits, exemplar_split)
+        if self.probe["exemplars"] == "per_fact":
+            return whole
+        asked = self._of(splits)
+        own = _mean(asked, asked["asked"])
+        shared = asked["relation"].nunique() * self.probe["prompts"] * (self.prompt(splits, exemplar_split) - own)
+        return min(whole, prompts * own + shared)
+
     def answer(self, splits: Sequence[str]) -> float:
         """Mean tokens of an answer: those of the gold answers, or the limit if no stop string ends an answer."""
         limit, asked = self.probe["max_new_tokens"], self._of(splits)

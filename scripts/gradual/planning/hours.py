@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from gradual.ground.errors import InputError
@@ -19,8 +20,9 @@ class Device:
     """The throughputs of one GPU, or of a machine without one.
 
     `table` has by step: value, unit, parameters, basis (published, derived, measured or assumption) and source. A value is
-    that of a model with so many parameters. For another model it is scaled by the parameters. A model with fewer parameters
-    than the value of the step `least` is planned with that value.
+    that of a model with so many parameters. For another model it is scaled by the parameters. Of several values of a step,
+    the one of the model that is nearest in size counts. A model with fewer parameters than the value of the step `least` is
+    planned with that value.
     """
 
     name: str
@@ -28,8 +30,13 @@ class Device:
 
     def seconds(self, step: str, amount: float, parameters: int) -> float:
         """Seconds that a model takes for `amount` tokens, or for `amount` starts if the step's unit is seconds."""
-        row = self.table.loc[step]
-        size = max(parameters, self.table.loc["least", "value"]) / row["parameters"] if row["parameters"] else 1.0
+        size = max(parameters, self.table.loc["least", "value"])
+        rows = self.table.loc[[step]]
+        if not rows["parameters"].iloc[0]:
+            size, row = 1.0, rows.iloc[0]
+        else:
+            row = rows.iloc[int(np.abs(np.log(rows["parameters"] / size)).argmin())]
+            size /= row["parameters"]
         return amount * size * (row["value"] if row["unit"] == "s" else 1 / row["value"])
 
 

@@ -97,5 +97,5 @@ def _notes(config: Config, rows: pd.DataFrame, device: Device) -> Iterator[str]:
         yield "probe.stop is empty: every answer is planned with probe.max_new_tokens tokens, which is an upper bound."
     yield (
         "The plan leaves out: waiting for a free place, the check of the probe (its hours are below), grading, tables, "
-        "and what prompts with the same beginning save."
+        "and what the prompts of per_fact save where they begin alike."
     )

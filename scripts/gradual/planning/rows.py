@@ -149,7 +149,8 @@ def _answers(
     """Greedy and sampled answers about facts of the splits, by jobs that load an adapter `loads` times."""
     tokens = {"prompt_tokens": prompts * subject.texts.prompt(splits, exemplar_split)}
     tokens["answer_tokens"] = (prompts + samples) * subject.texts.answer(splits)
-    steps = {"prefill": tokens["prompt_tokens"], "decode": tokens["answer_tokens"], "switch": loads}
+    prefilled = subject.texts.prefilled(splits, exemplar_split, prompts)
+    steps = {"prefill": prefilled, "decode": tokens["answer_tokens"], "switch": loads}
     seconds = sum(subject.seconds(step, amount) for step, amount in steps.items())
     merged = subject.disk if loads and subject.config["probe"]["engine"] == "vllm" else 0.0
     sizes = {"disk": GREEDY_BYTES * prompts + SAMPLED_BYTES * samples, "scratch": merged}

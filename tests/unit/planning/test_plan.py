@@ -18,7 +18,7 @@ from gradual.data.dataset import build_dataset
 from gradual.ground.errors import InputError
 from gradual.ground.files import write_csv, write_parquet
 from gradual.planning.facts import DATASETS, Texts, count_facts
-from gradual.planning.hours import critical_path, device
+from gradual.planning.hours import Device, critical_path, device
 from gradual.planning.models import FILE, base_of
 from gradual.planning.report import render, size, with_sums
 from gradual.planning.rows import plan_rows
@@ -154,7 +154,8 @@ def texts(begin_tokens: int = 0, **probe: Any) -> Texts:
     """Two relations: questions of 40 and 20 characters, answers of 10, which are four characters a token."""
     rows = [("train", "a", 3, 40, 10), ("train", "b", 1, 20, 10), ("dev", "a", 2, 40, 10), ("dev", "b", 2, 20, 10)]
     facts = pd.DataFrame(rows, columns=["split", "relation", "facts", "question", "answer"])
-    settings = {"shots": 2, "format": "plain", "stop": ["\n"], "max_new_tokens": 16} | probe
+    settings = {"shots": 2, "format": "plain", "stop": ["\n"], "max_new_tokens": 16, "prompts": 3} | probe
+    settings = {"exemplars": "per_fact"} | settings
     return Texts(facts, settings, pd.Series({"frame": 4, "question": 4.0, "answer": 4.0}), begin_tokens)
 
 
@@ -165,6 +166,14 @@ def test_prompts_show_exemplars_of_the_relation_that_is_asked():
     assert texts(1).prompt(["dev"], "train") == texts().prompt(["dev"], "train") + 1
     assert texts(shots=0).prompt(["dev"], "support") == (14 + 9) / 2
     assert texts().example() == (3 * 17.5 + 12.5) / 4
+
+
+def test_exemplars_that_facts_share_are_computed_once():
+    prompt, own = texts().prompt(["dev"], "train"), (14 + 9) / 2
+    assert texts().prefilled(["dev"], "train", 100) == 100 * prompt
+    shared = texts(exemplars="per_relation")
+    assert shared.prefilled(["dev"], "train", 100) == 100 * own + 2 * 3 * (prompt - own)
+    assert shared.prefilled(["dev"], "train", 2) == 2 * prompt  # too few to share
 
 
 def test_messages_take_tokens_of_their_own():
@@ -383,6 +392,20 @@ def test_rates_scale_with_the_parameters_down_to_a_least_number():
     assert gpu.seconds("prefill", 5967, int(7.4e9)) == pytest.approx(0.5)
     assert gpu.seconds("prefill", 5967, 1000) == gpu.seconds("prefill", 5967, int(1e9))
     assert gpu.seconds("start", 2, 1) == 180
+
+
+def test_of_several_values_that_of_the_model_that_is_nearest_in_size_counts():
+    table = pd.DataFrame(
+        {
+            "step": ["prefill", "prefill", "least"],
+            "value": [1000, 50, 1],
+            "unit": ["tokens/s"] * 3,
+            "parameters": [1e6, 1e8, 0],
+        }
+    )
+    cpu = Device("CPU", table.set_index("step"))
+    assert cpu.seconds("prefill", 1000, 2 * 10**6) == pytest.approx(2)
+    assert cpu.seconds("prefill", 1000, 5 * 10**7) == pytest.approx(10)
 
 
 def test_every_throughput_says_where_it_is_from():
