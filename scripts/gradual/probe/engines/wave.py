@@ -137,19 +137,19 @@ class Wave:
     def _sample(self, chunk: _Chunk, wanted: set[int]) -> None:
         """Give the groups in `wanted` the sampled answers to the chunk's prompts."""
         rows = [row for row, (g, _) in enumerate(chunk.places) if g in wanted]
-        if not rows:
-            return
-        chunk = chunk.select(rows)
-        prompts = [self.groups[g].prompts[p] for g, p in chunk.places]
-        streams = np.stack([stream(prompt, self.task.decoding) for prompt in prompts])
-        for (g, p), answers in zip(chunk.places, self._decode(chunk, streams), strict=True):
-            self.groups[g].sampled[p] = tuple(answers)
+        together = self._together(self.task.decoding.samples)
+        for start in range(0, len(rows), together):
+            part = chunk.select(rows[start : start + together])
+            prompts = [self.groups[g].prompts[p] for g, p in part.places]
+            streams = np.stack([stream(prompt, self.task.decoding) for prompt in prompts])
+            for (g, p), answers in zip(part.places, self._decode(part, streams), strict=True):
+                self.groups[g].sampled[p] = tuple(answers)
 
-    def _together(self) -> int:
-        """How many prompts are decoded together, if each has as many distinct answers as samples."""
-        rows, tokens = max(1, self.task.decoding.samples), self.task.decoding.max_new_tokens
+    def _together(self, rows: int) -> int:
+        """How many prompts are decoded together, if each has up to `rows` distinct answers."""
         logits = self.limits.logits // (rows * self.model.config.vocab_size)
-        return min(TOGETHER, max(1, min(logits, self.limits.answer_tokens // (rows * tokens))))
+        tokens = self.limits.answer_tokens // (rows * self.task.decoding.max_new_tokens)
+        return min(TOGETHER, max(1, min(logits, tokens)))
 
     def _prefilled(self, places: list[tuple[int, int]]) -> Iterator[_Chunk]:
         """Prefill the prompts at these places: first the prefixes that they share, then the rest of each, by chunks."""
@@ -168,7 +168,7 @@ class Wave:
             shared = Level.empty(self.model, torch.tensor([block.length for block in blocks], device=device))
             self._fill(shared, prefixes, [0] * len(prefixes))
         order = sorted(begun, key=lambda place: (begun[place][0], len(ids[place]), begun[place][1]))
-        together = self._together()
+        together = self._together(1)
         for start in range(0, len(order), together):
             chosen = order[start : start + together]
             above = parents = None
