@@ -130,19 +130,13 @@ def of_a_config(published, today, schema=None):
 OLDER = {"replicated"}  # tables that are to be made again with the study's new settings; the README says so
 
 
-# Studies that are to be published once more: their configs show new tables (guessing) and new controls, or their claims
-# have new columns. The marked tests fail for them until then. After `make publish`, take the study out of these sets.
-OTHER_CONFIG = {"default", "controls", "entity_questions_small", "elements", "wikiqa"}
-OTHER_COLUMNS = {"default", "entity_questions_small", "replicated"}
-
-
-def unless_in(names):
-    """The published studies. The test of those among `names` has to fail."""
+def unless_older():
+    """The published studies. The test of those that are OLDER has to fail."""
     mark = pytest.mark.xfail(reason="to be published once more", strict=True)
-    return [pytest.param(name, marks=mark if name in names else ()) for name in REFERENCES]
+    return [pytest.param(name, marks=mark if name in OLDER else ()) for name in REFERENCES]
 
 
-@pytest.mark.parametrize("name", unless_in(OTHER_CONFIG))
+@pytest.mark.parametrize("name", REFERENCES)
 def test_published_tables_are_of_the_config_as_it_is_or_the_readme_says_otherwise(name):
     same = of_a_config(published_config(name), config_today(name))
     assert same != (name in OLDER)
@@ -191,7 +185,7 @@ def test_published_costs_are_as_their_numbers_say(name):
     assert (folder / "costs.md").read_text() == costs.render(pd.read_csv(folder / "costs.csv"), len(seeds))
 
 
-@pytest.mark.parametrize("name", unless_in(OTHER_COLUMNS))
+@pytest.mark.parametrize("name", unless_older())
 def test_published_tables_are_those_that_the_config_shows_each_as_its_numbers_say(name):
     folder = ROOT / "results/reference" / name
     config = json.loads((folder / "provenance.json").read_text())["config"]
