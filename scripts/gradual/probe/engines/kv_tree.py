@@ -308,8 +308,6 @@ def install(model: Any) -> None:
 
 
 def _attend(module: Any, query: Any, key: Any, value: Any, mask: Any, **options: Any) -> tuple[Any, None]:
-    scoring = Scoring(
-        options["scaling"], options.get("sliding_window"), options.get("softcap"), options.get("s_aux")
-    )
+    scoring = Scoring(options["scaling"], options.get("sliding_window"), options.get("softcap"), options.get("s_aux"))
     out = options["tree"].attend(module.layer_idx, query, key, value, scoring)
     return out.transpose(1, 2), None

@@ -59,6 +59,8 @@ def refusal(model: Any) -> str | None:
         return f"some of its layers are not plain attention ({', '.join(sorted(others)) or 'but recurrent'})"
     if getattr(config, "num_kv_shared_layers", 0):
         return "some of its layers share their keys and values"
+    if any(getattr(module, "is_causal", True) is False for module in model.modules()):
+        return "its attention is not causal"
     if not model._can_set_attn_implementation():
         return "its attention cannot be replaced"
     if window > REACH and not model._supports_flash_attn:  # flash attention too is told the window
@@ -76,7 +78,9 @@ def difference(model: Any, tokenizer: Any) -> float:
     tree = Wave(model, [Group([], ids)], task, Limits(2 * (SHARED + REACH), 2**18)).forced(said)
     model.set_attn_implementation("eager")
     try:
-        own = torch.stack([_own(model, prompt, rest) for prompt, rests in zip(ids, said, strict=True) for rest in rests])
+        own = torch.stack(
+            [_own(model, prompt, rest) for prompt, rests in zip(ids, said, strict=True) for rest in rests]
+        )
     finally:
         model.set_attn_implementation(ATTENTION)
     return float((tree.flatten(0, 1) - own).abs().max() / own.abs().max())
