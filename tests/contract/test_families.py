@@ -1,8 +1,9 @@
 """The transformers engine and LoRA on a tiny random model of each family of architectures.
 
-docs/models.md has the table of the families that this suite shows to be exact.
+docs/families.md has the table of the families that this suite shows to be exact.
 """
 
+import re
 from collections import Counter
 from dataclasses import replace
 from functools import cache
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import transformers
+from test_engines import generated, greedy, groups
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from gradual.ground.errors import InputError
@@ -23,7 +25,6 @@ from gradual.probe.engines.wave import Limits
 from gradual.training.lora import Training, attach_adapter, train_adapter
 from gradual.training.texts import tokenize
 from one_by_one import counted, sample_alone
-from test_engines import generated, greedy, groups
 from tiny import FAMILIES, TRAINING, base_model
 
 ALL = ("llama", "qwen2", *FAMILIES)
@@ -158,3 +159,9 @@ def test_all_linear_layers_but_the_head_are_trained_and_the_engine_merges_the_ad
     engine = engine_of(handle)
     engine.use(adapter)
     assert greedy(engine, asked()[:3]) == generated(handle, [adapter], asked()[:3], Decoding(12, ("\n",)))
+
+
+def test_the_documentation_has_a_row_for_each_family():
+    text = (ROOT / "docs" / "families.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\|[^|]+\| `(\w+)` \| (exact|refused) \|", text, re.M)
+    assert sorted(rows) == sorted([*((family, "exact") for family in ALL), *((kind, "refused") for kind in REFUSED)])

@@ -35,7 +35,9 @@ MIXED = {"layer_types": ["sliding_attention", "full_attention"]}
 FAMILIES: dict[str, dict[str, Any]] = {
     "qwen3": {},
     "smollm3": {"no_rope_layers": [1, 0], "tie_word_embeddings": False},
-    "granite": {"embedding_multiplier": 2.0, "attention_multiplier": 0.3, "residual_multiplier": 0.5, "logits_scaling": 3.0},
+    "granite": {
+        "embedding_multiplier": 2.0, "attention_multiplier": 0.3, "residual_multiplier": 0.5, "logits_scaling": 3.0,
+    },
     "mistral": {"sliding_window": 8},
     "gemma": {"head_dim": 32},
     "gemma2": MIXED | {"head_dim": 32, "sliding_window": 24, "attn_logit_softcapping": 2.0, "final_logit_softcapping": 5.0},

@@ -14,8 +14,8 @@ ATTENTION = "tree"
 class Scoring(NamedTuple):
     """How attention scores a query and a key, as transformers tells it to an attention.
 
-    The product is multiplied by `scale`. With a `softcap` c, a score s becomes c tanh(s / c). With a `window`, a token reads
-    itself and the window - 1 tokens before it. `sinks` (heads,) are scores of a further key, which has no value.
+    `scale` multiplies the product. With a `softcap` c, a score s becomes c tanh(s / c). With a `window`, a token reads
+    itself and the window - 1 tokens before it. `sinks` (heads,) are the scores of a further key, which has no value.
     """
 
     scale: float
@@ -261,13 +261,12 @@ class Rows:
         if scoring.window:
             for score, outside in zip(scores, self._before(scoring.window, own), strict=False):
                 score.masked_fill_(outside, float("-inf"))
-        sizes = [score.shape[-1] for score in scores]
         if scoring.sinks is not None:
             scores.append(scoring.sinks.to(grouped).view(heads, -1, 1).expand(*grouped.shape[:-1], 1))
         weights = torch.softmax(torch.cat(scores, dim=-1), dim=-1, dtype=torch.float32).to(query.dtype)
-        *parts, last = weights[..., : sum(sizes)].split(sizes, dim=-1)
-        out = last @ value
-        for reading, part in zip(self._readings, parts, strict=True):
+        parts = weights.split([score.shape[-1] for score in scores], dim=-1)
+        out = parts[len(self._readings)] @ value
+        for reading, part in zip(self._readings, parts, strict=False):
             out += reading.weighted(layer, part)
         return out.reshape(*query.shape[:-1], -1)
 

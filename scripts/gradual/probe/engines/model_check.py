@@ -87,7 +87,7 @@ def difference(model: Any, tokenizer: Any) -> float:
 
 
 def _prompts(config: Any, tokenizer: Any) -> list[list[int]]:
-    """The token ids of made-up prompts of different lengths. Two share a prefix, and some outgrow a window that is short."""
+    """The token ids of made-up prompts of different lengths. Two share a prefix; some are longer than a short window."""
     usual = np.array(sorted({*range(len(tokenizer))} - {*tokenizer.added_tokens_decoder}))
     rng = np.random.default_rng(0)
     window = getattr(config, "sliding_window", None) or 0

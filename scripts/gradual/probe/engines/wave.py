@@ -1,9 +1,10 @@
 """A wave is a list of groups of prompts that the transformers engine answers together, from prefill to the last sample.
 
-Prompts are prefilled in batches of similar length (see `prefill`). A prefix that prompts share is computed once. The greedy answer and all samples of a prompt share the keys and values of the
-prompt without copies. Samples with equal prefixes share a row, so the samples of a prompt form a tree, and each distinct
-prefix is computed once. Each sample draws from its own stream of uniform numbers, seeded by (fact, prompt, sample). So
-the tree gives exactly the answers that sampling one by one with these streams gives.
+Prompts are prefilled in batches of similar length (see `prefill`). A prefix that prompts share is computed once. The greedy
+answer and all samples of a prompt share the keys and values of the prompt without copies. Samples with equal prefixes share
+a row, so the samples of a prompt form a tree, and each distinct prefix is computed once. Each sample draws from its own
+stream of uniform numbers, seeded by (fact, prompt, sample). So the tree gives exactly the answers that sampling one by one
+with these streams gives.
 """
 
 from collections import defaultdict
