@@ -83,7 +83,8 @@ def difference(model: Any, tokenizer: Any) -> float:
         )
     finally:
         model.set_attn_implementation(ATTENTION)
-    return float((tree.flatten(0, 1) - own).abs().max() / own.abs().max())
+    tree, own = tree.flatten(0, 1).float(), own.float()
+    return float((tree - own).abs().max() / own.abs().max())
 
 
 def _prompts(config: Any, tokenizer: Any) -> list[list[int]]:

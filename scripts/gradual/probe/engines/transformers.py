@@ -35,8 +35,8 @@ class TransformersEngine:
     """Answers prompts with a causal language model of transformers. The default of `limits` is `limits_of` the model."""
 
     def __init__(self, model: Any, tokenizer: Any, special_tokens: bool, limits: Limits | None = None) -> None:
-        install_checked(model, tokenizer)
-        self.model, self.tokenizer, self.special_tokens = model.eval(), tokenizer, special_tokens
+        install_checked(model.eval(), tokenizer)
+        self.model, self.tokenizer, self.special_tokens = model, tokenizer, special_tokens
         self.limits = limits or limits_of(model, Deployment())
         self.usage = Usage()
         self._whole = 0  # groups of the waves that have been yielded
