@@ -30,6 +30,30 @@ TURNS = {
         "{% if add_generation_prompt %}<|start_header_id|>assistant<|end_header_id|>\n\n{% endif %}",
     ),
 }
+# Families of models besides Qwen2 and Llama, and what their configs say besides sizes. Windows are shorter than prompts.
+MIXED = {"layer_types": ["sliding_attention", "full_attention"]}
+FAMILIES: dict[str, dict[str, Any]] = {
+    "qwen3": {},
+    "smollm3": {"no_rope_layers": [1, 0], "tie_word_embeddings": False},
+    "granite": {
+        "embedding_multiplier": 2.0, "attention_multiplier": 0.3, "residual_multiplier": 0.5, "logits_scaling": 3.0,
+    },
+    "mistral": {"sliding_window": 8},
+    "gemma": {"head_dim": 32},
+    "gemma2": MIXED | {"head_dim": 32, "sliding_window": 24, "attn_logit_softcapping": 2.0, "final_logit_softcapping": 5.0},
+    "gemma3_text": MIXED | {"head_dim": 32, "sliding_window": 40},
+    "olmo2": {},
+    "olmo3": MIXED | {"sliding_window": 24},
+    "phi": {},
+    "phi3": {"sliding_window": 60},
+    "glm4": {"head_dim": 16},
+    "gpt2": {},
+    "gpt_neox": {},
+    "gpt_oss": MIXED | {
+        "head_dim": 16, "sliding_window": 24, "num_local_experts": 4, "num_experts_per_tok": 2,
+        "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0},
+    },
+}  # fmt: skip
 TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 TRAINING = TrainingSettings(
     rank=4, alpha=8, dropout=0.0, targets=TARGETS, batch=4, micro_batch=2, learning_rate=1e-2, weight_decay=0.01,
@@ -70,7 +94,10 @@ def base_model(folder: Path, architecture: str = "qwen2", seed: int = 0, scale: 
     texts = [f"Q: {q}\nA: {a[0]}\n" for q, a in zip(table["question"], table["answers"], strict=True)]
     tokenizer = train_tokenizer(texts, 330, architecture)
     heads: dict[str, Any] = {"key_value_heads": 1 if architecture == "llama" else 2}
-    model = new_model(ModelSettings(architecture, **SIZES, **heads), tokenizer)
+    if architecture in FAMILIES:
+        model = _of_family(architecture, tokenizer)
+    else:
+        model = new_model(ModelSettings(architecture, **SIZES, **heads), tokenizer)
     if not tied:  # the logits have weights of their own, as in models of 7 billion parameters
         model.config.tie_word_embeddings = False
         model = type(model)(model.config)
@@ -83,6 +110,24 @@ def base_model(folder: Path, architecture: str = "qwen2", seed: int = 0, scale: 
     tokenizer.save_pretrained(folder)
     write_handle(folder / "base.json", folder, "test")
     return folder / "base.json"
+
+
+def _of_family(family: str, tokenizer: Any) -> Any:
+    """A random model of one of the FAMILIES."""
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    sizes = {
+        "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4,
+        "num_key_value_heads": 2, "max_position_embeddings": 1024, "vocab_size": len(tokenizer),
+        "tie_word_embeddings": True, "bos_token_id": None, "eos_token_id": tokenizer.eos_token_id, "pad_token_id": None,
+    }  # fmt: skip
+    if family == "gpt2":  # it has a key and a value for each query
+        del sizes["num_key_value_heads"]
+    model = AutoModelForCausalLM.from_config(AutoConfig.for_model(family, **sizes | FAMILIES[family]))
+    for name, parameter in model.named_parameters():
+        if name.endswith("sinks"):
+            parameter.data.fill_(1.0)
+    return model
 
 
 def write_adapter(

@@ -13,7 +13,7 @@ from typing import Any
 from gradual.ground.errors import InputError
 from gradual.ground.files import read_json
 
-ARCHITECTURES = ("llama", "qwen2")  # decoders with plain causal attention and gated feed-forward layers
+ARCHITECTURES = ("llama", "qwen2")  # their config.json must name all SIZES; that of others may
 HANDLE = "base.json"
 INDEX = "model.safetensors.index.json"
 PATTERNS = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja", "additional_chat_templates/*.jinja")
@@ -27,6 +27,10 @@ QUANTISED_FILES = ("quantize_config.json", "quant_config.json")
 SIZES = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "vocab_size")
 FURTHER_SIZES = ("max_position_embeddings", "num_key_value_heads", "head_dim")
 DEFAULTED = ("num_key_value_heads", "head_dim")  # null is as good as none
+GPT2_NAMES = {
+    "n_embd": "hidden_size", "n_inner": "intermediate_size", "n_layer": "num_hidden_layers",
+    "n_head": "num_attention_heads", "n_positions": "max_position_embeddings",
+}  # fmt: skip
 TYPES = ("F64", "F32", "F16", "BF16")  # of weights, as safetensors names them
 BLOCK, BLOCKS = 2**14, 2**10  # bytes of a part of a file, and parts of a large file
 
@@ -98,6 +102,21 @@ def check_config(file: Path) -> dict[str, Any]:
             problem, expected = f"is {heads}", f"a divisor of the hidden_size {config['hidden_size']} (or a head_dim)"
             raise InputError(file, problem, expected, key="num_attention_heads")
     return config
+
+
+def text_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What config.json says of the model's text part, with Llama's names of the sizes.
+
+    A model that also reads images has a part for the text (`text_config`). GPT-2 has names of its own, and its feed-forward
+    layers are four times as wide as the model unless it says otherwise.
+    """
+    found = {"model_type": config["model_type"], **(config.get("text_config") or config)}
+    for name, common in GPT2_NAMES.items():
+        if name in found:
+            found.setdefault(common, found[name])
+    if "n_embd" in found and not found.get("intermediate_size"):
+        found["intermediate_size"] = 4 * found["n_embd"]
+    return found
 
 
 def _read_object(file: Path) -> dict[str, Any]:

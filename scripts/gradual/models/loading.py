@@ -7,7 +7,7 @@ from typing import Any
 from gradual.ground.errors import InputError, out_of_memory
 from gradual.ground.libraries import import_libraries
 from gradual.models.adapters import merge_adapter
-from gradual.models.folder import check_config
+from gradual.models.folder import check_config, text_config
 from gradual.models.handle import model_folder
 from gradual.models.tokenizer_check import check_tokenizer
 
@@ -29,7 +29,7 @@ def load_tokenizer(handle: Path) -> Any:
         cause = " ".join(str(error).split())
         raise InputError(folder, f"has a tokenizer that cannot be loaded ({cause})", "the model's tokenizer") from error
     check_tokenizer(tokenizer, folder / "tokenizer.json")
-    rows = check_config(folder / "config.json").get("vocab_size", len(tokenizer))
+    rows = text_config(check_config(folder / "config.json")).get("vocab_size", len(tokenizer))
     if (most := max(tokenizer.get_vocab().values())) >= rows:
         problem = (
             f"has the token {tokenizer.convert_ids_to_tokens(most)!r} with id {most}, but the model has {rows} tokens"
@@ -49,8 +49,13 @@ def load_model(handle: Path, adapters: Sequence[Path], dtype: str, device: str |
     import_libraries()
     import torch
     from transformers import AutoModelForCausalLM, GenerationConfig
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
     folder = model_folder(handle)
+    kind = check_config(folder / "config.json")["model_type"]
+    if kind not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+        problem = f"cannot be loaded, because transformers has no causal language model of the type {kind}"
+        raise InputError(folder, problem, "a decoder, such as Llama or Qwen2")
     try:
         model, found = AutoModelForCausalLM.from_pretrained(
             folder,

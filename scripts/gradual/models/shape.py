@@ -1,9 +1,15 @@
-"""The shape of a model of Llama's or Qwen2's architecture, and the numbers of parameters that follow from it."""
+"""The shape of a model, and the numbers of parameters that follow from it.
+
+They are exact for the architectures of Llama and Qwen2. A model of another one is counted as a Llama of its size.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gradual.models.folder import SIZES, text_config
+
+TIED = ("gemma", "gemma2", "gemma3_text", "gpt2")  # their weights are tied unless the config says otherwise
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
 
@@ -63,8 +69,14 @@ class Shape:
         return named if {*named} <= {*self.projections} else [*self.projections]
 
 
+def has_shape(config: Mapping[str, Any]) -> bool:
+    """Whether a model's config.json names all sizes that its shape needs."""
+    return {*SIZES} <= {*text_config(config)}
+
+
 def shape_of(config: Mapping[str, Any]) -> Shape:
-    """The shape that a model's config.json describes."""
+    """The shape that a model's config.json describes, if it `has_shape`."""
+    config = text_config(config)
     heads = config["num_attention_heads"]
     return Shape(
         architecture=config["model_type"],
@@ -75,5 +87,5 @@ def shape_of(config: Mapping[str, Any]) -> Shape:
         key_value_heads=config.get("num_key_value_heads") or heads,
         head_size=config.get("head_dim") or config["hidden_size"] // heads,
         vocabulary=config["vocab_size"],
-        tied=bool(config.get("tie_word_embeddings", False)),
+        tied=bool(config.get("tie_word_embeddings", config["model_type"] in TIED)),
     )

@@ -13,13 +13,14 @@ from gradual.data.dataset import WORLD
 from gradual.ground.files import digest
 from gradual.models.converted import is_there, place_of, read_model
 from gradual.models.fetching import folder_named, is_converted, weights_dtype
-from gradual.models.folder import SIZES, check_config
+from gradual.models.folder import ARCHITECTURES, check_config
 from gradual.models.gguf_tokenizer import tokenizer_files
-from gradual.models.shape import Shape, shape_of
+from gradual.models.shape import Shape, has_shape, shape_of
 from gradual.models.shipped import card_part, cards
 
 RESOURCES = ("models.csv",)  # read by the code fingerprint
 FILE = Path(__file__).with_name(RESOURCES[0])
+BEGINNING = ("llama", "mistral", "gemma", "gemma2", "gemma3_text")
 STAND_IN = "Qwen/Qwen2-7B"  # its shape is planned for a model whose shape is not known
 
 
@@ -33,8 +34,8 @@ class Base:
 
     @property
     def begin_tokens(self) -> int:
-        """Tokens that the tokenizer puts before a text: one for Llama, none for Qwen2."""
-        return int(self.shape.architecture == "llama")
+        """Tokens that the tokenizer puts before a text: one for Llama, Mistral and Gemma, none for Qwen2 and others."""
+        return int(self.shape.architecture in BEGINNING)
 
 
 def base_of(model: Mapping[str, Any], vocabulary: int) -> Base:
@@ -51,8 +52,11 @@ def base_of(model: Mapping[str, Any], vocabulary: int) -> Base:
     gated = bool(listed.get(repo, {}).get("gated", False))
     if folder is not None and (folder / "config.json").is_file():
         config = check_config(folder / "config.json")
-        if {*SIZES} <= {*config}:  # other architectures have other names for them
-            return Base(shape_of(config), "shape from its config.json", gated)
+        if has_shape(config):
+            shape, source = shape_of(config), "shape from its config.json"
+            if shape.architecture not in ARCHITECTURES:
+                source = f"a {shape.architecture} model, estimated as a Llama of the sizes in its config.json"
+            return Base(shape, source, gated)
     if folder is None and (file := gguf_of(model)) is not None:
         return Base(shape_of(read_model(file, weights_dtype(model))[1]), f"shape from {file.name}", gated)
     row = listed.get(repo, listed[STAND_IN])

@@ -1,4 +1,4 @@
-"""An estimate of the GPU memory of a LoRA training, for the architecture of Llama and Qwen2.
+"""An estimate of the GPU memory of a LoRA training. A model is counted as a Llama or Qwen2 of its size.
 
 The estimate sums the tensors that training keeps: the frozen weights in the model's dtype; the adapter, its gradients and
 AdamW's two states in fp32; the tensors that autograd saves in each layer for the backward pass; and the logits with their
@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gradual.models.folder import ARCHITECTURES
-from gradual.models.shape import BYTES, Shape, shape_of
+from gradual.models.shape import BYTES, Shape, has_shape, shape_of
 from gradual.training.settings import TrainingSettings
 
 CONTEXT = 2 * 2**30  # bytes for CUDA, its libraries and NCCL on a GPU; a guess, not measured
@@ -93,8 +92,8 @@ def needs_checkpointing(
 ) -> bool:
     """Whether training without gradient checkpointing would need more than SHARE of `memory` bytes on a GPU.
 
-    False for a model of another architecture, because there is no estimate for it.
+    False if the config does not name the model's sizes, because there is no estimate then.
     """
-    if config["model_type"] not in ARCHITECTURES or dtype not in BYTES:
+    if not has_shape(config) or dtype not in BYTES:
         return False
     return estimate(shape_of(config), settings, rows, tokens, dtype, ranks, checkpointing=False).total > SHARE * memory

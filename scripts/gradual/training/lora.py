@@ -83,7 +83,8 @@ def train_adapter(model: Any, training: Training) -> tuple[list[Path], list[dict
     import torch
 
     settings, folder = training.settings, training.folder
-    longest, limit = max(len(row["input_ids"]) for row in training.rows), model.config.max_position_embeddings
+    longest = max(len(row["input_ids"]) for row in training.rows)
+    limit = model.config.get_text_config().max_position_embeddings
     if longest > limit:
         raise InputError("training", f"a text of {longest} tokens", f"at most the model's {limit} (or shorter facts)")
     per_rank = micro_rows(settings.batch, settings.micro_batch, ranks())

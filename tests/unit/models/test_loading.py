@@ -62,7 +62,10 @@ UNLOADABLE = {
         lambda f: edit_json(f / "config.json", model_type="own", auto_map={"AutoConfig": "own.Config"}),
         "cannot be loaded",
     ),
-    "an encoder and a decoder": (lambda f: edit_json(f / "config.json", model_type="t5"), "cannot be loaded"),
+    "an encoder and a decoder": (
+        lambda f: edit_json(f / "config.json", model_type="t5"),
+        "cannot be loaded, because transformers has no causal language model of the type t5; expected a decoder",
+    ),
     "unknown architecture": (lambda f: edit_json(f / "config.json", model_type="none"), "cannot be loaded"),
 }
 

@@ -354,8 +354,35 @@ def test_a_listed_package_is_planned_as_what_it_holds_with_its_download_and_conv
 GPT2 = {"model_type": "gpt2", "n_embd": 768, "n_layer": 12, "n_head": 12, "vocab_size": 50257}
 
 
-def test_a_model_whose_config_has_other_names_is_planned_as_another_one_and_the_plan_says_so(tmp_path):
-    (tmp_path / "config.json").write_text(json.dumps(GPT2))
+GEMMA3 = {
+    "hidden_size": 640,
+    "intermediate_size": 2048,
+    "num_hidden_layers": 18,
+    "num_attention_heads": 4,
+    "head_dim": 256,
+}
+GEMMA3 |= {"model_type": "gemma3_text", "num_key_value_heads": 1, "vocab_size": 262144}
+
+
+@pytest.mark.parametrize(
+    ("config", "parameters", "begin"),
+    [
+        (GPT2, 151_900_000, 0),  # 124 million, and the gates of a Llama
+        (GEMMA3, 268_100_000, 1),
+        ({"model_type": "gemma3", "text_config": GEMMA3}, 268_100_000, 1),
+    ],
+)
+def test_a_model_of_another_family_is_planned_as_a_llama_of_its_size_and_the_plan_says_so(
+    config, parameters, begin, tmp_path
+):
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    base = base_of({"source": "folder", "path": str(tmp_path)}, 0)
+    assert base.shape.parameters == pytest.approx(parameters, rel=0.005) and base.begin_tokens == begin
+    assert "estimated as a Llama of the sizes in its config.json" in base.source
+
+
+def test_a_model_whose_config_does_not_name_its_sizes_is_planned_as_another_one_and_the_plan_says_so(tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "gemma3", "text_config": {"hidden_size": 640}}))
     base = base_of({"source": "folder", "path": str(tmp_path)}, 0)
     assert base.shape.parameters == 7_615_616_512 and "shape not known, planned as Qwen/Qwen2-7B" in base.source
 

@@ -1,16 +1,12 @@
 """What is the transformers engine's alone; what all engines must do is in tests/contract."""
 
 from collections import Counter
-from types import SimpleNamespace
 
-import numpy as np
 import pytest
 
 from gradual.ground.errors import InputError
-from gradual.ground.seeding import seeded
 from gradual.models.loading import load_model, load_tokenizer
 from gradual.probe.answers import Asking, Decoding, Deployment, Prompt
-from gradual.probe.engines.kv_tree import check_attention
 from gradual.probe.engines.load import load_engine
 from gradual.probe.engines.memory import LEAST, held_tokens, token_bytes
 from gradual.probe.engines.prefixes import HeldTokens
@@ -19,6 +15,7 @@ from gradual.probe.engines.transformers import TransformersEngine
 from gradual.probe.engines.wave import Limits
 from gradual.probe.prompts import ExemplarPool, PromptSettings, plain
 from gradual.probe.questions import fact_prompts
+from one_by_one import counted, sample_alone
 from tiny import base_model, facts
 
 
@@ -45,28 +42,6 @@ def engine(handle):
     return load_engine("transformers", handle, [], "plain", "float32")
 
 
-def sample_alone(model, tokenizer, prompt, decoding, sample):
-    """The reference: one sample, token by token, penalized before temperature and top k, from its own stream."""
-    import torch
-
-    uniforms = np.random.Generator(np.random.Philox(key=seeded(decoding.seed, prompt.fact_id, prompt.index))).random(
-        (decoding.samples, decoding.max_new_tokens)
-    )
-    ids = tokenizer(prompt.text)["input_ids"]
-    new = []
-    for step in range(decoding.max_new_tokens):
-        logits = model(torch.tensor([ids + new])).logits[0, -1]
-        for token in {*ids, *new}:
-            logits[token] *= decoding.repetition_penalty ** (1 if logits[token] < 0 else -1)
-        best = torch.topk(logits / decoding.temperature, decoding.top_k)
-        cumulative = torch.softmax(best.values.double(), -1).cumsum(-1).numpy()
-        place = min(int((cumulative < uniforms[sample, step]).sum()), decoding.top_k - 1)
-        new.append(int(best.indices[place]))
-        if new[-1] in tokenizer.all_special_ids or "\n" in tokenizer.decode(new[-1:]):
-            break
-    return tokenizer.decode(new, skip_special_tokens=True).partition("\n")[0].strip()
-
-
 @pytest.mark.parametrize("penalty", [1.0, 1.3])
 def test_the_tree_gives_the_answers_that_sampling_one_by_one_gives(penalty, handle, engine):
     import torch
@@ -77,10 +52,7 @@ def test_the_tree_gives_the_answers_that_sampling_one_by_one_gives(penalty, hand
     for answered in found:
         with torch.inference_mode():
             alone = Counter(sample_alone(model, tokenizer, answered.prompt, decoding, s) for s in range(16))
-        tree = Counter()
-        for answer in answered.sampled:
-            tree[answer.text] += answer.count
-        assert tree == alone
+        assert counted(answered.sampled) == alone
 
 
 @pytest.mark.parametrize("settled", [None, lambda answered: answered[-1].greedy.tokens > 4], ids=["exact", "settled"])
@@ -194,15 +166,6 @@ def test_a_prompt_longer_than_the_batch_is_still_answered(handle):
     engine = TransformersEngine(load_model(handle, [], "float32"), load_tokenizer(handle), True, Limits(1, 1))
     prompt = Prompt("f", 0, "Q: What is this?\nA:")
     assert len(answers(engine, [[prompt]], Decoding(3, ("\n",)))) == 1
-
-
-@pytest.mark.parametrize("change", [{"model_type": "gemma2"}, {"layer_types": ["full_attention", "sliding_attention"]}])
-def test_a_model_with_other_attention_is_refused(handle, change):
-    config = load_model(handle, [], "float32").config
-    values = {"model_type": config.model_type, "layer_types": ["full_attention"] * 2}
-    check_attention(SimpleNamespace(**values))
-    with pytest.raises(InputError, match="transformers cannot probe a"):
-        check_attention(SimpleNamespace(**values | change))
 
 
 def test_prompts_that_are_asked_again_are_not_tokenized_again(handle, monkeypatch):

@@ -88,6 +88,8 @@ EDITS: dict[str, set[str]] = {
     "probe/engines/transformers.py": ANSWERING,
     "probe/engines/wave.py": ANSWERING,
     "probe/engines/kv_tree.py": ANSWERING,
+    "probe/engines/prefill.py": ANSWERING,
+    "probe/engines/model_check.py": ANSWERING,
     "probe/engines/load.py": ANSWERING,
     "probe/recording.py": ANSWERING,
     "probe/agreement.py": {"check_probe"},

@@ -5,62 +5,78 @@ each prompt. `Rows` are the answers that are being decoded; each row continues a
 different lengths are padded on the right.
 """
 
-from dataclasses import dataclass
-from typing import Any
-
-from gradual.ground.errors import InputError
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 ATTENTION = "tree"
-ARCHITECTURES = ("llama", "qwen2")  # plain causal attention, as computed here; each is compared with generate
+
+
+class Scoring(NamedTuple):
+    """How attention scores a query and a key, as transformers tells it to an attention.
+
+    `scale` multiplies the product. With a `softcap` c, a score s becomes c tanh(s / c). With a `window`, a token reads
+    itself and the window - 1 tokens before it. `sinks` (heads,) are the scores of a further key, which has no value.
+    """
+
+    scale: float
+    window: int | None = None
+    softcap: float | None = None
+    sinks: Any = None
+
+    def capped(self, scores: Any) -> Any:
+        """The scores, with the softcap if there is one."""
+        return scores if self.softcap is None else self.softcap * (scores / self.softcap).tanh()
 
 
 @dataclass
 class Level:
-    """Keys and values of N sequences: tensors (N, heads, L, size), one per layer; `lengths` (N,) do not count padding.
+    """Keys and values of N sequences: tensors (N, heads, L, size) by layer; `lengths` (N,) do not count padding.
 
-    If there is a level `above`, sequence i continues its sequence `parents[i]`.
+    Layers may have different shapes, because the first keys and values that are stored decide them. If there is a level
+    `above`, sequence i continues its sequence `parents[i]`.
     """
 
-    keys: list[Any]
-    values: list[Any]
     lengths: Any
+    longest: int  # L
     above: "Level | None" = None
     parents: Any = None
+    keys: dict[int, Any] = field(default_factory=dict)
+    values: dict[int, Any] = field(default_factory=dict)
 
     @classmethod
-    def empty(cls, model: Any, lengths: Any, above: "Level | None" = None, parents: Any = None) -> "Level":
+    def empty(cls, lengths: Any, above: "Level | None" = None, parents: Any = None) -> "Level":
         """A level to be filled, for sequences of these lengths."""
-        import torch
+        return cls(lengths, int(lengths.max()), above, parents)
 
-        config = model.config
-        size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-        shape = (len(lengths), config.num_key_value_heads, int(lengths.max()), size)
-        layers, place = range(config.num_hidden_layers), {"dtype": model.dtype, "device": model.device}
-        keys, values = ([torch.empty(shape, **place) for _ in layers] for _ in range(2))
-        for value in values:  # the weight of padding is zero, but zero times NaN is NaN
-            value[:, :, int(lengths.min()) :] = 0
-        return cls(keys, values, lengths, above, parents)
+    def store(self, layer: int, key: Any, value: Any, begin: int) -> None:
+        """Store a layer's keys and values (n, heads, t, size) of the first t tokens of n sequences, from `begin`."""
+        if layer not in self.keys:
+            (_, heads, _, size), place = key.shape, (len(self.lengths), self.longest)
+            self.keys[layer] = key.new_empty(place[0], heads, place[1], size)
+            # The weight of padding is zero, but zero times NaN is NaN.
+            self.values[layer] = value.new_zeros(place[0], heads, place[1], value.shape[3])
+        for tensor, part in ((self.keys[layer], key), (self.values[layer], value)):
+            tensor[begin : begin + len(part), :, : part.shape[2]] = part
 
     def select(self, index: Any) -> "Level":
         """A copy of the sequences at these places."""
-        keys, values = ([t.index_select(0, index) for t in tensors] for tensors in (self.keys, self.values))
+        keys, values = ({i: t.index_select(0, index) for i, t in ts.items()} for ts in (self.keys, self.values))
         parents = None if self.parents is None else self.parents[index]
-        return Level(keys, values, self.lengths[index], self.above, parents)
+        return Level(self.lengths[index], self.longest, self.above, parents, keys, values)
 
-    def part(self, begin: int, end: int, length: int) -> "Level":
-        """A view of the sequences from `begin` to `end`, up to a length."""
-        keys, values = ([t[begin:end, :, :length] for t in tensors] for tensors in (self.keys, self.values))
-        parents = None if self.parents is None else self.parents[begin:end]
-        return Level(keys, values, self.lengths[begin:end], self.above, parents)
+    def begun(self) -> Any:
+        """The number of tokens before each sequence, in the levels above (N,)."""
+        if self.above is None:
+            return self.lengths.new_zeros(len(self.lengths))
+        return (self.above.begun() + self.above.lengths)[self.parents]
 
     def padding(self) -> Any:
         """Where the sequences are padded, as booleans (N, 1, 1, L); None if none is padded."""
         import torch
 
-        length = self.keys[0].shape[2]
-        if bool((self.lengths == length).all()):
+        if bool((self.lengths == self.longest).all()):
             return None
-        return (torch.arange(length, device=self.lengths.device) >= self.lengths[:, None])[:, None, None]
+        return (torch.arange(self.longest, device=self.lengths.device) >= self.lengths[:, None])[:, None, None]
 
 
 class Filling:
@@ -68,32 +84,56 @@ class Filling:
 
     is_compileable = False
 
-    def __init__(self, level: Level, begun: int = 0) -> None:
-        """`begun` is the length of the sequences above, which is the same for all; it is 0 if there are none."""
-        self.level, self.begun = level, begun
+    def __init__(self, level: Level, begin: int, begun: int) -> None:
+        """The sequences of the level are those from `begin`.
+
+        `begun` is the length of the sequences above, which is the same for all; it is 0 if there are none.
+        """
+        self.level, self.begin, self.begun = level, begin, begun
 
     def update(self, key: Any, value: Any, layer: int, *_: Any, **__: Any) -> tuple[Any, Any]:
-        self.level.keys[layer].copy_(key)
-        self.level.values[layer].copy_(value)
+        self.level.store(layer, key, value, self.begin)
         return key, value
 
     def get_seq_length(self, layer: int = 0) -> int:
         return self.begun
 
-    def attend(self, layer: int, query: Any, key: Any, value: Any, scale: float) -> Any:
+    def attend(self, layer: int, query: Any, key: Any, value: Any, scoring: Scoring) -> Any:
         """Causal attention of the sequences' tokens (N, heads, t, size) to the sequences above and to themselves."""
         import torch
         import torch.nn.functional as F
 
-        grouped = query.shape[1] != key.shape[1]
-        if not self.begun:
-            return F.scaled_dot_product_attention(query, key, value, is_causal=True, scale=scale, enable_gqa=grouped)
-        above, parents, tokens = self.level.above, self.level.parents, query.shape[2]
-        assert above is not None  # because begun is not 0
-        key = torch.cat([above.keys[layer][parents, :, : self.begun], key], dim=2)
-        value = torch.cat([above.values[layer][parents, :, : self.begun], value], dim=2)
+        plain = scoring.softcap is None and scoring.sinks is None
+        way = {"scale": scoring.scale, "enable_gqa": query.shape[1] != key.shape[1]}
+        tokens, window = query.shape[2], scoring.window or 0
+        windowed = 0 < window < self.begun + tokens
+        if plain and not self.begun and not windowed:
+            return F.scaled_dot_product_attention(query, key, value, is_causal=True, **way)
+        if self.begun:
+            above, parents = self.level.above, self.level.parents[self.begin : self.begin + len(query)]
+            assert above is not None  # because begun is not 0
+            key = torch.cat([above.keys[layer][parents, :, : self.begun], key], dim=2)
+            value = torch.cat([above.values[layer][parents, :, : self.begun], value], dim=2)
         mask = torch.ones(tokens, self.begun + tokens, dtype=torch.bool, device=key.device).tril(self.begun)
-        return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=scale, enable_gqa=grouped)
+        if windowed:
+            mask = mask.triu(self.begun - window + 1)
+        if plain:
+            return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, **way)
+        return _attention(query, key, value, mask, scoring)
+
+
+def _attention(query: Any, key: Any, value: Any, mask: Any, scoring: Scoring) -> Any:
+    """What `scaled_dot_product_attention` computes, with a softcap and sinks, which it has not."""
+    import torch
+
+    (rows, heads, tokens, size), groups = query.shape, key.shape[1]
+    side = query.reshape(rows, groups, -1, tokens, size) * scoring.scale
+    scores = scoring.capped(side @ key[:, :, None].transpose(3, 4)).masked_fill_(~mask, float("-inf"))
+    if scoring.sinks is not None:
+        sinks = scoring.sinks.to(scores).view(groups, -1, 1, 1).expand(*scores.shape[:-1], 1)
+        scores = torch.cat([scores, sinks], dim=-1)
+    weights = torch.softmax(scores, dim=-1, dtype=torch.float32).to(query.dtype)[..., : key.shape[2]]
+    return (weights @ value[:, :, None]).reshape(rows, heads, tokens, -1)
 
 
 @dataclass
@@ -119,12 +159,12 @@ class _Reading:
         plain = len(owner) == len(level.lengths) and bool((owner == rows).all())
         return cls(level, owner, slot, int(counts.max()), padding, plain)
 
-    def scores(self, layer: int, query: Any) -> Any:
-        """The products of queries (R, heads, groups, size) with the keys of their sequences: (R, heads, groups, L)."""
+    def scores(self, layer: int, query: Any, scoring: Scoring) -> Any:
+        """The scores of queries (R, heads, groups, size) and the keys of their sequences: (R, heads, groups, L)."""
         import torch
 
         key = self.level.keys[layer]
-        scores = torch.matmul(self._side_by_side(query), key.transpose(2, 3))
+        scores = scoring.capped(torch.matmul(self._side_by_side(query), key.transpose(2, 3)))
         if self.padding is not None:
             scores = scores.masked_fill_(self.padding, float("-inf"))
         return self._apart(scores, query.shape[2])
@@ -160,8 +200,8 @@ class Rows:
 
     def __init__(self, level: Level, owner: Any) -> None:
         self.level = level
-        self.keys: list[Any] = []
-        self.values: list[Any] = []
+        self.keys: dict[int, Any] = {}
+        self.values: dict[int, Any] = {}
         self._paddings: list[Any] = []
         above: Level | None = level
         while above:
@@ -171,6 +211,7 @@ class Rows:
 
     def _read(self, owner: Any) -> None:
         self.owner = owner
+        self._outside: dict[tuple[int, int], list[Any]] = {}  # by window and number of own tokens
         self._readings: list[_Reading] = []
         level = self.level
         for padding in self._paddings:  # one per level, the last level first
@@ -181,16 +222,14 @@ class Rows:
     def update(self, key: Any, value: Any, layer: int, *_: Any, **__: Any) -> tuple[Any, Any]:
         import torch
 
-        if layer == len(self.keys):
-            self.keys.append(key)
-            self.values.append(value)
-        else:
-            self.keys[layer] = torch.cat([self.keys[layer], key], dim=2)
-            self.values[layer] = torch.cat([self.values[layer], value], dim=2)
-        return self.keys[layer], self.values[layer]
+        if layer in self.keys:
+            key = torch.cat([self.keys[layer], key], dim=2)
+            value = torch.cat([self.values[layer], value], dim=2)
+        self.keys[layer], self.values[layer] = key, value
+        return key, value
 
     def get_seq_length(self, layer: int = 0) -> int:
-        return self.keys[layer].shape[2] if layer < len(self.keys) else 0
+        return self.keys[layer].shape[2] if layer in self.keys else 0
 
     def branch(self, parents: Any) -> None:
         """Replace the rows by R' new ones, which continue the rows `parents` (R',).
@@ -202,8 +241,8 @@ class Rows:
         if len(parents) != len(self.owner) or not torch.equal(
             parents, torch.arange(len(parents), device=parents.device)
         ):
-            self.keys = [k.index_select(0, parents) for k in self.keys]
-            self.values = [v.index_select(0, parents) for v in self.values]
+            self.keys = {layer: k.index_select(0, parents) for layer, k in self.keys.items()}
+            self.values = {layer: v.index_select(0, parents) for layer, v in self.values.items()}
             owner = self.owner[parents]
             read = torch.unique(owner)
             if 2 * len(read) <= len(self.level.lengths):
@@ -211,24 +250,45 @@ class Rows:
                 self._paddings[0] = self.level.padding()
             self._read(owner)
 
-    def attend(self, layer: int, query: Any, key: Any, value: Any, scale: float) -> Any:
-        """Attention of the rows' last t tokens (R, heads * groups, t, size) to their sequences and their own tokens."""
+    def attend(self, layer: int, query: Any, key: Any, value: Any, scoring: Scoring) -> Any:
+        """Attention of the rows' last token (R, heads * groups, 1, size) to their sequences and their own tokens."""
         import torch
 
         rows, heads, own, size = key.shape
-        tokens = query.shape[2]
-        grouped = query.reshape(rows, heads, -1, size) * scale  # (R, heads, groups * t, size)
-        answer = grouped @ key.transpose(2, 3)
-        if tokens > 1:  # no token reads a later one
-            later = torch.ones(tokens, own, dtype=torch.bool, device=key.device).triu(own - tokens + 1)
-            answer.view(rows, heads, -1, tokens, own).masked_fill_(later, float("-inf"))
-        scores = [reading.scores(layer, grouped) for reading in self._readings] + [answer]
+        grouped = query.reshape(rows, heads, -1, size) * scoring.scale  # (R, heads, groups, size)
+        scores = [reading.scores(layer, grouped, scoring) for reading in self._readings]
+        scores.append(scoring.capped(grouped @ key.transpose(2, 3)))
+        if scoring.window:
+            for score, outside in zip(scores, self._before(scoring.window, own), strict=False):
+                score.masked_fill_(outside, float("-inf"))
+        if scoring.sinks is not None:
+            scores.append(scoring.sinks.to(grouped).view(heads, -1, 1).expand(*grouped.shape[:-1], 1))
         weights = torch.softmax(torch.cat(scores, dim=-1), dim=-1, dtype=torch.float32).to(query.dtype)
-        *parts, last = weights.split([score.shape[-1] for score in scores], dim=-1)
-        out = last @ value
-        for reading, part in zip(self._readings, parts, strict=True):
+        parts = weights.split([score.shape[-1] for score in scores], dim=-1)
+        out = parts[len(self._readings)] @ value
+        for reading, part in zip(self._readings, parts, strict=False):
             out += reading.weighted(layer, part)
-        return out.reshape(query.shape)
+        return out.reshape(*query.shape[:-1], -1)
+
+    def _before(self, window: int, own: int) -> list[Any]:
+        """Which tokens lie before the windows of the rows' last tokens; each row has `own` tokens of its own.
+
+        Booleans that broadcast to (R, heads, groups, L) of each reading, and of the own tokens; none if windows reach all.
+        """
+        import torch
+
+        if (window, own) not in self._outside:
+            device, last = self.owner.device, self._readings[0]
+            # The window's first position; the last token's is the number of all tokens less one.
+            first = (last.level.begun() + last.level.lengths)[last.owner] + own - window
+            found = []
+            if bool((first > 0).any()):
+                for reading in self._readings:
+                    places = torch.arange(reading.level.longest, device=device)
+                    found.append((places < (first - reading.level.begun()[reading.owner])[:, None])[:, None, None])
+                found.append(torch.arange(own, device=device) < own - window)
+            self._outside[window, own] = found
+        return self._outside[window, own]
 
 
 class LastToken(Rows):
@@ -239,26 +299,14 @@ class LastToken(Rows):
 
 
 def install(model: Any) -> None:
-    """Make the model use the attention of the cache that it is given as `tree`.
-
-    Raises InputError for a model whose attention is not plain and causal.
-    """
+    """Make the model use the attention of the cache that it is given as `tree`."""
     from transformers import AttentionInterface
 
-    check_attention(model.config)
     AttentionInterface.register(ATTENTION, _attend)
     model.set_attn_implementation(ATTENTION)
 
 
 def _attend(module: Any, query: Any, key: Any, value: Any, mask: Any, **options: Any) -> tuple[Any, None]:
-    out = options["tree"].attend(module.layer_idx, query, key, value, options["scaling"])
+    scoring = Scoring(options["scaling"], options.get("sliding_window"), options.get("softcap"), options.get("s_aux"))
+    out = options["tree"].attend(module.layer_idx, query, key, value, scoring)
     return out.transpose(1, 2), None
-
-
-def check_attention(config: Any) -> None:
-    """Raise InputError for a model whose attention is not plain and causal, because its answers would be wrong."""
-    windows = set(getattr(config, "layer_types", None) or ["full_attention"]) - {"full_attention"}
-    if config.model_type not in ARCHITECTURES or windows:
-        found = f"a {config.model_type} model" + (f" with {', '.join(sorted(windows))}" if windows else "")
-        expected = f"{' or '.join(ARCHITECTURES)} with full attention"
-        raise InputError("probe.engine", f"transformers cannot probe {found}", expected, key="models")

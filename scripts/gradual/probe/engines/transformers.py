@@ -15,8 +15,8 @@ from gradual.ground.errors import out_of_memory
 from gradual.models.adapters import merged, with_adapter
 from gradual.models.loading import load_model, load_tokenizer
 from gradual.probe.answers import GREEDY_ANSWERS, Answered, Asking, Decoding, Deployment, Progress, Prompt, Usage
-from gradual.probe.engines.kv_tree import install
 from gradual.probe.engines.memory import held_tokens
+from gradual.probe.engines.model_check import install_checked
 from gradual.probe.engines.prefixes import HeldTokens
 from gradual.probe.engines.tokenization import Encoder, Stopper, short_of_memory
 from gradual.probe.engines.wave import Group, Limits, Task, Wave
@@ -35,8 +35,8 @@ class TransformersEngine:
     """Answers prompts with a causal language model of transformers. The default of `limits` is `limits_of` the model."""
 
     def __init__(self, model: Any, tokenizer: Any, special_tokens: bool, limits: Limits | None = None) -> None:
-        install(model)
-        self.model, self.tokenizer, self.special_tokens = model.eval(), tokenizer, special_tokens
+        install_checked(model.eval(), tokenizer)
+        self.model, self.tokenizer, self.special_tokens = model, tokenizer, special_tokens
         self.limits = limits or limits_of(model, Deployment())
         self.usage = Usage()
         self._whole = 0  # groups of the waves that have been yielded
@@ -125,7 +125,7 @@ class TransformersEngine:
         wave: list[Group] = []
         tokens, held = 0, HeldTokens()
         for group in groups:
-            positions = self.model.config.max_position_embeddings
+            positions = self.model.config.get_text_config().max_position_embeddings
             ids = self._encode(group, decoding, positions)
             wave.append(Group(group, ids))
             tokens += sum(map(len, ids))

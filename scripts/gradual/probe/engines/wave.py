@@ -1,10 +1,10 @@
 """A wave is a list of groups of prompts that the transformers engine answers together, from prefill to the last sample.
 
-Prompts are prefilled in batches of similar length. A prefix that prompts share is computed once, and the last layer is
-computed only where its output is read. The greedy answer and all samples of a prompt share the keys and values of the
-prompt without copies. Samples with equal prefixes share a row, so the samples of a prompt form a tree, and each distinct
-prefix is computed once. Each sample draws from its own stream of uniform numbers, seeded by (fact, prompt, sample). So
-the tree gives exactly the answers that sampling one by one with these streams gives.
+Prompts are prefilled in batches of similar length (see `prefill`). A prefix that prompts share is computed once. The greedy
+answer and all samples of a prompt share the keys and values of the prompt without copies. Samples with equal prefixes share
+a row, so the samples of a prompt form a tree, and each distinct prefix is computed once. Each sample draws from its own
+stream of uniform numbers, seeded by (fact, prompt, sample). So the tree gives exactly the answers that sampling one by one
+with these streams gives.
 """
 
 from collections import defaultdict
@@ -16,7 +16,8 @@ import numpy as np
 
 from gradual.probe.answers import ROUND, Answer, Answered, Asking, Decoding, Prompt, Usage, never
 from gradual.probe.engines.draws import Draws, stream
-from gradual.probe.engines.kv_tree import Filling, LastToken, Level, Rows
+from gradual.probe.engines.kv_tree import Filling, Level, Rows
+from gradual.probe.engines.prefill import prefill_of
 from gradual.probe.engines.prefixes import shared_prefixes
 from gradual.probe.engines.tokenization import Stopper, count_answers
 
@@ -85,6 +86,7 @@ class Wave:
         # A prompt has a step each for its prefill, its greedy answer and its samples.
         self._steps: float = sum(len(group.prompts) for group in groups) * (3 if task.decoding.samples else 2)
         self._done = 0.0
+        self._prefill = prefill_of(model)
 
     def share(self) -> float:
         """About which share of the work is done. Until samples prove needless, they count as work to come."""
@@ -147,7 +149,7 @@ class Wave:
 
     def _together(self, rows: int) -> int:
         """How many prompts are decoded together, if each has up to `rows` distinct answers."""
-        logits = self.limits.logits // (rows * self.model.config.vocab_size)
+        logits = self.limits.logits // (rows * self.model.config.get_text_config().vocab_size)
         tokens = self.limits.answer_tokens // (rows * self.task.decoding.max_new_tokens)
         return min(TOGETHER, max(1, min(logits, tokens)))
 
@@ -165,7 +167,7 @@ class Wave:
         shared = None
         if blocks[-1].length:
             prefixes = [ids[block.places[0]][: block.length] for block in blocks]
-            shared = Level.empty(self.model, torch.tensor([block.length for block in blocks], device=device))
+            shared = Level.empty(torch.tensor([block.length for block in blocks], device=device))
             self._fill(shared, prefixes, [0] * len(prefixes))
         order = sorted(begun, key=lambda place: (begun[place][0], len(ids[place]), begun[place][1]))
         together = self._together(1)
@@ -179,18 +181,18 @@ class Wave:
             lengths = [begun[place][0] for place in chosen]
             own = [ids[place][length:] for place, length in zip(chosen, lengths, strict=True)]
             own_lengths = torch.tensor([len(tokens) for tokens in own], device=device)
-            level = Level.empty(self.model, own_lengths, above, parents)
-            hidden = self._fill(level, own, lengths)
+            level = Level.empty(own_lengths, above, parents)
+            found = self._fill(level, own, lengths)
             last = own_lengths + torch.tensor(lengths, device=device) - 1
             yield _Chunk(
-                [places[i] for i in chosen], [ids[i] for i in chosen], level, self._logits(level, hidden, last)
+                [places[i] for i in chosen], [ids[i] for i in chosen], level, self._prefill.logits(level, found, last)
             )
 
     def _fill(self, level: Level, ids: list[list[int]], begun: list[int]) -> Any:
         """Compute a level's keys and values in batches; the sequences are sorted by (begun, length).
 
         `begun` is the number of tokens before each sequence, in the levels above; it is the same within a batch. Returns
-        the last layer's input at the last tokens (sequences, hidden).
+        what the prefill makes the logits of (sequences, …).
         """
         import torch
 
@@ -200,45 +202,14 @@ class Wave:
             while end < len(ids) and begun[end] == begun[begin] and (end + 1 - begin) * len(ids[end]) <= most:
                 end += 1
             if length := len(ids[end - 1]):
-                found.append(self._prefill(level.part(begin, end, length), ids[begin:end], begun[begin]))
+                rows = [row + [0] * (length - len(row)) for row in ids[begin:end]]
+                tokens = torch.tensor(rows, device=self.model.device)
+                self.usage.computed_tokens += sum(map(len, ids[begin:end]))
+                cache = Filling(level, begin, begun[begin])
+                found.append(self._prefill.fill(cache, tokens, level.lengths[begin:end] - 1))
             self._done += end - begin
             begin = end
         return torch.cat(found)
-
-    def _prefill(self, level: Level, ids: list[list[int]], begun: int) -> Any:
-        """Fill a level in one forward pass. Returns the last layer's input at the last tokens (sequences, hidden)."""
-        import torch
-        from transformers.models.llama.modeling_llama import rotate_half
-
-        model, length = self.model.model, len(ids[-1])
-        self.usage.computed_tokens += sum(map(len, ids))
-        tokens = torch.tensor([row + [0] * (length - len(row)) for row in ids], device=self.model.device)
-        cache = Filling(level, begun)
-        hidden = model.embed_tokens(tokens)
-        rotary = model.rotary_emb(hidden, begun + torch.arange(length, device=tokens.device)[None])
-        for layer in model.layers[:-1]:
-            hidden = layer(hidden, position_embeddings=rotary, past_key_values=cache, tree=cache)
-        # The last layer's keys and values are needed at all tokens, but its output only at the last ones.
-        layer, attention = model.layers[-1], model.layers[-1].self_attn
-        normed = layer.input_layernorm(hidden)
-        shape = (*tokens.shape, -1, attention.head_dim)
-        key, value = (product(normed).view(shape).transpose(1, 2) for product in (attention.k_proj, attention.v_proj))
-        cos, sin = (part[:, None] for part in rotary)
-        cache.update(key * cos + rotate_half(key) * sin, value, attention.layer_idx)
-        return hidden[torch.arange(len(ids), device=tokens.device), level.lengths - 1]
-
-    def _logits(self, level: Level, hidden: Any, last: Any) -> Any:
-        """The logits (sequences, vocabulary) after a level's sequences, whose last tokens are at the positions `last`.
-
-        `hidden` (sequences, hidden) is the last layer's input there. The level already holds this layer's keys and values.
-        """
-        import torch
-
-        model, hidden = self.model.model, hidden[:, None]
-        cache = LastToken(level, torch.arange(len(hidden), device=hidden.device))
-        rotary = model.rotary_emb(hidden, last[:, None])
-        hidden = model.layers[-1](hidden, position_embeddings=rotary, past_key_values=cache, tree=cache)
-        return self.model.lm_head(model.norm(hidden))[:, 0]
 
     def _decode(self, chunk: _Chunk, streams: np.ndarray | None) -> list[list[Answer]]:
         """The answers to a chunk's P prompts: greedy ones, or all samples where `streams` (P, samples, tokens) are given.
@@ -290,6 +261,30 @@ class Wave:
             logits = self._forward(tokens[:, None], positions[:, None], cache)[:, -1]
             self.usage.computed_tokens += len(going)
         return [stopper.answers(end) for end in ends]
+
+    def forced(self, said: np.ndarray) -> Any:
+        """The logits after each prompt, and after each token of continuations that are given and not chosen.
+
+        `said` (P, c, t) are c continuations of each of the groups' P prompts. Returns (P, c, 1 + t, vocabulary).
+        """
+        import torch
+
+        device = self.model.device
+        places = [(g, p) for g, group in enumerate(self.groups) for p in range(len(group.ids))]
+        found: dict[tuple[int, int], Any] = {}
+        with torch.inference_mode():
+            for chunk in self._prefilled(places):
+                prompts, count = len(chunk.places), said.shape[1]
+                tokens = torch.tensor(said[[places.index(place) for place in chunk.places]], device=device)
+                lengths = torch.tensor([len(ids) for ids in chunk.ids], device=device).repeat_interleave(count)
+                cache = Rows(chunk.level, torch.arange(prompts, device=device))
+                cache.branch(torch.arange(prompts, device=device).repeat_interleave(count))
+                logits = [chunk.logits.repeat_interleave(count, dim=0)]
+                for step, column in enumerate(tokens.flatten(0, 1).T):
+                    logits.append(self._forward(column[:, None], (lengths + step)[:, None], cache)[:, -1])
+                stacked = torch.stack(logits, dim=1).unflatten(0, (prompts, count))
+                found |= zip(chunk.places, stacked, strict=True)
+        return torch.stack([found[place] for place in places])
 
     def _forward(self, tokens: Any, positions: Any, cache: Rows) -> Any:
         """The logits (rows, t, vocabulary) after the rows' next tokens (rows, t), at these positions."""
