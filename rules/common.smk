@@ -72,7 +72,7 @@ MEMORY = int(0.8 * memory_here() * min(1, THREADS / CORES)) >> 20 if workflow.no
 # With conda environments, `python` is that of the job's own environment.
 CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
 ENGINE_RESOURCES = {
-    "python": ".venv-probe/bin/python" if PROBE["engine"] == "vllm" and not CONDA else "python",
+    "python": ".venv-probe/bin/python" if PROBE["engine"] != "transformers" and not CONDA else "python",
     "gpu": GPU,
     "gpu_memory_percent": 90,
     "max_model_length": 0,

@@ -56,7 +56,13 @@ class Loader:
 
 @pytest.fixture(
     scope="module",
-    params=["transformers", pytest.param("vllm", marks=pytest.mark.skipif(bool(MISSING), reason=MISSING or "-"))],
+    params=[
+        "transformers",
+        *(
+            pytest.param(name, marks=pytest.mark.skipif(bool(MISSING), reason=MISSING or "-"))
+            for name in ("vllm", "vllm_lora")
+        ),
+    ],
 )
 def load(request):
     loader = Loader(request.param)

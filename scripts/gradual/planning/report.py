@@ -85,7 +85,7 @@ def _notes(config: Config, rows: pd.DataFrame, device: Device) -> Iterator[str]:
         yield f"The table is for one seed. The study has {seeds} seeds and takes {seeds} times as much, except downloads."
     kind = "Job hours are for a machine with two cores" if cpu else f"GPU hours are for the GPU {device.name}"
     yield f"{kind}. {FILE.name} gives each throughput and its source. A job with n GPUs is planned to be n times as fast."
-    if not cpu and probe["engine"] != "vllm":
+    if not cpu and probe["engine"] == "transformers":
         yield f"The throughputs are for vLLM. On a GPU the engine {probe['engine']} is slower."
     length, label, steps = critical_path(rows, runs(config))
     yield f"Critical path, if no job waits for a free place: {hours(length)} hours, {label}: {' -> '.join(steps)}."

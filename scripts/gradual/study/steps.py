@@ -126,7 +126,7 @@ MODEL_RULES: dict[str, str | None] = {
     "train_adapter": "train",
     "evaluate_epochs": None,
 }
-ENGINE_ENVIRONMENTS = {"transformers": "train", "vllm": "probe"}
+ENGINE_ENVIRONMENTS = {"transformers": "train", "vllm": "probe", "vllm_lora": "probe"}
 
 
 def environment(rule: str, engine: str) -> str:

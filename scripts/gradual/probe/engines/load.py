@@ -12,7 +12,11 @@ from gradual.probe.prompts import adds_special_tokens
 # tokenizer adds its special tokens to a prompt.
 ENGINES = Choice(
     "engine",
-    {"transformers": "gradual.probe.engines.transformers:load", "vllm": "gradual.probe.engines.vllm:VllmEngine"},
+    {
+        "transformers": "gradual.probe.engines.transformers:load",
+        "vllm": "gradual.probe.engines.vllm:VllmEngine",
+        "vllm_lora": "gradual.probe.engines.vllm_lora:VllmLoraEngine",
+    },
 )
 
 

@@ -17,14 +17,13 @@ import os
 import sys
 import tempfile
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gradual.ground.errors import InputError, out_of_memory
-from gradual.ground.files import read_json
 from gradual.ground.seeding import seeded
 from gradual.models.handle import model_folder
 from gradual.models.loading import load_model, load_tokenizer
@@ -109,6 +108,8 @@ class _Group:
 
 class VllmEngine:
     """Answers prompts with a causal language model in vLLM, split over the deployment's GPUs."""
+
+    _lora: Any = None  # the adapter that requests name, in an engine that does not merge it (see `vllm_lora`)
 
     def __init__(
         self, base: Path, adapters: Sequence[Path], special_tokens: bool, dtype: str, deployment: Deployment
@@ -248,7 +249,7 @@ class VllmEngine:
         """Add a request. Returns its name."""
         self._requests += 1
         name = str(self._requests)
-        self._vllm.add_request(name, {"prompt_token_ids": ids}, params)
+        self._vllm.add_request(name, {"prompt_token_ids": ids}, params, lora_request=self._lora)
         return name
 
     def _count(self, output: Any, kind: str) -> None:
@@ -274,7 +275,8 @@ class VllmEngine:
         from vllm import SamplingParams
 
         ids = self.tokenizer(FIXED_PROMPT, add_special_tokens=self.special_tokens)["input_ids"]
-        self._vllm.add_request("fixed", {"prompt_token_ids": ids}, SamplingParams(max_tokens=1, logprobs=20))
+        params = SamplingParams(max_tokens=1, logprobs=20)
+        self._vllm.add_request("fixed", {"prompt_token_ids": ids}, params, lora_request=self._lora)
         finished: list[Any] = []
         while not finished:
             finished = [output for output in self._vllm.step() if output.finished]
@@ -287,12 +289,22 @@ class VllmEngine:
                 with _checkpoint(self.base, [*self.adapters, *self._used], self.dtype) as folder:
                     tokenizer = Path(self._tokenizer_folder.name)
                     self._vllm = _vllm_engine(
-                        folder, tokenizer, self.dtype, self._positions, self.deployment.gpus, self.limits
+                        folder,
+                        tokenizer,
+                        self.dtype,
+                        self._positions,
+                        self.deployment.gpus,
+                        self.limits,
+                        self._more_arguments(),
                     )
                 break
             except Exception as error:
                 self._shrink(error)
         self._requests = 0
+
+    def _more_arguments(self) -> dict[str, Any]:
+        """Further arguments of vLLM's engine."""
+        return {}
 
     def _shrink(self, error: Exception) -> None:
         """Free vLLM's memory and make the limits smaller, the first time that memory does not suffice.
@@ -336,19 +348,37 @@ def _plain_dtype(base: Path, dtype: str) -> str:
     """
     if dtype != "auto":
         return dtype
-    file = model_folder(base) / "config.json"
-    config = read_json(file, "a model's config")
-    named = config.get("dtype") or config.get("torch_dtype")
+    config = _text_config(base)
+    named = config.dtype
     if not named:
+        file = model_folder(base) / "config.json"
         raise InputError(file, "names no type of the weights", "a type here, or in models.<name>.dtype", key="dtype")
-    return named
+    return str(named).removeprefix("torch.")
+
+
+def _text_config(base: Path) -> Any:
+    """What a model's config.json says of its text model, under the names that all architectures share.
+
+    Raises InputError for a config of an architecture that transformers does not know.
+    """
+    from transformers import AutoConfig
+
+    folder = model_folder(base)
+    try:
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    except ValueError as error:
+        cause = " ".join(str(error).split())
+        raise InputError(folder / "config.json", f"cannot be used ({cause})", "a config of transformers") from error
+    text = config.get_text_config()
+    text.dtype = text.dtype or config.dtype
+    return text
 
 
 def _positions(base: Path, deployment: Deployment) -> tuple[int, str]:
     """How many tokens a prompt and its answer may have together, and whose limit that is."""
-    file = model_folder(base) / "config.json"
-    positions = read_json(file, "a model's config").get("max_position_embeddings")
+    positions = getattr(_text_config(base), "max_position_embeddings", None)
     if not isinstance(positions, int):
+        file = model_folder(base) / "config.json"
         raise InputError(
             file, f"is {positions!r}", "the number of positions of the model", key="max_position_embeddings"
         )
@@ -369,8 +399,10 @@ def _checkpoint(base: Path, adapters: list[Path], dtype: str) -> Iterator[Path]:
         yield Path(folder)
 
 
-def _vllm_engine(weights: Path, tokenizer: Path, dtype: str, positions: int, gpus: int, limits: Limits) -> Any:
-    """vLLM's engine with the weights of a folder."""
+def _vllm_engine(
+    weights: Path, tokenizer: Path, dtype: str, positions: int, gpus: int, limits: Limits, more: Mapping[str, Any]
+) -> Any:
+    """vLLM's engine with the weights of a folder; `more` are further arguments."""
     import torch
 
     on_gpu = torch.cuda.is_available()
@@ -397,5 +429,6 @@ def _vllm_engine(weights: Path, tokenizer: Path, dtype: str, positions: int, gpu
         disable_log_stats=True,
         use_tqdm_on_load=False,
         **({} if on_gpu else CPU_ARGUMENTS),
+        **more,
     )
     return LLMEngine.from_engine_args(arguments)
