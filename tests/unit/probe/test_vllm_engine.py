@@ -53,6 +53,30 @@ def test_a_deployment_can_shorten_what_the_models_positions_reach_and_not_length
         Encoder(load_tokenizer(handle), True)(long, Decoding(4, ()), *limit)
 
 
+@pytest.mark.parametrize("family", ["gpt2", "gemma3_text", "mistral"])
+def test_lengths_are_read_under_the_names_of_every_architecture(family, tmp_path):
+    handle = base_model(tmp_path, family)
+    (kept, _), file = _positions(handle, Deployment()), handle.parent / "config.json"
+    config = json.loads(file.read_text())
+    assert kept == config.get("max_position_embeddings", config.get("n_positions"))
+    assert _plain_dtype(handle, "auto") == "float32"
+
+
+def test_the_length_of_a_text_model_within_another_is_read(tmp_path):
+    handle = base_model(tmp_path, "gemma3_text")
+    text = json.loads((tmp_path / "config.json").read_text())
+    nested = {"model_type": "gemma3", "text_config": text, "dtype": "float32"}
+    (tmp_path / "config.json").write_text(json.dumps(nested))
+    write_handle(handle, tmp_path, "test")
+    assert _positions(handle, Deployment()) == (text["max_position_embeddings"], "the model's")
+    assert _plain_dtype(handle, "auto") == "float32"
+
+
+def test_a_config_of_an_unknown_architecture_is_refused(tmp_path):
+    with pytest.raises(InputError, match="a config of transformers"):
+        _positions(configured(base_model(tmp_path), model_type="nonsense"), Deployment())
+
+
 def test_limits_shrink_as_the_error_demands():
     limits = Limits(0.9, 256, 16384)
     gone = RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB.")
