@@ -25,6 +25,7 @@ from gradual.data.facts import read_facts
 from gradual.ground.files import read_json, write_json, write_text
 from gradual.knowledge.golds import golds
 from gradual.knowledge.selection_roles import TRAIN
+from gradual.models.fetching import fetch_base
 from gradual.models.loading import load_model, load_tokenizer
 from gradual.probe.answers import Decoding, Prompt
 from gradual.probe.engines.load import load_engine
@@ -221,6 +222,9 @@ def step(args: argparse.Namespace) -> None:
 def visit(args: argparse.Namespace) -> None:
     """Run all steps, each in a process group of its own that ends at its limit, and write visit.md after each."""
     args.out.mkdir(parents=True, exist_ok=True)
+    if args.gguf:
+        model = {"source": "folder", "path": str(args.gguf.parent), "gguf_file": args.gguf.name, "dtype": "float32"}
+        fetch_base(model, args.base)
     ended = {}
     for name, limit in LIMITS.items():
         command = [sys.executable, "-m", "pytest", "-m", "gpu", "-q", str(ROOT / "tests" / "gpu")]
@@ -241,7 +245,7 @@ def visit(args: argparse.Namespace) -> None:
 
 def report(out: Path, ended: dict[str, str]) -> str:
     """What the steps found, as Markdown."""
-    lines = ["# Figures of a GPU", "", f"Weights: `{out.name}`. Settings: config.yaml.", ""]
+    lines = ["# Figures of a GPU", "", "The settings of the probe and the training are those of config.yaml.", ""]
     for name, told in ended.items():
         lines += [f"## {name}", "", f"{told}.", ""]
         file = out / f"{name}.json"
@@ -257,6 +261,7 @@ def report(out: Path, ended: dict[str, str]) -> str:
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--base", type=Path, required=True, help="handle of the base model")
+    parser.add_argument("--gguf", type=Path, help="GGUF file of the base model; its handle is then written to --base")
     parser.add_argument("--facts", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True, help="folder of what is found")
     parser.add_argument("--exemplars", choices=["per_fact", "per_relation"], default="per_relation")
