@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +113,9 @@ def _arguments(model: Any, training: Training, rows: int, tokens: int) -> Any:
     from transformers import TrainingArguments
 
     settings, gpu = training.settings, torch.cuda.is_available()
+    # Older versions of transformers, as vLLM needs them, have another name for it.
+    renamed = "activation_checkpointing" in {field.name for field in fields(TrainingArguments)}
+    checkpointing = "activation_checkpointing" if renamed else "gradient_checkpointing"
     arguments = TrainingArguments(
         output_dir=str(training.folder),
         num_train_epochs=settings.epochs,
@@ -124,7 +127,6 @@ def _arguments(model: Any, training: Training, rows: int, tokens: int) -> Any:
         lr_scheduler_type="cosine",
         warmup_steps=settings.warmup_ratio,  # a value below 1 is a share of all steps
         bf16=gpu and model.dtype == torch.bfloat16,
-        activation_checkpointing=_exceeds_memory(model, settings, rows, tokens),
         seed=training.seed,
         data_seed=training.seed,
         save_strategy="no",  # keep_checkpoints saves
@@ -137,6 +139,7 @@ def _arguments(model: Any, training: Training, rows: int, tokens: int) -> Any:
         remove_unused_columns=False,
         dataloader_pin_memory=gpu,
         disable_tqdm=not sys.stderr.isatty(),
+        **{checkpointing: _exceeds_memory(model, settings, rows, tokens)},
     )
     if ranks() == 1:
         arguments._n_gpu = min(arguments.n_gpu, 1)  # otherwise the Trainer uses all GPUs and multiplies the batch
