@@ -108,7 +108,7 @@ def documents(
     probability. Pure: the same arguments give the same documents.
     """
     rng = np.random.default_rng([seed, 3])
-    words_rng = np.random.default_rng([seed, 4])  # so that wordings change no other draw
+    words_rng = np.random.default_rng([seed, 4])  # of its own, so that a corpus without other wordings stays as it was
     weight = told["weight"].to_numpy()
     community = np.full(len(facts), "", dtype=object)
     if communities is not None:

@@ -284,7 +284,7 @@ ID = "0" * 16
 WRONG = [
     (read_revisions, [(ID, 0, "x"), ("no", 0, "x")], 2, "fact_id"),
     (read_revisions, [(ID, 0, "x"), (ID, -1, "y")], 2, "revision"),
-    (read_revisions, [(ID, 0, "x"), (ID, 1.5, "y")], 2, "revision"),
+    (read_revisions, [(ID, 0.0, "x"), (ID, 1.0, "y")], 1, "revision"),
     (read_revisions, [(ID, 0, "x"), (ID, 1, " ")], 2, "answer"),
     (read_revisions, [(ID, 0, "x"), (ID, 1, "y"), (ID, 1, "z")], 3, "revision"),
     (read_revisions, [(ID, 1, "x")], 1, "fact_id"),
