@@ -9,7 +9,6 @@ import pandas as pd
 
 from gradual.data.facts import read_facts
 from gradual.data.pretraining_text import CorpusSettings, documents, exposure
-from gradual.data.question_wordings import read_wordings
 from gradual.ground.files import read_parquet, write_parquet
 from gradual.ground.settings import add_paths
 from gradual.ground.settings import parser as parser_of
@@ -28,7 +27,8 @@ def main(argv: list[str] | None = None) -> None:
     facts = read_facts(args.facts)
     communities = read_parquet(args.communities, "the communities of subjects", ("subject", "community"))
     told = exposure(facts, args.settings, np.random.default_rng([args.seed, 2]))
-    wordings = next((read_wordings(path) for path in args.wordings), None)
+    columns = ("fact_id", "wording", "question")
+    wordings = next((read_parquet(path, "the wordings of questions", columns) for path in args.wordings), None)
     near = communities if len(communities) else None
     texts = list(documents(facts, told, near, args.settings, args.seed, wordings))
     corpus = pd.DataFrame(texts, columns=["kind", "text"])
