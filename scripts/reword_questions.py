@@ -23,10 +23,10 @@ def main(argv: list[str] | None = None) -> None:
     add_paths(parser, "facts", "wordings")
     args = parser.parse_args(argv)
     facts = read_facts(args.facts)
-    if args.columns:
-        dataset = dict.fromkeys(("path", "url")) | args.dataset
+    dataset = dict.fromkeys(("path", "url")) | args.dataset
+    if args.columns and (source := raw_source(dataset)):
         question = dataset["columns"].get("question", "question")
-        worded = read_table_wordings(find_files(dataset, raw_source(dataset)), question, args.columns, facts)
+        worded = read_table_wordings(find_files(dataset, source), question, args.columns, facts)
         worded = worded[worded["wording"].isin(args.numbers)]
     else:
         worded = by_templates(facts, args.numbers)
