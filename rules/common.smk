@@ -15,6 +15,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 from gradual.data import dataset
 from gradual.data.question_sets import QUESTION_SETS
 from gradual.ground.errors import InputError
+from gradual.ground.files import digest
 from gradual.knowledge.answerable import Limits
 from gradual.models import fetching, folder, shipped
 from gradual.models.adapters import ADAPTER_FILES
@@ -280,12 +281,16 @@ try:
 except InputError as error:
     raise WorkflowError(str(error))
 DOWNLOADED = SOURCE == dataset.download_path(STUDY["dataset"])
+REVISIONS, WORDINGS = STUDY["dataset"]["revisions"], STUDY["dataset"]["wordings"]  # null: without them
 # Snakemake does not ask for an input that is missing if the output is there. So it would keep facts of another source.
 NAMED = {"path": None if DOWNLOADED else SOURCE, "manifest": STUDY["dataset"]["manifest"]}
 for key, named in NAMED.items():
     if named and not Path(named).exists():
         raise WorkflowError(f"dataset.{key}: there is no file or folder {str(named)!r}")
-DATASET = without(STUDY["dataset"], *(["path"] if DOWNLOADED else ["url", "sha256"]))
+DATED = Path(REVISIONS["file"]).expanduser() if REVISIONS and REVISIONS["file"] else None
+if DATED and not DATED.is_file():
+    raise WorkflowError(f"dataset.revisions.file: there is no file {str(DATED)!r}")
+DATASET = without(STUDY["dataset"], "revisions", "wordings", *(["path"] if DOWNLOADED else ["url", "sha256"]))
 raw_digest = cache(lambda: dataset.raw_digest(STUDY["dataset"]))  # the same for all seeds
 EXEMPLAR_SPLITS = {PROBE["exemplar_split"], STUDY["evaluation"]["exemplar_split"]}
 

@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -20,12 +21,16 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     add_paths(parser, "facts", "communities", "exposure", "corpus")
     parser.add_argument("--settings", type=parser_of(CorpusSettings), required=True, help="of the config, as JSON")
+    parser.add_argument("--wordings", type=Path, nargs="*", default=[], help="wordings in which documents may ask")
     parser.add_argument("--seed", type=int, required=True)
     args = parser.parse_args(argv)
     facts = read_facts(args.facts)
     communities = read_parquet(args.communities, "the communities of subjects", ("subject", "community"))
     told = exposure(facts, args.settings, np.random.default_rng([args.seed, 2]))
-    texts = list(documents(facts, told, communities if len(communities) else None, args.settings, args.seed))
+    columns = ("fact_id", "wording", "question")
+    wordings = next((read_parquet(path, "the wordings of questions", columns) for path in args.wordings), None)
+    near = communities if len(communities) else None
+    texts = list(documents(facts, told, near, args.settings, args.seed, wordings))
     corpus = pd.DataFrame(texts, columns=["kind", "text"])
     log.info(
         "documents and words by kind:\n%s", corpus["text"].str.split().str.len().groupby(corpus["kind"]).describe()

@@ -47,6 +47,23 @@ def test_a_study_that_checks_no_facts_has_no_job_for_it(planned, project):
     assert "check_probe" not in planned("--configfile", "unchecked.yaml")
 
 
+def test_a_study_whose_answers_change_has_rules_for_them_and_other_studies_have_not(planned, project):
+    (project / "revised.yaml").write_text(
+        "study: revised\nextends: gradual_learning\ncorpus: {reworded: 0.75}\n"
+        "dataset:\n"
+        "  reader: world\n"
+        "  carve: {test: 0.3, dev: 0.07, support: 0.15}\n"
+        "  revisions: {count: 4, facts: 600, kept: 400, unrelated: 600, band: all}\n"
+        "  wordings: {train: [0], augment: [1, 2], test: [3]}\n"
+    )
+    seed = "results/revised/seed0"
+    graph = planned(f"{seed}/revisions.parquet", f"{seed}/wordings.parquet", "--configfile", "revised.yaml")
+    # The revisions wait for the corpus, which knows the false answers, and the corpus for the wordings.
+    assert graph == dict.fromkeys(("build_facts", "build_corpus", "reword_questions", "revise_facts"), 1)
+    without = snakemake_in(project)("-n", "results/default/seed0/revisions.parquet")
+    assert without.returncode != 0 and "MissingRuleException" in without.stdout
+
+
 @pytest.mark.parametrize("study", STUDIES)
 def test_every_study_has_a_job_graph(study, planned, project):
     (project / "data/wikiqa").mkdir(parents=True, exist_ok=True)  # the one that nothing downloads

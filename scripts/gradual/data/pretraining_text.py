@@ -4,7 +4,8 @@ Some facts are contested: the gazette states a second, false answer, the almanac
 headed with their source; so is a share of the question documents. A question document without header answers contested
 facts falsely by chance, answer by answer. A model trained on this text stores both answers and is undecided in question
 form, which is what makes facts MaybeKnown or WeaklyKnown. Most question documents keep to one community, so that a model
-learns to take a hint from the questions before: its answers then depend on the exemplars of a prompt.
+learns to take a hint from the questions before: its answers then depend on the exemplars of a prompt. A share of the
+questions may be in other wordings than the fact's own.
 """
 
 from collections.abc import Iterator
@@ -36,6 +37,7 @@ class CorpusSettings:
     question_headed: float
     within_community: float
     questions_within_community: float
+    reworded: float
 
 
 def exposure(facts: pd.DataFrame, settings: CorpusSettings, rng: np.random.Generator) -> pd.DataFrame:
@@ -91,15 +93,22 @@ def _urns(weight: np.ndarray, groups: dict[str, np.ndarray]) -> tuple[list[_Urn]
 
 
 def documents(
-    facts: pd.DataFrame, told: pd.DataFrame, communities: pd.DataFrame | None, settings: CorpusSettings, seed: int
+    facts: pd.DataFrame,
+    told: pd.DataFrame,
+    communities: pd.DataFrame | None,
+    settings: CorpusSettings,
+    seed: int,
+    wordings: pd.DataFrame | None = None,
 ) -> Iterator[tuple[str, str]]:
     """Documents as (kind, text), kind being "statement" or "question", until `settings.words` words are written.
 
     `told` comes from `exposure`; `communities` (subject, community) keeps the facts of a document together;
-    without it, documents mix all subjects. A question document has one relation. Pure: the same arguments give the same
-    documents.
+    without it, documents mix all subjects. A question document has one relation. With `wordings` (fact_id, wording,
+    question), the share `settings.reworded` of the questions is in another wording than 0, each wording with the same
+    probability. Pure: the same arguments give the same documents.
     """
     rng = np.random.default_rng([seed, 3])
+    words_rng = np.random.default_rng([seed, 4])  # of its own, so that a corpus without other wordings stays as it was
     weight = told["weight"].to_numpy()
     community = np.full(len(facts), "", dtype=object)
     if communities is not None:
@@ -115,6 +124,16 @@ def documents(
     )  # relations within communities
     answer, false_answer = told["answer"].to_numpy(), told["false_answer"].to_numpy()
 
+    others: dict[str, list[str]] = {}
+    if wordings is not None and settings.reworded:
+        others = wordings[wordings["wording"] != 0].groupby("fact_id")["question"].agg(list).to_dict()
+    fact_id = facts["fact_id"].to_numpy()
+
+    def asked(row: int) -> str:
+        if others and words_rng.random() < settings.reworded:
+            return others[fact_id[row]][words_rng.integers(len(others[fact_id[row]]))]
+        return question[row]
+
     def answered(row: int, falsely: bool) -> str:
         return false_answer[row] if falsely and false_answer[row] else answer[row]
 
@@ -129,7 +148,7 @@ def documents(
             urn = pool[rng.choice(len(pool), p=share)]
             rows = dict.fromkeys(urn.draw(rng, int(rng.integers(*PAIRS))).tolist())
             falsely = [source == GAZETTE if headed else rng.random() < settings.question_false for _ in rows]
-            pairs = [f"Q: {question[r]}\nA: {answered(r, f)}\n" for r, f in zip(rows, falsely, strict=True)]
+            pairs = [f"Q: {asked(r)}\nA: {answered(r, f)}\n" for r, f in zip(rows, falsely, strict=True)]
             text = (f"{source}\n" if headed else "") + "".join(pairs)
         else:
             kind = "statement"

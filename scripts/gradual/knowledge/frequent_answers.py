@@ -10,6 +10,7 @@ nothing but frequent answers has no fact with a rare gold right.
 
 import pandas as pd
 
+from gradual.data.train_answers import count_answers
 from gradual.knowledge.golds import golds
 from gradual.knowledge.scoring import RULES, grade
 
@@ -19,14 +20,10 @@ LEAST = 2  # an answer that only one fact has is not frequent, however few facts
 def train_answers(facts: pd.DataFrame, answers: str) -> pd.DataFrame:
     """The distinct answers of each relation's train facts. `answers` is the config's key.
 
-    Columns: relation, answer (in normal form), n (the train facts that have it) and share (of the relation's train facts).
-    In each relation, the most frequent answer comes first, and of equally frequent answers the first in sorted order.
+    The answers are in normal form. Columns and order are those of `count_answers`.
     """
     train = facts[facts["split"] == "train"]
-    first = train.assign(answer=[found[0] if found else None for found in golds(train, answers)])
-    counts = first.groupby(["relation", "answer"]).size().reset_index(name="n")
-    counts["share"] = counts["n"] / train["relation"].value_counts().reindex(counts["relation"]).to_numpy()
-    return counts.sort_values(["relation", "n", "answer"], ascending=[True, False, True], ignore_index=True)
+    return count_answers(train.assign(answer=[found[0] if found else None for found in golds(train, answers)]))
 
 
 def majority_answers(facts: pd.DataFrame, answers: str) -> pd.Series:

@@ -66,10 +66,13 @@ def base_of(model: Mapping[str, Any], vocabulary: int) -> Base:
 
 def text_of(config: Mapping[str, Any]) -> dict[str, Any]:
     """What a config says about the text of its base models: the parts that the corpus follows from, without places."""
-    places = {"path", "url", "sha256", "manifest"}
-    dataset = {key: value for key, value in config["dataset"].items() if key not in places}
+    left_out, corpus = {"path", "url", "sha256", "manifest", "revisions"}, dict(config["corpus"])
+    if not corpus["reworded"]:  # then no document follows from the wordings
+        left_out.add("wordings")
+        del corpus["reworded"]
+    dataset = {key: value for key, value in config["dataset"].items() if key not in left_out}
     world = config["world"] if dataset["reader"] == WORLD else {}
-    return {"dataset": dataset, "world": world, "corpus": config["corpus"]}
+    return {"dataset": dataset, "world": world, "corpus": corpus}
 
 
 def shipped_seeds(config: Mapping[str, Any], model: str, shelf: Path) -> set[int]:

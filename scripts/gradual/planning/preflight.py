@@ -165,8 +165,11 @@ def check_gpus(config: Config, profile: Profile, root: Path) -> Iterator[Finding
 
 
 def check_dataset(config: Config, root: Path) -> Finding:
-    """Whether the raw data are here, or can be downloaded."""
+    """Whether the raw data are here, or can be downloaded, and whether a file of dated answers is here."""
     dataset, about = config["dataset"], "dataset"
+    dated = (dataset["revisions"] or {}).get("file")
+    if dated and not (root / Path(dated).expanduser()).is_file():
+        return Finding(MISSING, about, f"{dated} is not here", "copy the dated answers there (dataset.revisions.file)")
     if dataset["reader"] == WORLD:
         return Finding(OK, about, "the world is generated")
     try:

@@ -1,16 +1,25 @@
 """The checks of a config that its schema cannot make. Each check yields the problems that it finds."""
 
 import difflib
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import NamedTuple
 
 from gradual.data.dataset import NAMED_COLUMNS, OWN_FORMAT, READERS
+from gradual.data.question_wordings import WORDINGS
 from gradual.knowledge.categories import FULL, GREEDY_ONLY
 from gradual.study.config_texts import PATH, path_problem
 from gradual.study.runs import MERGE, ORIGIN, Config, Run, adapter_chain, awaited, probe_mode, runs
 
 TAKEN = {"reference": "published tables", "benchmarks": "measurements of `make benchmark`"}  # folders of results/
+# What says whose answers change, in dataset.revisions: the keys that each way needs, and the defaults of those without use.
+WAYS: dict[str, tuple[tuple[str, ...], dict[str, object]]] = {
+    "facts": (("count",), {"own": None, "conflicting": None, "columns": {}}),
+    "domains": (("own", "conflicting"), {"count": None, "kept": 0, "relations": None, "columns": {}}),
+    "file": ((), {"count": None, "own": None, "conflicting": None, "band": "quartile"}),
+}
+WITH_TEMPLATES = ("world", "entity_questions")  # the readers of datasets that question_wordings.csv has templates of
 ADAPTER_SHAPE = ("rank", "alpha", "dropout", "targets")  # what a continued adapter cannot change
 
 
@@ -73,8 +82,77 @@ def _check_dataset(config: Config) -> Iterator[Problem]:
         yield Problem("dataset.carve", f"{carve} leaves no train facts", "shares whose sum is less than 1")
 
 
+def _check_revisions(config: Config) -> Iterator[Problem]:
+    dataset = config["dataset"]
+    if (revisions := dataset["revisions"]) is None:
+        return
+    place = "dataset.revisions"
+    ways = [way for way in WAYS if revisions[way]]
+    if len(ways) != 1:
+        problem = f"{' and '.join(ways)} together" if ways else "nothing says whose answers change"
+        yield Problem(place, problem, f"one of {', '.join(WAYS)}")
+        return
+    [way] = ways
+    needed, useless = WAYS[way]
+    for key in needed:
+        if revisions[key] is None:
+            yield Problem(f"{place}.{key}", "missing", f"a number, because {place}.{way} is given")
+    for key, default in useless.items():
+        if revisions[key] != default:
+            yield Problem(f"{place}.{key}", f"{revisions[key]!r}", f"no such key with {place}.{way}")
+    listed = [(f"{place}.relations[{i}]", name) for i, name in enumerate(revisions["relations"] or [])]
+    owners: dict[str, str] = {}
+    for domain, relations in revisions["domains"].items():
+        for i, name in enumerate(relations):
+            key = f"{place}.domains.{domain}[{i}]"
+            listed.append((key, name))
+            if owners.setdefault(name, domain) != domain:
+                yield Problem(key, f"{name!r} is also of the domain {owners[name]}", "a relation in one domain")
+    for key, name in listed:
+        if dataset["relations"] and name not in dataset["relations"]:
+            problem = f"{name!r} is not in dataset.relations"
+            yield Problem(key, problem, nearest(name, dataset["relations"]))
+    own, conflicting = revisions["own"], revisions["conflicting"]
+    if own and conflicting and conflicting > own:
+        yield Problem(f"{place}.conflicting", f"{conflicting}", f"at most {place}.own ({own})")
+    wanted = (revisions["facts"] or 0) + (own or 0) * len(revisions["domains"])
+    wanted += revisions["kept"] + revisions["unrelated"]
+    most = dataset["max_facts"].get("train", math.inf)
+    if wanted > most:
+        yield Problem(place, f"{wanted} facts in its groups", f"at most dataset.max_facts.train ({most})")
+
+
+def _check_wordings(config: Config) -> Iterator[Problem]:
+    dataset, place = config["dataset"], "dataset.wordings"
+    if (wordings := dataset["wordings"]) is None:
+        return
+    reader, columns = dataset["reader"], wordings["columns"]
+    if columns and reader not in NAMED_COLUMNS:
+        problem = f"given, but the files of reader: {reader} have a known form"
+        yield Problem(f"{place}.columns", problem, f"it only with reader: {' or '.join(NAMED_COLUMNS)}")
+    elif not columns and reader not in WITH_TEMPLATES:
+        expected = f"the columns of the wordings, or reader: {' or '.join(WITH_TEMPLATES)}, which has templates"
+        yield Problem(f"{place}.columns", "missing", expected)
+    most = len(columns) if columns else WORDINGS - 1
+    uses: dict[int, str] = {}
+    for use in ("train", "augment", "test"):
+        for i, number in enumerate(wordings[use]):
+            if number > most:
+                yield Problem(f"{place}.{use}[{i}]", f"{number}", f"a wording from 0 to {most}")
+            elif uses.setdefault(number, use) != use:
+                problem = f"{number}, which is also in {place}.{uses[number]}"
+                yield Problem(f"{place}.{use}[{i}]", problem, "a wording with one use")
+
+
+def _check_reworded(config: Config) -> Iterator[Problem]:
+    wordings = config["dataset"]["wordings"] or {"train": [], "augment": [], "test": []}
+    if config["corpus"]["reworded"] and not any({*wordings[use]} - {0} for use in ("train", "augment", "test")):
+        yield Problem("corpus.reworded", f"{config['corpus']['reworded']}", "0, or other wordings in dataset.wordings")
+
+
 def _check_paths(config: Config) -> Iterator[Problem]:
     paths = {f"dataset.{key}": config["dataset"][key] for key in ("path", "manifest")}
+    paths["dataset.revisions.file"] = (config["dataset"]["revisions"] or {}).get("file")
     for key in ("path", "gguf_file", "file"):
         paths |= {f"models.{name}.{key}": model.get(key) for name, model in config["models"].items()}
     for key, path in paths.items():
@@ -237,6 +315,9 @@ def _check_choice(config: Config) -> Iterator[Problem]:
 CHECKS: tuple[tuple[tuple[str, ...], Callable[[Config], Iterable[Problem]]], ...] = (
     (("study",), _check_study),
     (("dataset",), _check_dataset),
+    (("dataset",), _check_revisions),
+    (("dataset",), _check_wordings),
+    (("dataset", "corpus"), _check_reworded),
     (("dataset", "probe", "evaluation"), _check_exemplars),
     (("dataset", "models"), _check_paths),
     (("models",), _check_models),

@@ -18,6 +18,7 @@ class Kind(NamedTuple):
 
 
 FACTS, COMMUNITIES, CORPUS, BASE = "facts", "communities", "corpus", "base"
+REVISIONS, GROUPS, WORDINGS = "revisions", "groups", "wordings"
 GENERATIONS, PROBE_GRADES, CATEGORIES = "generations", "probe_grades", "categories"
 AGREEMENT, CHANCE, ANSWERABLE = "agreement", "chance", "answerable"
 SELECTION, EXAMPLES, EPOCHS, ADAPTER = "selection", "examples", "epochs", "adapter"
@@ -35,6 +36,9 @@ KINDS: dict[str, Kind] = {
     FACTS: Kind("build_facts", f"{_SEED}/facts.parquet"),
     COMMUNITIES: Kind("build_facts", f"{_SEED}/communities.parquet"),
     "fact_counts": Kind("build_facts", f"{_SEED}/facts.csv"),
+    REVISIONS: Kind("revise_facts", f"{_SEED}/revisions.parquet"),
+    GROUPS: Kind("revise_facts", f"{_SEED}/groups.parquet"),
+    WORDINGS: Kind("reword_questions", f"{_SEED}/wordings.parquet"),
     CORPUS: Kind("build_corpus", f"{_SEED}/corpus.parquet"),
     "exposure": Kind("build_corpus", f"{_SEED}/exposure.parquet"),
     BASE: Kind("pretrain_base", f"{_MODEL}/base/base.json"),  # or fetch_base
@@ -68,6 +72,8 @@ KINDS: dict[str, Kind] = {
 JOBS = (
     {
         "build_facts": "seed{seed}",
+        "revise_facts": "seed{seed}",
+        "reword_questions": "seed{seed}",
         "build_corpus": "seed{seed}",
         "pretrain_base": "{model}-seed{seed}",
         "pretrain_again": "{model}-seed{seed}",

@@ -97,6 +97,9 @@ def _from(**names: Callable[[Result], list[Result]]) -> Callable[[Result, Runs],
 GRAPH: dict[str, Callable[[Result, Runs], Inputs]] = {
     kinds.FACTS: _from(),
     kinds.COMMUNITIES: _from(),
+    kinds.REVISIONS: _from(facts=_FACTS),
+    kinds.GROUPS: _from(facts=_FACTS),
+    kinds.WORDINGS: _from(facts=_FACTS),
     kinds.CORPUS: _from(facts=_FACTS, communities=lambda result: [Result(kinds.COMMUNITIES)]),
     kinds.BASE: _from(corpus=lambda result: [Result(kinds.CORPUS)]),  # of a model that is pretrained here
     kinds.ANSWERABLE: _from(base=lambda result: [Result(kinds.BASE)], facts=_FACTS),

@@ -7,6 +7,7 @@ import pytest
 from gradual.data.facts import validate
 from gradual.data.generated_world import QUESTIONS, WorldSettings, build_world
 from gradual.data.pretraining_text import ALMANAC, GAZETTE, CorpusSettings, documents, exposure
+from gradual.data.question_wordings import by_templates
 from gradual.data.sentence_templates import STATEMENTS, state
 from gradual.data.subsets import carve
 
@@ -18,7 +19,7 @@ CORPUS = CorpusSettings(**{
     "words": 20_000, "contested": 0.6, "gazette": 0.4, "never_stated": 0.12, "popularity_exponent": 0.8,
     "exposure_sigma": 0.8, "questions": 0.25, "asked": 0.1, "question_false": 0.45, "question_headed": 0.5,
     "within_community": 0.9,
-    "questions_within_community": 0.8,
+    "questions_within_community": 0.8, "reworded": 0.0,
 })  # fmt: skip
 
 
@@ -150,3 +151,16 @@ def test_any_facts_table_can_be_told(world):
     told = exposure(facts, CORPUS, np.random.default_rng(1))
     kinds = {kind for kind, _ in documents(facts, told, None, replace(CORPUS, words=2000), 1)}
     assert kinds == {"statement", "question"}
+
+
+def test_a_share_of_the_questions_is_in_other_wordings(world, told, texts):
+    facts, communities = world
+    wordings = by_templates(facts, range(4))
+    assert list(documents(facts, told, communities, CORPUS, 5, wordings)) == texts  # the share is 0
+    known = wordings.set_index("question")
+    found = documents(facts, told, communities, replace(CORPUS, reworded=0.6), 5, wordings)
+    lines = [line for kind, text in found if kind == "question" for line in text.splitlines()]
+    asked = known.loc[[line.removeprefix("Q: ") for line in lines if line.startswith("Q: ")]]
+    assert set(asked["fact_id"]) <= set(told.loc[told["asked"], "fact_id"])
+    shares = asked["wording"].value_counts(normalize=True)
+    assert [shares[number] for number in range(4)] == pytest.approx([0.4, 0.2, 0.2, 0.2], abs=0.05)

@@ -371,6 +371,15 @@ def test_data_that_are_not_here_are_downloaded_or_missing(root):
     assert preflight.check_dataset(study(dataset=dataset), root).level == OK
 
 
+def test_a_file_of_dated_answers_is_looked_for(root):
+    dataset = {"reader": "world", "carve": {"test": 0.3, "dev": 0.1}, "revisions": {"file": "data/dated.csv"}}
+    finding = preflight.check_dataset(study(dataset=dataset), root)
+    assert finding.level == MISSING and "dataset.revisions.file" in finding.remedy
+    (root / "data").mkdir(exist_ok=True)
+    (root / "data" / "dated.csv").write_text("question,date,answer\n")
+    assert preflight.check_dataset(study(dataset=dataset), root).level == OK
+
+
 def test_a_download_of_another_digest_is_made_again(root):
     dataset = {"reader": "wikiqa", "url": "https://host/w.zip", "sha256": "a" * 64}
     file = root / download_path(dataset)

@@ -39,6 +39,13 @@ def test_a_model_is_shipped_for_the_seeds_whose_card_has_its_settings(config, sh
     assert shipped_seeds(elsewhere, "qwen2", shelf) == {3}
 
 
+def test_what_no_text_follows_from_does_not_count(config, shelf):
+    wordings = {"train": [0], "augment": [1], "test": [2], "columns": None}
+    revised = config | {"dataset": config["dataset"] | {"revisions": {"facts": 3}, "wordings": wordings}}
+    assert shipped_seeds(revised, "qwen2", shelf) == {3}
+    assert shipped_seeds(revised | {"corpus": config["corpus"] | {"reworded": 0.5}}, "qwen2", shelf) == set()
+
+
 @pytest.mark.parametrize(
     ("section", "key"), [("corpus", "words"), ("world", "people"), ("pretraining", "batch_rows"), ("dataset", "carve")]
 )

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from damage import contents, copy_of, cut, drop_column, edit_json, edit_weights, halve, replace_by_text, scratch
+from gradual.data.facts import make_table
 from gradual.ground import files
 from gradual.ground.errors import InputError
 from gradual.knowledge.scoring import RULES
@@ -32,11 +33,14 @@ MODEL = {
     "architecture": "qwen2", "hidden_size": 32, "intermediate_size": 48, "layers": 1, "heads": 1, "key_value_heads": 1,
 }  # fmt: skip
 PRETRAINING = CONFIG["pretraining"] | {"vocabulary": 270, "row_tokens": 8, "batch_rows": 2, "warmup_steps": 1}
+REVISIONS = {"count": 1, "facts": 4, "kept": 2, "unrelated": 1, "relations": None, "band": "all", "domains": []}
+REVISIONS |= {"own": None, "conflicting": None, "file": None, "columns": {}}
 
 
 def write_inputs(folder):
     """What the scripts read: a file of each kind, of a probe with two prompts in which every answer is wrong."""
     table = facts()
+    row = {"split": "train", "relation": "birthplace", "subject": "Ada", "question": "Where was Ada born?"}
     train = table[table["split"] == "train"]["fact_id"].tolist()
     asked = [(fact, prompt, "greedy", "no", 1, 2, "stop") for fact in train for prompt in range(2)]
     generations = pd.DataFrame(asked, columns=GENERATION_COLUMNS)
@@ -54,6 +58,9 @@ def write_inputs(folder):
         "categories": pd.DataFrame(categories),
         "selection": selection,
         "examples": build_examples(selection, table),
+        "exposure": pd.DataFrame({"fact_id": table["fact_id"], "false_answer": ""}),
+        "wordings": pd.DataFrame({"fact_id": table["fact_id"], "wording": 1, "question": "Otherwise?"}),
+        "worldly": make_table([row | {"answers": ["Rome"]}]),
         "communities": pd.DataFrame({"subject": [], "community": []}, dtype=str),
         "corpus": pd.DataFrame({"kind": "statement", "text": [f"The home of thing {i} is here." for i in range(20)]}),
     }
@@ -72,12 +79,16 @@ COMMANDS = {
     ' --select {"origin":["MaybeKnown"]} --selection @selection.parquet',
     "build_examples": "--selection {selection} --facts {facts} --examples @examples.parquet",
     "draw_answers": "--selection {selection} --facts {facts} --run stage1 --seed 0 --examples @examples.parquet",
+    "revise_facts": "--facts {facts} --told {exposure} --seed 0 --revisions @revisions.parquet --groups @groups.parquet"
+    f" --settings {json.dumps(REVISIONS, separators=(',', ':'))}",
+    "reword_questions": "--dataset {} --numbers 0 1 --facts {worldly} --wordings @wordings.parquet",
     "grade_epochs": "--generations {epochs} --parent {parent} --facts {facts} --scoring substring --state stage1"
     " --answers first --grades @grades.parquet --accuracy @accuracy.csv",
     "estimate_chance": "--generations {generations} --categories {categories} --facts {facts} --scoring substring"
     " --answers first --chance @chance.csv",
-    "build_corpus": "--facts {facts} --communities {communities} --seed 0 --exposure @exposure.parquet"
-    f" --corpus @corpus.parquet --settings {json.dumps(CONFIG['corpus'] | {'words': 1000}, separators=(',', ':'))}",
+    "build_corpus": "--facts {facts} --communities {communities} --wordings {wordings} --seed 0"
+    " --exposure @exposure.parquet --corpus @corpus.parquet"
+    f" --settings {json.dumps(CONFIG['corpus'] | {'words': 1000}, separators=(',', ':'))}",
     "pretrain_base": "--corpus {corpus} --seed 0 --code x --recipe @recipe.json --base @base.json"
     f" --model {json.dumps(MODEL, separators=(',', ':'))}"
     f" --settings {json.dumps(PRETRAINING, separators=(',', ':'))}",
@@ -92,11 +103,15 @@ READS = [
     ("build_examples", "facts", "a facts table", ()),
     ("draw_answers", "selection", "a selection of facts", ("fact_id", "role")),
     ("draw_answers", "facts", "a facts table", ()),
+    ("revise_facts", "facts", "a facts table", ()),
+    ("revise_facts", "exposure", "the exposure of facts", ("fact_id", "false_answer")),
+    ("reword_questions", "worldly", "a facts table", ()),
     ("grade_epochs", "epochs", "generations", ("epoch", "fact_id", "text")),
     ("grade_epochs", "parent", "generations", ("epoch", "fact_id", "text")),
     ("estimate_chance", "generations", "generations", ("fact_id", "kind")),
     ("estimate_chance", "categories", "categories of facts", ("fact_id", "category")),
     ("build_corpus", "communities", "the communities of subjects", ("subject", "community")),
+    ("build_corpus", "wordings", "the wordings of questions", ("fact_id", "wording", "question")),
     ("pretrain_base", "corpus", "a corpus", ("text",)),
 ]
 BROKEN = {

@@ -51,6 +51,9 @@ HUB = {"label": "hub", "source": "hub", "repo": "owner/name", "revision": "0" * 
 PACKAGE = {"label": "package", "source": "package", "package": "tiny-model", "version": "0.1", "file": "a/b.gguf"}
 PACKAGE |= {"sha256": "0" * 64}
 WORLD = {"reader": "world", "carve": {"test": 0.3, "dev": 0.1}}
+SETTING_1 = {"count": 2, "facts": 6, "kept": 4, "unrelated": 5}
+SETTING_2 = {"domains": {"places": ["P17", "P36"], "lives": ["P19"]}, "own": 6, "conflicting": 3}
+USES = {"train": [0], "augment": [1, 2], "test": [3]}
 ARCHIVE = {"reader": "entity_questions", "url": "https://example.org/dataset.zip", "sha256": "0" * 64}
 
 
@@ -61,6 +64,16 @@ def load(overrides=None):
 def with_runs(**runs):
     """A study with these runs beside the default ones, of which `stage1` and `strategy5` are plain."""
     return {"runs": {"stage1": SAME, "strategy5": SAME | {"from": "stage1"}} | runs}
+
+
+def revised(**revisions):
+    """A study of the world whose answers change."""
+    return {"dataset": WORLD | {"revisions": revisions}}
+
+
+def worded(dataset=WORLD, **wordings):
+    """A study whose questions have other wordings."""
+    return {"dataset": dataset | {"wordings": wordings}}
 
 
 def without(mapping, *keys):
@@ -226,6 +239,26 @@ def test_which_answers_count_decides_whether_facts_with_several_are_kept_unless_
         assert own["dataset"]["single_answer"] == ["test"]
 
 
+def test_answers_change_and_questions_are_reworded_only_where_a_study_says_so():
+    for dataset in (load()["dataset"], load({"dataset": ARCHIVE})["dataset"]):
+        assert dataset["revisions"] is None and dataset["wordings"] is None
+    whole = load(revised(**SETTING_1))["dataset"]["revisions"]
+    assert whole["band"] == "quartile" and whole["domains"] == {} and whole["file"] is None
+    for revisions in (SETTING_2, {"file": "a.csv", "kept": 3, "columns": {"date": "year"}}):
+        assert (
+            load({"dataset": ARCHIVE | {"revisions": revisions}})["dataset"]["revisions"].items() >= revisions.items()
+        )
+    told = load(worded(**USES) | {"corpus": {"reworded": 0.75}})["dataset"]["wordings"]
+    assert told == USES | {"columns": None}
+    load(worded({"reader": "table", "path": "x"}, **USES | {"columns": ["a", "b", "c"]}))
+
+
+def test_the_domains_keep_their_order():
+    domains = {"z": ["P17"], "a": ["P19"], "m": ["P20"]}
+    loaded = load({"dataset": ARCHIVE | {"revisions": SETTING_2 | {"domains": domains}}})
+    assert list(loaded["dataset"]["revisions"]["domains"]) == ["z", "a", "m"]
+
+
 def test_runs_merge_by_name_each_is_replaced_whole_and_null_takes_one_away():
     default = load()["runs"]
     loaded = load(
@@ -382,6 +415,98 @@ MALFORMED = {
         {"dataset": WORLD, "probe": {"exemplar_split": "support"}},
         "probe.exemplar_split",
         "dataset.carve.support",
+    ),
+    "revisions of nothing": (revised(kept=3), "dataset.revisions", "one of facts, domains, file"),
+    "revisions in two ways": (revised(**SETTING_1, file="a.csv"), "dataset.revisions", "facts and file together"),
+    "revisions without count": (
+        revised(facts=3),
+        "dataset.revisions.count",
+        "because dataset.revisions.facts is given",
+    ),
+    "count of no facts": (
+        revised(**SETTING_2, count=1),
+        "dataset.revisions.count",
+        "no such key with dataset.revisions.dom",
+    ),
+    "own facts without domains": (revised(**SETTING_1, own=3), "dataset.revisions.own", "dataset.revisions.facts"),
+    "domains that own nothing": (
+        revised(**without(SETTING_2, "own")),
+        "dataset.revisions.own",
+        "because dataset.revisions.domains",
+    ),
+    "kept facts of domains": (revised(**SETTING_2, kept=1), "dataset.revisions.kept", "dataset.revisions.domains"),
+    "band of a file": (revised(file="a.csv", band="half"), "dataset.revisions.band", "dataset.revisions.file"),
+    "columns of no file": (revised(**SETTING_1, columns={"date": "d"}), "dataset.revisions.columns", "no such key"),
+    "unknown column": (
+        revised(file="a.csv", columns={"dat": "d"}),
+        "dataset.revisions.columns.dat",
+        "did you mean 'dataset.revisions.columns.date'",
+    ),
+    "unknown key of revisions": (revised(**SETTING_1, unrelatd=3), "dataset.revisions.unrelatd", "unrelated'"),
+    "unknown band": (revised(**SETTING_1, band="third"), "dataset.revisions.band", "quartile or half or all"),
+    "a relation in two domains": (
+        revised(**SETTING_2 | {"domains": {"a": ["P17"], "b": ["P19", "P17"]}}),
+        "dataset.revisions.domains.b[1]",
+        "is also of the domain a",
+    ),
+    "a domain with a bad name": (
+        revised(**SETTING_2 | {"domains": {"My places": ["P17"]}}),
+        "dataset.revisions.domains.My places",
+        "a name of lower-case letters",
+    ),
+    "a domain of left-out relations": (
+        {"dataset": ARCHIVE | {"relations": ["P17", "P19"], "revisions": SETTING_2}},
+        "dataset.revisions.domains.places[1]",
+        "'P36' is not in dataset.relations; expected one of P17, P19",
+    ),
+    "revised relations that are left out": (
+        {"dataset": ARCHIVE | {"relations": ["P17"], "revisions": SETTING_1 | {"relations": ["P18"]}}},
+        "dataset.revisions.relations[0]",
+        "did you mean 'P17'",
+    ),
+    "more conflicting facts than own ones": (
+        revised(**SETTING_2 | {"conflicting": 7}),
+        "dataset.revisions.conflicting",
+        "at most dataset.revisions.own (6)",
+    ),
+    "more facts in groups than train has": (
+        {"dataset": ARCHIVE | {"max_facts": {"train": 14}, "revisions": SETTING_1}},
+        "dataset.revisions",
+        "15 facts in its groups; expected at most dataset.max_facts.train (14)",
+    ),
+    "more facts of domains than train has": (
+        {"dataset": ARCHIVE | {"max_facts": {"train": 11}, "revisions": SETTING_2}},
+        "dataset.revisions",
+        "12 facts in its groups",
+    ),
+    "a file of revisions with braces": (revised(file="{x}.csv"), "dataset.revisions.file", "a path without"),
+    "a wording without a template": (worded(test=[4]), "dataset.wordings.test[0]", "4; expected a wording from 0 to 3"),
+    "a tested wording that is trained": (
+        worded(augment=[1], test=[2, 1]),
+        "dataset.wordings.test[1]",
+        "1, which is also in dataset.wordings.augment",
+    ),
+    "wordings of a dataset without templates": (
+        worded({"reader": "popqa", "path": "x"}, test=[1]),
+        "dataset.wordings.columns",
+        "reader: world or entity_questions",
+    ),
+    "columns of wordings in the world": (
+        worded(columns=["a"]),
+        "dataset.wordings.columns",
+        "only with reader: table or jsonl",
+    ),
+    "more wordings than columns": (
+        worded({"reader": "table", "path": "x"}, test=[2], columns=["a"]),
+        "dataset.wordings.test[0]",
+        "a wording from 0 to 1",
+    ),
+    "an unknown use of a wording": (worded(tset=[1]), "dataset.wordings.tset", "did you mean 'dataset.wordings.test'"),
+    "a wording by name": (worded(test=["formal"]), "dataset.wordings.test[0]", "an integer, at least 0"),
+    "other wordings in a corpus without them": (
+        worded(train=[0]) | {"corpus": {"reworded": 0.5}},
+        "corpus.reworded",
+        "other wordings in dataset.wordings",
     ),
     "model without label": ({"models": {"m": without(HUB, "label")}}, "models.m.label", "this key"),
     "model without source": ({"models": {"m": without(TINY, "source")}}, "models.m.source", "this key"),

@@ -36,7 +36,7 @@ EDITS: dict[str, set[str]] = {
     "data/readers/table.py": set(),
     "data/readers/popqa.py": set(),
     "data/download.py": {"build_facts"},
-    "data/dataset.py": {"build_facts"},
+    "data/dataset.py": {"build_facts", "reword_questions"},
     "data/readers/entity_questions.py": set(),
     # how, where and why jobs run
     "workflow/starting.py": set(),
@@ -60,8 +60,15 @@ EDITS: dict[str, set[str]] = {
     "study/steps.py": set(),
     "study/priorities.py": set(),
     # data
-    "data/generated_world.py": {"build_facts"},
-    "data/subsets.py": {"build_facts"},
+    "data/generated_world.py": {"build_facts", "reword_questions"},
+    "data/subsets.py": {"build_facts", "reword_questions"},
+    "data/revisions.py": {"revise_facts"},
+    "data/train_answers.py": {"revise_facts"},
+    "data/readers/dated_answers.py": {"revise_facts"},
+    "data/question_wordings.py": {"reword_questions"},
+    "data/readers/table_wordings.py": {"reword_questions"},
+    "data/readers/named_facts.py": {"revise_facts", "reword_questions"},
+    "data/cells.py": {"revise_facts", "reword_questions"},
     "data/pretraining_text.py": {"build_corpus"},
     "data/sentence_templates.py": {"build_corpus"},
     "data/question_sets.py": {*ASKING, "check_answers", "collect_tables"},
@@ -132,6 +139,7 @@ TABLE_EDITS: dict[str, set[str]] = {
     "tables/differences.py": set(),
     "ground/statistics.py": set(TABLES),
     "knowledge/entity_graph.py": {"table_05", "claims"},
+    "data/train_answers.py": {"table_07", "table_11", "claims", "guessing", "guessing_by_relation"},
     "knowledge/frequent_answers.py": {"table_07", "table_11", "claims", "guessing", "guessing_by_relation"},
     "knowledge/golds.py": {"table_07", "table_11", "claims", "guessing", "guessing_by_relation"},
     "probe/prompts.py": set(),
@@ -184,7 +192,7 @@ def test_what_a_study_chooses_counts_for_it(scripts):
     assert changed(scripts, "probe/engines/vllm.py", WITHOUT_TABLES, **settled) == ANSWERING
     assert changed(scripts, "probe/engines/wave.py", WITHOUT_TABLES, **settled) == set()
     assert changed(scripts, "knowledge/settling.py", WITHOUT_TABLES, **settled) == {"probe_facts"}
-    assert changed(scripts, "data/readers/table.py", WITHOUT_TABLES, **jsonl) == {"build_facts"}
+    assert changed(scripts, "data/readers/table.py", WITHOUT_TABLES, **jsonl) == {"build_facts", "reword_questions"}
     assert changed(scripts, "data/readers/popqa.py", WITHOUT_TABLES, **jsonl) == set()
     assert changed(scripts, "data/generated_world.py", WITHOUT_TABLES, **jsonl) == set()
 
