@@ -61,7 +61,9 @@ def with_texts(dataset: dict[str, Any]) -> dict[str, Any]:
     small = TINY["models"]["small"]
     models = {"small": small | {"label": f"small {TEXT}"}}
     models |= {"folder": {"label": f"folder {TEXT}", "source": "folder", "path": PATH}}
-    runs = {name: run | {"label": f"{name} {TEXT}"} for name, run in TINY["runs"].items()}
+    runs = {
+        name: run | {"label": f"{name[:9]} {TEXT}"} for name, run in TINY["runs"].items()
+    }  # of 120 characters at most
     probe = TINY["probe"] | {"stop": ["\n", f"{TEXT}."]}
     return TINY | {"models": models, "runs": runs, "dataset": dataset, "probe": probe}
 

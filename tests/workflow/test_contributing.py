@@ -81,6 +81,7 @@ def test_the_paths_are_there():
 
 def test_the_names_are_those_of_the_code():
     files = [file for folder in ("scripts", "rules", "schemas") for file in (ROOT / folder).rglob("*")]
+    files.append(ROOT / "tests/unit/tiny.py")
     code = "\n".join(file.read_text() for file in files if file.suffix in (".py", ".smk", ".json"))
     words = {*NAME.findall(code), "mypy"}
     names = {quoted for quoted in QUOTED if NAME.fullmatch(quoted) and not (ROOT / quoted).exists()}
