@@ -69,7 +69,7 @@ if GPUS and workflow.is_main_process and workflow.nodes is None and "gpu" not in
     workflow.register_resource("gpu", GPUS)
 GPU = min(1, GPUS)
 # Jobs that run at the same time share the memory of this machine. On a cluster, each job has what the profile gives it.
-MEMORY = int(0.8 * memory_here() * min(1, THREADS / CORES)) >> 20 if workflow.nodes is None else 0
+MEMORY = int(0.8 * memory_here() * THREADS / CORES) >> 20 if workflow.nodes is None else 0
 # With conda environments, `python` is that of the job's own environment.
 CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
 ENGINE_RESOURCES = {

@@ -15,7 +15,7 @@ from gradual.models.converted import is_there, place_of, read_model
 from gradual.models.fetching import folder_named, is_converted, weights_dtype
 from gradual.models.folder import ARCHITECTURES, check_config
 from gradual.models.gguf_tokenizer import tokenizer_files
-from gradual.models.shape import Shape, has_shape, shape_of
+from gradual.models.shape import BYTES, Shape, has_shape, shape_of
 from gradual.models.shipped import card_part, cards
 
 RESOURCES = ("models.csv",)  # read by the code fingerprint
@@ -62,6 +62,12 @@ def base_of(model: Mapping[str, Any], vocabulary: int) -> Base:
     row = listed.get(repo, listed[STAND_IN])
     source = f"shape from {FILE.name}" if repo in listed else f"shape not known, planned as {STAND_IN}"
     return Base(Shape(**{field.name: row[field.name] for field in fields(Shape)}), source, gated)
+
+
+def weight_bytes(model: Mapping[str, Any], shape: Shape) -> int:
+    """Bytes of a model's weights in its dtype. auto is taken for bfloat16, which most repositories have."""
+    dtype = weights_dtype(model) if is_converted(model) else model["dtype"]
+    return shape.parameters * BYTES.get(dtype, BYTES["bfloat16"])
 
 
 def text_of(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,10 +22,9 @@ from gradual.models.converted import FOLDER, check_gguf
 from gradual.models.fetching import folder_named, page_of, token_here, weights_dtype
 from gradual.models.folder import check_model_folder, model_files
 from gradual.models.gguf_tokenizer import tokenizer_files
-from gradual.models.shape import BYTES
 from gradual.models.shipped import SHELF
 from gradual.planning.hours import CPU, device
-from gradual.planning.models import base_of, folder_of, gguf_of, shipped_seeds
+from gradual.planning.models import base_of, folder_of, gguf_of, shipped_seeds, weight_bytes
 from gradual.planning.report import disk_of, size
 from gradual.planning.rows import CONVERSION, DOWNLOAD, plan_rows
 from gradual.probe.engines.memory import RUNNING, memory_here
@@ -245,17 +244,15 @@ def check_download(about: str, model: Mapping[str, Any]) -> Iterator[Finding]:
 
 def check_memory(config: Config, profile: Profile) -> Iterator[Finding]:
     """Whether the largest model fits into the memory that a probe may take on this machine. With GPUs, theirs counts."""
-    rule, bytes_of = "probe_facts", {"auto": BYTES["bfloat16"], **BYTES}
+    rule = "probe_facts"
     if config["probe"]["engine"] != "transformers" or profile.executor != "local":
         return
     if profile.gpus(rule, min(1, len(gpus.here()))):
         return
     given = int(profile.resource(rule, "engine_memory_mb", 0)) << 20 or memory_here()
     vocabulary = config["pretraining"]["vocabulary"]
-    sizes = {
-        model["label"]: bytes_of[model["dtype"]] * base_of(model, vocabulary).shape.parameters
-        for model in config["models"].values()
-    }
+    models = config["models"].values()
+    sizes = {model["label"]: weight_bytes(model, base_of(model, vocabulary).shape) for model in models}
     label = max(sizes, key=sizes.__getitem__)
     told = f"the weights of {label} take {size(sizes[label])}, and a probe may take {size(given)} in all"
     remedy = "use a GPU, a type with fewer bytes (models.<name>.dtype), or a machine with more memory"

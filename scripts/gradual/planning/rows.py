@@ -7,12 +7,12 @@ from pathlib import Path
 import pandas as pd
 
 from gradual.data.dataset import WORLD
-from gradual.models.fetching import is_converted, weights_dtype
+from gradual.models.fetching import is_converted
 from gradual.models.shape import BYTES, Shape
 from gradual.models.shipped import SHELF
 from gradual.planning.facts import RATES, Texts, count_facts
 from gradual.planning.hours import Device
-from gradual.planning.models import base_of, shipped_seeds
+from gradual.planning.models import base_of, shipped_seeds, weight_bytes
 from gradual.planning.shares import Knowledge
 from gradual.study.result_files import BASE, EPOCHS, EVALUATION, GENERATIONS
 from gradual.study.runs import ORIGIN, Config, Runs, adapter_chain, probe_mode, runs
@@ -93,8 +93,7 @@ def _subject(config: Config, root: Path, name: str, facts: pd.DataFrame, device:
     texts = Texts(facts, config["probe"], rates, base.begin_tokens)
     results = root / "results" / config["study"]
     knowledge = Knowledge(results, config["seeds"][0], name, texts.count("train"), table, model["paper"])
-    dtype = weights_dtype(model) if is_converted(model) else model["dtype"]
-    disk = base.shape.parameters * BYTES.get(dtype, BYTES["bfloat16"])  # auto: most repositories have bfloat16
+    disk = weight_bytes(model, base.shape)
     size = f"{base.shape.parameters:,} parameters ({base.source})"
     like = f"measured categories, else those of the paper's {model['paper'] or COMPLETE}"
     check = device.seconds("check", config["probe"]["checked"], base.shape.parameters) / 3600

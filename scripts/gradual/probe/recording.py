@@ -12,13 +12,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from hashlib import sha256
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from gradual.ground.errors import InputError
 from gradual.ground.files import write_atomically
+from gradual.ground.seeding import digest_of
 from gradual.probe.answers import Answered, Asking, Decoding, Engine, Prompt, Usage
 from gradual.probe.generations import GENERATION_COLUMNS, GREEDY, SAMPLED
 
@@ -40,7 +40,7 @@ def generation_rows(answered: list[Answered]) -> Iterator[tuple[Any, ...]]:
 
 def kept_folder(file: Path, key: object) -> Path:
     """The folder for the answers of a killed job. `key` is everything that the answers in `file` follow from."""
-    return file.with_name(f"{file.stem}.kept-{sha256(repr(key).encode()).hexdigest()[:16]}")
+    return file.with_name(f"{file.stem}.kept-{digest_of(key)}")
 
 
 class GenerationsFile:
