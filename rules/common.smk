@@ -81,8 +81,7 @@ ENGINE_RESOURCES = {
 }
 
 # The rules whose code goes into the provenance, in the order of the graph.
-CODED = [KINDS[kind].rule for kind in steps.GRAPH] + [kind.rule for kind in steps.STATE_KINDS.values()]
-CODED = [*dict.fromkeys(CODED + [*steps.EXAMPLE_RULES.values()]), "fetch_base", "write_table"]
+CODED = [*dict.fromkeys(rule for kind in steps.GRAPH for rule in steps.rules_of(kind)), "fetch_base", "write_table"]
 
 # The beginning of each job's shell command:
 # - Every job holds the shared lock of the study's jobs (workflow/lock.py).
@@ -181,14 +180,10 @@ def urgency(kind):
     return lambda wildcards: URGENCIES.get((wildcards.model, wanted(kind, wildcards)), 0)
 
 
-def states_of(kind):
-    """A wildcard constraint: the runs of a kind of state. Without such runs, it matches nothing."""
-    return "|".join(name for name, run in RUNS.items() if run.kind == kind) or "^$"
-
-
-def states_with(answers):
-    """A wildcard constraint: the runs that train on these answers. Without such runs, it matches nothing."""
-    return "|".join(name for name, run in RUNS.items() if run.answers == answers) or "^$"
+def states_by(rule_name, kind):
+    """A wildcard constraint: the runs whose result of a kind this rule makes. Without such runs, it matches nothing."""
+    made = (name for name, run in RUNS.items() if steps.ALTERNATIVES[kind].of(run) == rule_name)
+    return "|".join(made) or "^$"
 
 
 def models_from(*sources):
@@ -268,8 +263,9 @@ def counts(wildcards):
 
 
 def replayed(run):
-    """The state and the category of a run's replay pool, as a list. Empty for a run without replay."""
-    return [run.replay.state, run.replay.category] if run.replay else []
+    """The state and the category, or the roles, of a run's replay pool, as a list. Empty for a run without replay."""
+    replay = run.replay
+    return [] if replay is None else list(replay.facts) or [replay.state, replay.category]
 
 
 # Raw files.
@@ -282,6 +278,8 @@ except InputError as error:
     raise WorkflowError(str(error))
 DOWNLOADED = SOURCE == dataset.download_path(STUDY["dataset"])
 REVISIONS, WORDINGS = STUDY["dataset"]["revisions"], STUDY["dataset"]["wordings"]  # null: without them
+TRAINED = WORDINGS["train"] if WORDINGS else [0]  # the wordings of questions to train on, and those to ask
+ASKED = sorted({*TRAINED, *WORDINGS["test"]}) if WORDINGS else [0]
 # Snakemake does not ask for an input that is missing if the output is there. So it would keep facts of another source.
 NAMED = {"path": None if DOWNLOADED else SOURCE, "manifest": STUDY["dataset"]["manifest"]}
 for key, named in NAMED.items():

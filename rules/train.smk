@@ -8,6 +8,8 @@ rule select_facts:
         selection=result("selection"),
     log:
         log_file("select_facts"),
+    wildcard_constraints:
+        state=states_by("select_facts", "selection"),
     priority: LIGHT
     localrule: True
     conda:
@@ -23,6 +25,29 @@ rule select_facts:
         " --selection {output.selection} 2> {log}"
 
 
+rule select_groups:
+    input:
+        made_from("selection"),
+    output:
+        selection=result("selection"),
+    log:
+        log_file("select_groups"),
+    wildcard_constraints:
+        state=states_by("select_groups", "selection"),
+    priority: LIGHT
+    localrule: True
+    conda:
+        "../envs/controller.yaml"
+    params:
+        facts=lambda wildcards: RUNS[wildcards.state].facts,
+        domain=lambda wildcards: RUNS[wildcards.state].domain,
+        replay=lambda wildcards: replayed(RUNS[wildcards.state]),
+        code=code("select_groups"),
+    shell:
+        "python scripts/select_groups.py --run {wildcards.state} --groups {input.groups} --facts {params.facts}"
+        " --domain {params.domain:q} --replay {params.replay} --selection {output.selection} 2> {log}"
+
+
 rule build_examples:
     input:
         made_from("examples"),
@@ -31,7 +56,7 @@ rule build_examples:
     log:
         log_file("build_examples"),
     wildcard_constraints:
-        state=states_with("gold"),
+        state=states_by("build_examples", "examples"),
     priority: LIGHT
     localrule: True
     conda:
@@ -51,7 +76,7 @@ rule draw_answers:
     log:
         log_file("draw_answers"),
     wildcard_constraints:
-        state=states_with("drawn"),
+        state=states_by("draw_answers", "examples"),
     priority: LIGHT
     localrule: True
     conda:
@@ -61,6 +86,31 @@ rule draw_answers:
     shell:
         "python scripts/draw_answers.py --selection {input.selection} --facts {input.facts} --run {wildcards.state}"
         " --seed {wildcards.seed} --examples {output.examples} 2> {log}"
+
+
+rule revise_examples:
+    input:
+        made_from("examples"),
+        wordings=result("wordings") if WORDINGS else [],
+    output:
+        examples=result("examples"),
+    log:
+        log_file("revise_examples"),
+    wildcard_constraints:
+        state=states_by("revise_examples", "examples"),
+    priority: LIGHT
+    localrule: True
+    conda:
+        "../envs/controller.yaml"
+    params:
+        trained=TRAINED,
+        revision=lambda wildcards: [] if (n := RUNS[wildcards.state].revision) is None else [n],
+        domain=lambda wildcards: RUNS[wildcards.state].domain,
+        code=code("revise_examples"),
+    shell:
+        "python scripts/revise_examples.py --selection {input.selection} --facts {input.facts}"
+        " --revisions {input.revisions} --groups {input.groups} --wordings {input.wordings} --trained {params.trained}"
+        " --revision {params.revision} --domain {params.domain:q} --examples {output.examples} 2> {log}"
 
 
 # The handle epochs.json stands for all epochs of a run, because their number differs between runs.
@@ -78,7 +128,7 @@ rule train_adapter:
     benchmark:
         benchmark_file("train_adapter")
     wildcard_constraints:
-        state=states_of("trained"),
+        state=states_by("train_adapter", "epochs"),
     priority: urgency("epochs")
     conda:
         environment("train_adapter")
@@ -110,6 +160,8 @@ rule choose_epoch:
         files=[f"{Path(result('adapter')).parent}/{name}" for name in ADAPTER_FILES],
     log:
         log_file("choose_epoch"),
+    wildcard_constraints:
+        state=states_by("choose_epoch", "adapter"),
     priority: LIGHT
     localrule: True
     conda:
@@ -120,3 +172,25 @@ rule choose_epoch:
     shell:
         "python scripts/choose_epoch.py --accuracy {input.accuracy} --split {params.split} --epochs {input.epochs}"
         " --adapter {output.adapter} 2> {log}"
+
+
+rule keep_last_epoch:
+    input:
+        made_from("adapter"),
+    output:
+        adapter=result("adapter"),
+        files=[f"{Path(result('adapter')).parent}/{name}" for name in ADAPTER_FILES],
+    log:
+        log_file("keep_last_epoch"),
+    wildcard_constraints:
+        state=states_by("keep_last_epoch", "adapter"),
+    priority: LIGHT
+    localrule: True
+    conda:
+        "../envs/controller.yaml"
+    params:
+        scale=lambda wildcards: RUNS[wildcards.state].scale,
+        code=code("keep_last_epoch"),
+    shell:
+        "python scripts/keep_last_epoch.py --epochs {input.epochs} --scale {params.scale} --adapter {output.adapter}"
+        " 2> {log}"

@@ -17,17 +17,19 @@ from gradual.ground.strict_yaml import read_mapping
 from gradual.knowledge.golds import FIRST
 from gradual.study.config_checks import CHECKS, Problem, nearest
 from gradual.study.config_texts import secret_at, text_problem
+from gradual.study.methods import made_runs
 from gradual.study.runs import Config
 
 REPLACED = ("dataset", "models")  # sections that a study replaces as a whole
+NAMED = ("runs", "methods")  # sections whose members a study replaces or, with null, removes
 
 
 def load_config(overrides: Mapping[str, Any], default: Path, schema: Path) -> Config:
     """The complete and checked config of a study.
 
     `overrides` are the study's own keys. They lie over the files that the study extends, and these lie over `default`.
-    Mappings merge key by key. The sections dataset and models, each run, and lists are replaced as a whole. A run that is
-    null is removed. `extends` names a file of studies/ beside config.yaml. Without the key `study`, `overrides` change the
+    Mappings merge key by key. The sections dataset and models, each run, each method, and lists are replaced as a whole. A run that is
+    null is removed, and so is a method. `extends` names a file of studies/ beside config.yaml. Without the key `study`, `overrides` change the
     default study, and only then does `extends` of config.yaml count. Raises one InputError with all problems of the config,
     but without any value of a config that has a password or a token.
     """
@@ -50,12 +52,15 @@ def load_config(overrides: Mapping[str, Any], default: Path, schema: Path) -> Co
     merged = base
     for layer in layers:
         merged = _overlaid(merged, layer, problems)
-    if isinstance(merged.get("runs"), dict):
-        merged["runs"] = {name: run for name, run in merged["runs"].items() if run is not None}
+    for section in NAMED:
+        if isinstance(merged.get(section), dict):
+            merged[section] = {name: value for name, value in merged[section].items() if value is not None}
     config = with_defaults(merged, rules, rules)
     config = {key: config[key] for key in rules["properties"] if key in config} | config
     problems += _schema_problems(config, rules)
     broken = {str(p.key).partition(".")[0].partition("[")[0] for p in problems}
+    if broken.isdisjoint(("stages", "methods", "runs")):
+        config["runs"] = _with_made_runs(config, rules, problems)
     for sections, check in CHECKS:
         if broken.isdisjoint(sections):
             problems += check(config)
@@ -77,10 +82,21 @@ def _overlaid(below: Config, layer: Config, problems: list[Problem]) -> Config:
     """The config `below` with a layer over it."""
     merged = dict(below)
     for key, value in layer.items():
-        if key == "runs":
-            problems += _check_taken_away(merged.get("runs") or {}, value)
-        merged[key] = value if key in REPLACED else overlay(merged.get(key), value, deep=key != "runs")
+        if key in NAMED:
+            problems += _check_taken_away(key, merged.get(key) or {}, value)
+        merged[key] = value if key in REPLACED else overlay(merged.get(key), value, deep=key not in NAMED)
     return merged
+
+
+def _with_made_runs(config: Config, schema: Config, problems: list[Problem]) -> dict[str, Config]:
+    """The runs that the stages and methods make, and the config's own runs."""
+    made = {}
+    for name, run, method, number in made_runs(config):
+        place = f"methods.{method}" if method else f"stages[{number - 1}]"
+        if name in made or name in config["runs"]:
+            problems.append(Problem(place, f"it makes a run {name!r}, which is there already", "another name"))
+        made[name] = with_defaults(run, schema["$defs"]["run"], schema)
+    return made | config["runs"]
 
 
 def _extended(name: Any, studies: Path, problems: list[Problem]) -> list[Config]:
@@ -165,11 +181,12 @@ def _plain(value: Any, path: tuple[Any, ...], problems: list[Problem]) -> Any:
     return value
 
 
-def _check_taken_away(below: Config, above: Any) -> Iterator[Problem]:
-    """Null must name an existing run, because a misspelt name would silently keep the run."""
-    for name, run in above.items() if isinstance(above, dict) else ():
-        if run is None and name not in below:
-            yield Problem(f"runs.{name}", "null, but there is no such run to remove", nearest(name, below))
+def _check_taken_away(section: str, below: Config, above: Any) -> Iterator[Problem]:
+    """Null must name an existing run or method, because a misspelt name would silently keep it."""
+    for name, value in above.items() if isinstance(above, dict) else ():
+        if value is None and name not in below:
+            problem = f"null, but there is no such {section.removesuffix('s')} to remove"
+            yield Problem(f"{section}.{name}", problem, nearest(name, below))
 
 
 def overlay(below: Any, above: Any, deep: bool = True) -> Any:

@@ -10,7 +10,7 @@ from gradual.data.dataset import NAMED_COLUMNS, OWN_FORMAT, READERS
 from gradual.data.question_wordings import WORDINGS
 from gradual.knowledge.categories import FULL, GREEDY_ONLY
 from gradual.study.config_texts import PATH, path_problem
-from gradual.study.runs import MERGE, ORIGIN, Config, Run, adapter_chain, awaited, probe_mode, runs
+from gradual.study.runs import LAST, MERGE, ORIGIN, REVISION, Config, Run, adapter_chain, awaited, probe_mode, runs
 
 TAKEN = {"reference": "published tables", "benchmarks": "measurements of `make benchmark`"}  # folders of results/
 # What says whose answers change, in dataset.revisions: the keys that each way needs, and the defaults of those without use.
@@ -245,7 +245,7 @@ def _check_graph(config: Config) -> Iterator[Problem]:
     for name, run in table.items():
         wanted = [(f"runs.{name}.from", run.parent)]
         wanted += [(f"runs.{name}.select.{state}", state) for state in run.select]
-        if run.replay and run.replay.state != run.parent:
+        if run.replay and run.replay.state and run.replay.state != run.parent:
             wanted += [(f"runs.{name}.replay.state", run.replay.state)]
         for key, state in wanted:
             if state not in known:
@@ -268,9 +268,75 @@ def _check_graph(config: Config) -> Iterator[Problem]:
         yield from _check_continued(table)
 
 
+def _check_methods(config: Config) -> Iterator[Problem]:
+    """Methods train the stages after the first one."""
+    stages = len(config["stages"])
+    for name, method in config["methods"].items():
+        if stages < 2:
+            yield Problem(f"methods.{name}", "a method, but there is no second stage", "at least two stages, or no method")
+        elif (method.get("stages") or 2) > stages:
+            yield Problem(f"methods.{name}.stages", f"{method['stages']}", f"at most the number of stages ({stages})")
+        if not method.get("forget"):
+            continue
+        for i, stage in enumerate(config["stages"][1:], 1):
+            answers = method.get("answers") or stage["answers"]
+            revision = answers.get(REVISION) if isinstance(answers, Mapping) else None
+            if not isinstance(revision, int) or revision < 1:
+                place, expected = f"stages[{i}].answers", "{revision: n} with a number from 1"
+                yield Problem(place, f"{answers!r}, but methods.{name} forgets the answers before", expected)
+
+
+def _check_groups(config: Config) -> Iterator[Problem]:
+    """A run takes its facts from their categories (`select`), or from the groups of dataset.revisions (`facts`)."""
+    revisions = config["dataset"]["revisions"]
+    domains = revisions["domains"] if revisions else {}
+    roles = (["own", "conflicting"] if domains else ["revised"]) + ["kept", "unrelated"]
+    for name, run in runs(config).items():
+        given, place = config["runs"][name], f"runs.{name}"
+        replayed = given.get("replay") or {}
+        if "select" not in given and "facts" not in given:
+            yield Problem(f"{place}.select", "missing", "this key, or facts")
+        if "category" not in replayed and "facts" not in replayed and replayed:
+            yield Problem(f"{place}.replay.category", "missing", "this key, or facts")
+        useless = {"select": run.facts, "size_of": run.facts and run.size_of, "domain": not run.facts}
+        for key in (key for key, without_use in useless.items() if without_use and key in given):
+            yield Problem(f"{place}.{key}", f"{given[key]!r}", f"no such key {'with' if run.facts else 'without'} facts")
+        for key in ("category", "state"):
+            if "facts" in replayed and key in replayed:
+                yield Problem(f"{place}.replay.{key}", f"{replayed[key]!r}", "no such key with replay.facts")
+        if "facts" in replayed and not run.facts:
+            yield Problem(f"{place}.replay.facts", f"{replayed['facts']!r}", "it only in a run with facts")
+        if "category" in replayed and run.facts:
+            yield Problem(f"{place}.replay.category", f"{replayed['category']!r}", "replay.facts, because the run has facts")
+        if run.scale != 1 and not run.last:
+            yield Problem(f"{place}.scale", f"{run.scale}", f"it only with choose_on: {LAST}")
+        if run.scale == 0:
+            yield Problem(f"{place}.scale", "0", "another number, because this one takes away what the run learned")
+        if run.answers == REVISION and not run.facts:
+            yield Problem(f"{place}.answers", "the answers of a revision", "facts of the groups, which have revisions")
+        if not run.facts:
+            continue
+        if not revisions:
+            yield Problem(f"{place}.facts", f"{list(run.facts)}", "dataset.revisions, which makes the groups")
+            continue
+        listed = [("facts", run.facts), ("replay.facts", run.replay.facts if run.replay else ())]
+        for key, i, role in [(key, i, role) for key, named in listed for i, role in enumerate(named)]:
+            if role not in roles:
+                yield Problem(f"{place}.{key}[{i}]", f"{role!r}", f"a role of the study's groups: {', '.join(roles)}")
+        in_domain = {"own", "conflicting"} & {*run.facts}
+        if domains and in_domain and run.domain not in domains:
+            problem = f"there is no domain {run.domain!r}" if run.domain else "missing"
+            yield Problem(f"{place}.domain", problem, nearest(run.domain, domains))
+        elif run.domain and not in_domain:
+            yield Problem(f"{place}.domain", f"{run.domain!r}", "it only with facts that are own or conflicting")
+        most = 1 if domains else revisions["count"]
+        if run.answers == REVISION and most is not None and (run.revision or 0) > most:
+            yield Problem(f"{place}.answers.revision", f"{run.revision}", f"at most the last revision ({most})")
+
+
 def _check_categories(config: Config, run: Run) -> Iterator[Problem]:
     wanted = [(f"select.{state}[{i}]", state, c) for state, listed in run.select.items() for i, c in enumerate(listed)]
-    if run.replay:
+    if run.replay and run.replay.category and run.replay.state:
         wanted.append(("replay.category", run.replay.state, run.replay.category))
     for key, state, category in wanted:
         mode = probe_mode(config, state)
@@ -307,7 +373,7 @@ def _check_tables(config: Config) -> Iterator[Problem]:
 
 def _check_choice(config: Config) -> Iterator[Problem]:
     splits = config["evaluation"]["splits"]
-    if config["choose_on"] not in splits:
+    if config["choose_on"] not in (*splits, LAST):
         yield Problem("choose_on", f"{config['choose_on']!r}", f"one of evaluation.splits ({', '.join(splits)})")
 
 
@@ -324,8 +390,10 @@ CHECKS: tuple[tuple[tuple[str, ...], Callable[[Config], Iterable[Problem]]], ...
     (("corpus", "dataset", "models"), _check_corpus),
     (("models", "probe"), _check_format),
     (("training", "runs"), _check_batches),
-    (("training", "runs", "probe"), _check_graph),
-    (("training", "runs", "models"), _check_models_runs),
-    (("tables", "runs"), _check_tables),
+    (("stages", "methods"), _check_methods),
+    (("dataset", "training", "stages", "methods", "runs"), _check_groups),
+    (("training", "stages", "methods", "runs", "probe"), _check_graph),
+    (("training", "stages", "methods", "runs", "models"), _check_models_runs),
+    (("tables", "stages", "methods", "runs"), _check_tables),
     (("evaluation", "choose_on"), _check_choice),
 )

@@ -23,6 +23,7 @@ GENERATIONS, PROBE_GRADES, CATEGORIES = "generations", "probe_grades", "categori
 AGREEMENT, CHANCE, ANSWERABLE = "agreement", "chance", "answerable"
 SELECTION, EXAMPLES, EPOCHS, ADAPTER = "selection", "examples", "epochs", "adapter"
 EVALUATION, GRADES, ACCURACY = "evaluation", "evaluation_grades", "accuracy"
+GROUP_ANSWERS, GROUP_GRADES = "group_answers", "group_grades"
 TABLE_CSV, TABLE_MARKDOWN, TABLES, COSTS_CSV, COSTS, PROVENANCE = (
     "table_csv table_markdown tables costs_csv costs provenance".split()
 )
@@ -31,6 +32,7 @@ _SEED = "seed{seed}"
 _MODEL = f"{_SEED}/{{model}}"
 _STATE = f"{_MODEL}/{{state}}"
 _PROBE = f"{_STATE}/{{questions}}-probe-{{probe}}"
+_GROUPS = f"{_STATE}/groups-{{probe}}"
 
 KINDS: dict[str, Kind] = {
     FACTS: Kind("build_facts", f"{_SEED}/facts.parquet"),
@@ -50,8 +52,8 @@ KINDS: dict[str, Kind] = {
     CATEGORIES: Kind("categorize_facts", f"{_PROBE}/categories.parquet"),
     "category_counts": Kind("categorize_facts", f"{_PROBE}/counts.csv"),
     CHANCE: Kind("estimate_chance", f"{_PROBE}/chance.csv"),
-    SELECTION: Kind("select_facts", f"{_STATE}/selection.parquet"),
-    EXAMPLES: Kind("build_examples", f"{_STATE}/examples.parquet"),  # or draw_answers
+    SELECTION: Kind("select_facts", f"{_STATE}/selection.parquet"),  # or another rule of steps.ALTERNATIVES
+    EXAMPLES: Kind("build_examples", f"{_STATE}/examples.parquet"),
     EPOCHS: Kind("train_adapter", f"{_STATE}/epochs/epochs.json"),  # the handle of a state's epochs
     "texts": Kind("train_adapter", f"{_STATE}/texts.jsonl"),
     "loss": Kind("train_adapter", f"{_STATE}/loss.csv"),
@@ -60,6 +62,9 @@ KINDS: dict[str, Kind] = {
     GRADES: Kind("grade_epochs", f"{_STATE}/evaluation/grades.parquet"),
     ACCURACY: Kind("grade_epochs", f"{_STATE}/evaluation/accuracy.csv"),
     ADAPTER: Kind("choose_epoch", f"{_STATE}/adapter/chosen.json"),  # the handle of a state's adapter
+    GROUP_ANSWERS: Kind("ask_groups", f"{_GROUPS}/generations.parquet"),
+    "group_usage": Kind("ask_groups", f"{_GROUPS}/usage.json"),
+    GROUP_GRADES: Kind("grade_groups", f"{_GROUPS}/grades.parquet"),
     TABLE_CSV: Kind("write_table", "tables/{table}.csv"),
     TABLE_MARKDOWN: Kind("write_table", "tables/{table}.md"),
     TABLES: Kind("collect_tables", "tables.md"),
@@ -86,8 +91,10 @@ JOBS = (
         ("check_probe", "grade_generations", "categorize_facts", "estimate_chance"),
         "{model}-seed{seed}-{state}-{questions}-{probe}",
     )
+    | dict.fromkeys(("ask_groups", "grade_groups"), "{model}-seed{seed}-{state}-{probe}")
     | dict.fromkeys(
-        "select_facts build_examples draw_answers train_adapter evaluate_epochs grade_epochs choose_epoch".split(),
+        "select_facts select_groups build_examples draw_answers revise_examples train_adapter evaluate_epochs grade_epochs"
+        " choose_epoch keep_last_epoch".split(),
         "{model}-seed{seed}-{state}",
     )
 )
@@ -96,8 +103,8 @@ JOBS = (
 class Result(NamedTuple):
     """A result of a model and a seed: its kind, its state and its probe.
 
-    `questions` names the questions that the state is asked (`data.question_sets`). `probe` and `questions` have
-    a meaning only for probes. Facts belong to no state.
+    `questions` names the questions that the state is asked (`data.question_sets`), and has a meaning only for probes.
+    `probe` has one also for answers about the groups. Facts belong to no state.
     """
 
     kind: str

@@ -9,28 +9,37 @@ from gradual.training.settings import TrainingSettings
 
 ORIGIN = "origin"  # the untouched model
 MERGE = "merge"
-GOLD, DRAWN = "gold", "drawn"  # the answers that a run trains on
+GOLD, DRAWN, REVISION = "gold", "drawn", "revision"  # the answers that a run trains on
+LAST = "last"  # the choice of a run's last epoch, whatever its accuracy
+LATEST = "latest"  # of the revisions of a fact
 
 Config = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Replay:
-    """The replay pool of a run: the facts of a category in a state. Each epoch draws the share `ratio` of them."""
+    """The replay pool of a run. Each epoch draws the share `ratio` of it.
 
-    state: str
-    category: str
+    It has the facts of a category in a state, or the facts with some roles (`facts`; see `data.revisions`).
+    """
+
     ratio: float
+    state: str | None = None
+    category: str | None = None
+    facts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Run:
-    """A state of the model: trained from its parent on the facts that have the selected categories.
+    """A state of the model: trained from its parent on the facts with the selected categories, or with some roles.
 
     `kind` says how the state is made (see `steps.STATE_KINDS`). `select` maps states to categories. `size_of` names
-    another run, and this run draws as many train facts as that run has. `answers` are those that the run trains on (see
-    `steps.EXAMPLE_RULES`). `adapter` says whether the run continues its parent's adapter, or merges it into the weights and
-    trains a new one.
+    another run, and this run draws as many train facts as that run has. Instead of `select`, `facts` has the roles of the
+    facts to train on (see `data.revisions`), and `domain` the domain in which they have these roles. `answers` are those
+    that the run trains on (see `steps.EXAMPLE_RULES`). With REVISION, `revision` is the one that they are valid at, and None
+    stands for the latest. `adapter` says whether the run continues its parent's adapter, or merges it into the weights and
+    trains a new one. `scale` is a factor of what the training changes. `last` says that the last epoch is taken, and not
+    the one with the best accuracy.
     """
 
     name: str
@@ -38,10 +47,15 @@ class Run:
     kind: str
     parent: str
     select: Mapping[str, list[str]]
+    facts: tuple[str, ...]
+    domain: str
     size_of: str | None
     replay: Replay | None
     answers: str
+    revision: int | None
     adapter: str
+    scale: float
+    last: bool
     training: TrainingSettings
 
 
@@ -52,25 +66,42 @@ def runs(config: Config) -> dict[str, Run]:
     """The runs of a config that has been loaded, by name."""
     table = {}
     for name, given in config["runs"].items():
-        replay, settings = given.get("replay"), config["training"] | given
+        answers, settings = given.get("answers", GOLD), config["training"] | given
+        revised = isinstance(answers, Mapping)
+        revision = answers[REVISION] if revised else None
         table[name] = Run(
             name=name,
             label=given.get("label") or name,
             kind=given.get("kind", "trained"),
             parent=given["from"],
-            select=given["select"],
+            select=given.get("select") or {},
+            facts=tuple(given.get("facts") or ()),
+            domain=given.get("domain") or "",
             size_of=given.get("size_of"),
-            replay=Replay(replay.get("state", given["from"]), replay["category"], replay["ratio"]) if replay else None,
-            answers=given.get("answers", GOLD),
+            replay=_replay(given),
+            answers=REVISION if revised else answers,
+            revision=None if revision == LATEST else revision,
             adapter=settings["adapter"],
+            scale=given.get("scale", 1.0),
+            last=config["choose_on"] == LAST,
             training=pick(TrainingSettings, settings),
         )
     return table
 
 
+def _replay(given: Mapping[str, Any]) -> Replay | None:
+    """The replay of a run, from the run's keys."""
+    if not (replay := given.get("replay")):
+        return None
+    if roles := replay.get("facts"):
+        return Replay(replay["ratio"], facts=tuple(roles))
+    return Replay(replay["ratio"], replay.get("state", given["from"]), replay["category"])
+
+
 def selected_states(run: Run) -> list[str]:
     """The states by whose categories a run selects and replays facts, in alphabetical order."""
-    return sorted({*run.select, *([run.replay.state] if run.replay else [])})
+    replayed = run.replay.state if run.replay else None
+    return sorted({*run.select, *([replayed] if replayed else [])})
 
 
 def awaited(run: Run) -> set[str]:

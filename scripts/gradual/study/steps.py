@@ -6,10 +6,11 @@ The rules, the order of the jobs, the costs, the plan and the preflight all use 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 from gradual.study import result_files as kinds
 from gradual.study.result_files import KINDS, Result
-from gradual.study.runs import DRAWN, GOLD, MERGE, ORIGIN, Run, Runs, adapter_chain, selected_states
+from gradual.study.runs import DRAWN, GOLD, MERGE, ORIGIN, REVISION, Run, Runs, adapter_chain, selected_states
 
 Inputs = dict[str, list[Result]]  # by the name that the rule gives the input
 
@@ -36,7 +37,28 @@ def _trained(run: Run, runs: Runs) -> Inputs:
 STATE_KINDS = {"trained": StateKind("train_adapter", _trained)}
 # The rule that writes a run's examples, by the answers that the run trains on. Each kind of answers has a rule of its own.
 # So a new kind changes neither the code nor the params of the others' jobs, and re-runs none of their trainings.
-EXAMPLE_RULES = {GOLD: "build_examples", DRAWN: "draw_answers"}
+EXAMPLE_RULES = {GOLD: "build_examples", DRAWN: "draw_answers", REVISION: "revise_examples"}
+
+
+class Alternatives(NamedTuple):
+    """The rules that can make a kind of result, and which one makes that of a run."""
+
+    rules: tuple[str, ...]
+    of: Callable[[Run], str]
+
+
+ALTERNATIVES = {
+    kinds.SELECTION: Alternatives(
+        ("select_facts", "select_groups"), lambda run: "select_groups" if run.facts else "select_facts"
+    ),
+    kinds.EXAMPLES: Alternatives(tuple(EXAMPLE_RULES.values()), lambda run: EXAMPLE_RULES[run.answers]),
+    kinds.EPOCHS: Alternatives(
+        tuple(kind.rule for kind in STATE_KINDS.values()), lambda run: STATE_KINDS[run.kind].rule
+    ),
+    kinds.ADAPTER: Alternatives(
+        ("choose_epoch", "keep_last_epoch"), lambda run: "keep_last_epoch" if run.last else "choose_epoch"
+    ),
+}
 
 
 def adapters(states: Iterable[str]) -> list[Result]:
@@ -73,8 +95,39 @@ def _graded(result: Result, runs: Runs) -> Inputs:
     return {"generations": [Result(kinds.EVALUATION, result.state)], "parent": parent, "facts": [Result(kinds.FACTS)]}
 
 
+def _groups_asked(result: Result, runs: Runs) -> Inputs:
+    """The inputs of a job that asks a state about the groups of facts."""
+    return _probed(result, runs) | {"groups": [Result(kinds.GROUPS)]}
+
+
+def _groups_graded(result: Result, runs: Runs) -> Inputs:
+    """The answers of a state and its parent's, because the job refuses an adapter that changes no answer."""
+    parent = [] if result.state == ORIGIN else [result._replace(kind=kinds.GROUP_ANSWERS, state=runs[result.state].parent)]
+    return {
+        "generations": [result._replace(kind=kinds.GROUP_ANSWERS)],
+        "parent": parent,
+        "facts": [Result(kinds.FACTS)],
+        "revisions": [Result(kinds.REVISIONS)],
+    }
+
+
+def _exemplified(result: Result, runs: Runs) -> Inputs:
+    """The inputs of a run's examples. Only answers of a revision need the revisions, and the groups for whose facts."""
+    revised = runs[result.state].answers == REVISION
+    others = {kind: [Result(kind)] for kind in (kinds.REVISIONS, kinds.GROUPS)} if revised else {}
+    return {"selection": [result._replace(kind=kinds.SELECTION)], "facts": [Result(kinds.FACTS)]} | others
+
+
+def _kept(result: Result, runs: Runs) -> Inputs:
+    """The inputs of a run's adapter: its epochs and, where they decide, their accuracies."""
+    accuracy = {} if runs[result.state].last else {"accuracy": [result._replace(kind=kinds.ACCURACY)]}
+    return accuracy | {"epochs": [result._replace(kind=kinds.EPOCHS)]}
+
+
 def _selected(result: Result, runs: Runs) -> Inputs:
     run = runs[result.state]
+    if run.facts:
+        return {"groups": [Result(kinds.GROUPS)]}
     return {
         "categories": [Result(kinds.CATEGORIES, state) for state in selected_states(run)],
         "size_of": [Result(kinds.SELECTION, run.size_of)] if run.size_of else [],
@@ -111,12 +164,14 @@ GRAPH: dict[str, Callable[[Result, Runs], Inputs]] = {
     kinds.CATEGORIES: _from(grades=_of(kinds.PROBE_GRADES), facts=_FACTS),
     kinds.CHANCE: _from(generations=_of(kinds.GENERATIONS), categories=_of(kinds.CATEGORIES), facts=_FACTS),
     kinds.SELECTION: _selected,
-    kinds.EXAMPLES: _from(selection=_of(kinds.SELECTION), facts=_FACTS),
+    kinds.EXAMPLES: _exemplified,
     kinds.EPOCHS: lambda result, runs: STATE_KINDS[runs[result.state].kind].inputs(runs[result.state], runs),
     kinds.EVALUATION: _evaluated,
     kinds.GRADES: _graded,
     kinds.ACCURACY: _graded,
-    kinds.ADAPTER: _from(accuracy=_of(kinds.ACCURACY), epochs=_of(kinds.EPOCHS)),
+    kinds.ADAPTER: _kept,
+    kinds.GROUP_ANSWERS: _groups_asked,
+    kinds.GROUP_GRADES: _groups_graded,
 }
 
 # The rules that load a model or its tokenizer, each with the environment of its jobs. None stands for the environment of
@@ -128,6 +183,7 @@ MODEL_RULES: dict[str, str | None] = {
     "check_probe": "train",
     "train_adapter": "train",
     "evaluate_epochs": None,
+    "ask_groups": None,
 }
 ENGINE_ENVIRONMENTS = {"transformers": "train", "vllm": "probe", "vllm_lora": "probe"}
 
@@ -137,12 +193,16 @@ def environment(rule: str, engine: str) -> str:
     return MODEL_RULES.get(rule, "controller") or ENGINE_ENVIRONMENTS[engine]
 
 
+def rules_of(kind: str) -> tuple[str, ...]:
+    """The rules that can make a kind of result."""
+    return ALTERNATIVES[kind].rules if kind in ALTERNATIVES else (KINDS[kind].rule,)
+
+
 def rule_of(result: Result, runs: Runs) -> str:
-    """The rule that makes a result. That of a run's epochs depends on the kind of its state, and that of its examples on
-    the answers that it trains on."""
-    if result.kind == kinds.EPOCHS:
-        return STATE_KINDS[runs[result.state].kind].rule
-    return EXAMPLE_RULES[runs[result.state].answers] if result.kind == kinds.EXAMPLES else KINDS[result.kind].rule
+    """The rule that makes a result."""
+    if result.kind in ALTERNATIVES:
+        return ALTERNATIVES[result.kind].of(runs[result.state])
+    return KINDS[result.kind].rule
 
 
 def inputs(result: Result, runs: Runs) -> Inputs:

@@ -10,8 +10,13 @@ from gradual.study.runs import Config, runs
 from gradual.study.steps import rule_of, standing_on
 from gradual.tables import registry
 
-USAGE = {kinds.GENERATIONS: "probe_usage", kinds.EVALUATION: "evaluation_usage"}
-NAMES = {kinds.BASE: "pretraining", kinds.EPOCHS: "training", kinds.EVALUATION: "evaluation"}
+USAGE = {kinds.GENERATIONS: "probe_usage", kinds.EVALUATION: "evaluation_usage", kinds.GROUP_ANSWERS: "group_usage"}
+NAMES = {
+    kinds.BASE: "pretraining",
+    kinds.EPOCHS: "training",
+    kinds.EVALUATION: "evaluation",
+    kinds.GROUP_ANSWERS: "questions about the groups",
+}
 
 
 @dataclass(frozen=True)
@@ -31,9 +36,9 @@ class Work:
 
     @property
     def name(self) -> str:
-        """The name of the work: pretraining, training, evaluation, a probe of a question set, or a re-probe."""
+        """The name of the work: one of NAMES or a probe of a question set, and whether it is done again."""
         again = " again" if self.result.probe else ""
-        return NAMES.get(self.result.kind, f"probe of {self.result.questions}{again}")
+        return NAMES.get(self.result.kind, f"probe of {self.result.questions}") + again
 
     def usage(self) -> list[str]:
         """The paths of the files that count prompts and tokens, relative to results/<study>. A training has none."""
@@ -80,7 +85,7 @@ def works(wanted: Mapping[str, Iterable[Result]], config: Config) -> list[Work]:
     for model, results in wanted.items():
         pretrained = config["models"][model]["source"] == "pretrain"
         whole = standing_on([*results, *([Result(kinds.BASE)] if pretrained else [])], table)
-        worked = {kinds.EPOCHS, kinds.EVALUATION, kinds.GENERATIONS} | ({kinds.BASE} if pretrained else set())
+        worked = {kinds.EPOCHS, *USAGE} | ({kinds.BASE} if pretrained else set())
         for seed in config["seeds"]:
             for result in whole:
                 if result.kind in worked:

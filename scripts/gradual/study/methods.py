@@ -1,0 +1,59 @@
+"""The runs that a study's stages and methods make.
+
+A stage says what a run trains on, and a method says how it trains. The first stage is a run that all methods start from.
+Each method makes a run of every later stage, which starts from the method's run of the stage before.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from gradual.study.runs import MERGE, ORIGIN, REVISION, Config
+
+FIRST = "stage1"  # the run of the first stage
+OWN_KEYS = ("label", "stages", "forget")  # of a method, which no run has
+
+
+class Made(NamedTuple):
+    """A run that a method makes: its name, its keys, the method (empty for the first stage) and the number of the stage."""
+
+    name: str
+    run: Config
+    method: str
+    stage: int
+
+
+def made_runs(config: Config) -> Iterator[Made]:
+    """The runs of the stages and methods of a config that follows the schema, stage by stage for each method."""
+    stages = config["stages"]
+    if not stages:
+        return
+    yield Made(FIRST, {"from": ORIGIN} | stages[0], "", 1)
+    for method, settings in config["methods"].items():
+        how = {key: value for key, value in settings.items() if key not in OWN_KEYS}
+        before, last = FIRST, settings.get("stages") or len(stages)
+        for number, stage in enumerate(stages[1:last], 2):
+            name, run = f"{method}{number}", stage | how | {"label": f"{settings.get('label') or method}, stage {number}"}
+            if settings.get("forget"):
+                forgetting = forget(run, settings["forget"], run["label"])
+                yield Made(f"{name}_forget", {"from": before} | forgetting, method, number)
+                before = f"{name}_forget"
+            yield Made(name, {"from": before} | run, method, number)
+            before = name
+
+
+def forget(run: Mapping[str, Any], strength: float, label: str) -> Config:
+    """A run that takes the answers before those of `run` out of the model (F-Learning, Ni et al. 2023).
+
+    It trains on the answers of the revision before, and its state is its parent minus `strength` times what it learned.
+    """
+    answers = {REVISION: run["answers"][REVISION] - 1}
+    return {**run, "label": f"{label}, forgetting", "answers": answers, "adapter": MERGE, "scale": -strength}
+
+
+def methods(config: Config) -> dict[str, dict[int, str]]:
+    """The runs of each method, by the number of their stage. A run that only forgets is left out."""
+    found: dict[str, dict[int, str]] = {method: {} for method in config["methods"]}
+    for made in made_runs(config):
+        if made.method:
+            found[made.method][made.stage] = made.name
+    return found
