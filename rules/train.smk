@@ -45,7 +45,7 @@ rule select_groups:
         code=code("select_groups"),
     shell:
         "python scripts/select_groups.py --run {wildcards.state} --groups {input.groups} --facts {params.facts}"
-        " --domain {params.domain:q} --replay {params.replay} --selection {output.selection} 2> {log}"
+        " --domain {params.domain} --replay {params.replay} --selection {output.selection} 2> {log}"
 
 
 rule build_examples:
@@ -110,7 +110,7 @@ rule revise_examples:
     shell:
         "python scripts/revise_examples.py --selection {input.selection} --facts {input.facts}"
         " --revisions {input.revisions} --groups {input.groups} --wordings {input.wordings} --trained {params.trained}"
-        " --revision {params.revision} --domain {params.domain:q} --examples {output.examples} 2> {log}"
+        " --revision {params.revision} --domain {params.domain} --examples {output.examples} 2> {log}"
 
 
 # The handle epochs.json stands for all epochs of a run, because their number differs between runs.
@@ -189,8 +189,29 @@ rule keep_last_epoch:
     conda:
         "../envs/controller.yaml"
     params:
-        scale=lambda wildcards: RUNS[wildcards.state].scale,
         code=code("keep_last_epoch"),
     shell:
-        "python scripts/keep_last_epoch.py --epochs {input.epochs} --scale {params.scale} --adapter {output.adapter}"
-        " 2> {log}"
+        "python scripts/keep_last_epoch.py --epochs {input.epochs} --adapter {output.adapter} 2> {log}"
+
+
+rule scale_adapter:
+    input:
+        made_from("adapter"),
+    output:
+        adapter=result("adapter"),
+        files=[f"{Path(result('adapter')).parent}/{name}" for name in ADAPTER_FILES],
+    log:
+        log_file("scale_adapter"),
+    wildcard_constraints:
+        state=states_by("scale_adapter", "adapter"),
+    priority: LIGHT
+    conda:
+        environment("scale_adapter")
+    resources:
+        python="python",
+    params:
+        scale=lambda wildcards: RUNS[wildcards.state].scale,
+        code=code("scale_adapter"),
+    shell:
+        "{resources.python} scripts/scale_adapter.py --epochs {input.epochs} --scale {params.scale}"
+        " --adapter {output.adapter} 2> {log}"

@@ -39,7 +39,9 @@ def main(argv: list[str] | None = None) -> None:
     )
     parser.add_argument("--engine", choices=list(ENGINES), required=True)
     parser.add_argument("--prompt-seed", type=int, required=True, help="seed of the prompts, the same for all states")
-    parser.add_argument("--probe", type=int, required=True, help="number of the prompt; another one has other exemplars")
+    parser.add_argument(
+        "--probe", type=int, required=True, help="number of the prompt; another one has other exemplars"
+    )
     parser.add_argument("--dtype", required=True)
     parser.add_argument(
         "--code",

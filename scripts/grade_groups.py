@@ -22,7 +22,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument(
         "--parent", type=Path, nargs="*", default=[], help="the parent's raw answers; the origin has no parent"
     )
-    parser.add_argument("--scoring", choices=list(RULES), required=True, help="the scoring rule that says what is right")
+    parser.add_argument(
+        "--scoring", choices=list(RULES), required=True, help="the scoring rule that says what is right"
+    )
     parser.add_argument("--state", required=True)
     args = parser.parse_args(argv)
     generations = read_generations([args.generations], "wording")

@@ -22,7 +22,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--wordings", type=Path, nargs="*", default=[], help="without it, questions are the facts' own")
     parser.add_argument("--trained", type=int, nargs="+", required=True, help="the numbers of the trained wordings")
     parser.add_argument("--revision", type=int, nargs="*", default=[], help="without a number, the latest one")
-    parser.add_argument("--domain", default="", help="the domain whose own facts keep their answers")
+    parser.add_argument(
+        "--domain", nargs="?", const="", default="", help="the domain whose own facts keep their answers"
+    )
     args = parser.parse_args(argv)
     selection = read_parquet(args.selection, "a selection of facts", ("fact_id", "role"))
     own = build_examples(selection, read_facts(args.facts))

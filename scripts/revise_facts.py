@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gradual.data.facts import read_facts
 from gradual.data.readers.dated_answers import read_dated_answers
-from gradual.data.revisions import RevisionSettings, make_revisions
+from gradual.data.revision_draws import RevisionSettings, make_revisions
 from gradual.ground.files import read_parquet, write_parquet
 from gradual.ground.settings import add_paths
 from gradual.ground.settings import parser as parser_of

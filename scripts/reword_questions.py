@@ -6,8 +6,8 @@ import logging
 
 from gradual.data.dataset import find_files, raw_source
 from gradual.data.facts import read_facts
-from gradual.data.question_wordings import by_templates
 from gradual.data.readers.table_wordings import read_table_wordings
+from gradual.data.wording_templates import by_templates
 from gradual.ground.files import write_parquet
 from gradual.ground.settings import add_paths
 from gradual.workflow.starting import report

@@ -17,7 +17,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--run", required=True)
     parser.add_argument("--groups", type=Path, required=True)
     parser.add_argument("--facts", nargs="+", choices=ROLES, required=True, help="the roles of the facts to train on")
-    parser.add_argument("--domain", default="", help="the domain in which the facts have these roles")
+    parser.add_argument(
+        "--domain", nargs="?", const="", default="", help="the domain in which the facts have these roles"
+    )
     parser.add_argument("--replay", nargs="*", choices=ROLES, default=[], help="the roles of the facts to replay")
     parser.add_argument("--selection", type=Path, required=True)
     args = parser.parse_args(argv)

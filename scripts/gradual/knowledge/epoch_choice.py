@@ -4,6 +4,8 @@ import pandas as pd
 
 from gradual.ground.errors import InputError
 
+LAST = "last"  # in the place of a split: the last epoch, whatever its accuracy
+
 
 def choose_epoch(accuracy: pd.DataFrame, split: str) -> int:
     """The epoch with the best accuracy on the split. Among equal epochs, it is the earliest.

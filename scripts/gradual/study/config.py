@@ -15,7 +15,7 @@ from jsonschema.validators import extend
 from gradual.ground.errors import InputError
 from gradual.ground.strict_yaml import read_mapping
 from gradual.knowledge.golds import FIRST
-from gradual.study.config_checks import CHECKS, Problem, nearest
+from gradual.study.config_checks import CHECKS, Problem, check_methods, nearest
 from gradual.study.config_texts import secret_at, text_problem
 from gradual.study.methods import made_runs
 from gradual.study.runs import Config
@@ -28,9 +28,10 @@ def load_config(overrides: Mapping[str, Any], default: Path, schema: Path) -> Co
     """The complete and checked config of a study.
 
     `overrides` are the study's own keys. They lie over the files that the study extends, and these lie over `default`.
-    Mappings merge key by key. The sections dataset and models, each run, each method, and lists are replaced as a whole. A run that is
-    null is removed, and so is a method. `extends` names a file of studies/ beside config.yaml. Without the key `study`, `overrides` change the
-    default study, and only then does `extends` of config.yaml count. Raises one InputError with all problems of the config,
+    Mappings merge key by key. The sections dataset and models, each run, each method, and lists are replaced as a whole. A
+    run or a method that is null is removed. `extends` names a file of studies/ beside config.yaml. Without the key `study`,
+    `overrides` change the default study, and only then does `extends` of config.yaml count. The runs of the stages and
+    methods are among the runs. Raises one InputError with all problems of the config,
     but without any value of a config that has a password or a token.
     """
     rules = json.loads(Path(schema).read_text(encoding="utf-8"))
@@ -60,7 +61,11 @@ def load_config(overrides: Mapping[str, Any], default: Path, schema: Path) -> Co
     problems += _schema_problems(config, rules)
     broken = {str(p.key).partition(".")[0].partition("[")[0] for p in problems}
     if broken.isdisjoint(("stages", "methods", "runs")):
-        config["runs"] = _with_made_runs(config, rules, problems)
+        if found := list(check_methods(config)):
+            problems += found
+            broken.add("methods")
+        else:
+            config["runs"] = _with_made_runs(config, rules, problems)
     for sections, check in CHECKS:
         if broken.isdisjoint(sections):
             problems += check(config)

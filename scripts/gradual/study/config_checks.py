@@ -7,10 +7,11 @@ from graphlib import CycleError, TopologicalSorter
 from typing import NamedTuple
 
 from gradual.data.dataset import NAMED_COLUMNS, OWN_FORMAT, READERS
-from gradual.data.question_wordings import WORDINGS
+from gradual.data.wording_templates import WORDINGS
 from gradual.knowledge.categories import FULL, GREEDY_ONLY
+from gradual.knowledge.epoch_choice import LAST
 from gradual.study.config_texts import PATH, path_problem
-from gradual.study.runs import LAST, MERGE, ORIGIN, REVISION, Config, Run, adapter_chain, awaited, probe_mode, runs
+from gradual.study.runs import MERGE, ORIGIN, REVISION, Config, Run, adapter_chain, awaited, probe_mode, runs
 
 TAKEN = {"reference": "published tables", "benchmarks": "measurements of `make benchmark`"}  # folders of results/
 # What says whose answers change, in dataset.revisions: the keys that each way needs, and the defaults of those without use.
@@ -19,7 +20,7 @@ WAYS: dict[str, tuple[tuple[str, ...], dict[str, object]]] = {
     "domains": (("own", "conflicting"), {"count": None, "kept": 0, "relations": None, "columns": {}}),
     "file": ((), {"count": None, "own": None, "conflicting": None, "band": "quartile"}),
 }
-WITH_TEMPLATES = ("world", "entity_questions")  # the readers of datasets that question_wordings.csv has templates of
+WITH_TEMPLATES = ("world", "entity_questions")  # the readers of datasets that wording_templates.csv has templates of
 ADAPTER_SHAPE = ("rank", "alpha", "dropout", "targets")  # what a continued adapter cannot change
 
 
@@ -268,12 +269,14 @@ def _check_graph(config: Config) -> Iterator[Problem]:
         yield from _check_continued(table)
 
 
-def _check_methods(config: Config) -> Iterator[Problem]:
-    """Methods train the stages after the first one."""
+def check_methods(config: Config) -> Iterator[Problem]:
+    """Methods train the stages after the first one. This is checked before the methods make runs."""
     stages = len(config["stages"])
     for name, method in config["methods"].items():
         if stages < 2:
-            yield Problem(f"methods.{name}", "a method, but there is no second stage", "at least two stages, or no method")
+            yield Problem(
+                f"methods.{name}", "a method, but there is no second stage", "at least two stages, or no method"
+            )
         elif (method.get("stages") or 2) > stages:
             yield Problem(f"methods.{name}.stages", f"{method['stages']}", f"at most the number of stages ({stages})")
         if not method.get("forget"):
@@ -295,19 +298,24 @@ def _check_groups(config: Config) -> Iterator[Problem]:
         given, place = config["runs"][name], f"runs.{name}"
         replayed = given.get("replay") or {}
         if "select" not in given and "facts" not in given:
-            yield Problem(f"{place}.select", "missing", "this key, or facts")
+            expected = "this key or facts (a run is replaced as a whole, not merged)"
+            yield Problem(f"{place}.select", "missing", expected)
         if "category" not in replayed and "facts" not in replayed and replayed:
             yield Problem(f"{place}.replay.category", "missing", "this key, or facts")
         useless = {"select": run.facts, "size_of": run.facts and run.size_of, "domain": not run.facts}
         for key in (key for key, without_use in useless.items() if without_use and key in given):
-            yield Problem(f"{place}.{key}", f"{given[key]!r}", f"no such key {'with' if run.facts else 'without'} facts")
+            yield Problem(
+                f"{place}.{key}", f"{given[key]!r}", f"no such key {'with' if run.facts else 'without'} facts"
+            )
         for key in ("category", "state"):
             if "facts" in replayed and key in replayed:
                 yield Problem(f"{place}.replay.{key}", f"{replayed[key]!r}", "no such key with replay.facts")
         if "facts" in replayed and not run.facts:
             yield Problem(f"{place}.replay.facts", f"{replayed['facts']!r}", "it only in a run with facts")
         if "category" in replayed and run.facts:
-            yield Problem(f"{place}.replay.category", f"{replayed['category']!r}", "replay.facts, because the run has facts")
+            yield Problem(
+                f"{place}.replay.category", f"{replayed['category']!r}", "replay.facts, because the run has facts"
+            )
         if run.scale != 1 and not run.last:
             yield Problem(f"{place}.scale", f"{run.scale}", f"it only with choose_on: {LAST}")
         if run.scale == 0:
@@ -390,7 +398,6 @@ CHECKS: tuple[tuple[tuple[str, ...], Callable[[Config], Iterable[Problem]]], ...
     (("corpus", "dataset", "models"), _check_corpus),
     (("models", "probe"), _check_format),
     (("training", "runs"), _check_batches),
-    (("stages", "methods"), _check_methods),
     (("dataset", "training", "stages", "methods", "runs"), _check_groups),
     (("training", "stages", "methods", "runs", "probe"), _check_graph),
     (("training", "stages", "methods", "runs", "models"), _check_models_runs),

@@ -32,7 +32,10 @@ def made_runs(config: Config) -> Iterator[Made]:
         how = {key: value for key, value in settings.items() if key not in OWN_KEYS}
         before, last = FIRST, settings.get("stages") or len(stages)
         for number, stage in enumerate(stages[1:last], 2):
-            name, run = f"{method}{number}", stage | how | {"label": f"{settings.get('label') or method}, stage {number}"}
+            name, run = (
+                f"{method}{number}",
+                stage | how | {"label": f"{settings.get('label') or method}, stage {number}"},
+            )
             if settings.get("forget"):
                 forgetting = forget(run, settings["forget"], run["label"])
                 yield Made(f"{name}_forget", {"from": before} | forgetting, method, number)

@@ -94,7 +94,7 @@ JOBS = (
     | dict.fromkeys(("ask_groups", "grade_groups"), "{model}-seed{seed}-{state}-{probe}")
     | dict.fromkeys(
         "select_facts select_groups build_examples draw_answers revise_examples train_adapter evaluate_epochs grade_epochs"
-        " choose_epoch keep_last_epoch".split(),
+        " choose_epoch keep_last_epoch scale_adapter".split(),
         "{model}-seed{seed}-{state}",
     )
 )

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from gradual.ground.settings import pick
+from gradual.knowledge.epoch_choice import LAST
 from gradual.training.settings import TrainingSettings
 
 ORIGIN = "origin"  # the untouched model
 MERGE = "merge"
 GOLD, DRAWN, REVISION = "gold", "drawn", "revision"  # the answers that a run trains on
-LAST = "last"  # the choice of a run's last epoch, whatever its accuracy
 LATEST = "latest"  # of the revisions of a fact
 
 Config = dict[str, Any]
@@ -95,7 +95,7 @@ def _replay(given: Mapping[str, Any]) -> Replay | None:
         return None
     if roles := replay.get("facts"):
         return Replay(replay["ratio"], facts=tuple(roles))
-    return Replay(replay["ratio"], replay.get("state", given["from"]), replay["category"])
+    return Replay(replay["ratio"], replay.get("state", given["from"]), replay.get("category"))
 
 
 def selected_states(run: Run) -> list[str]:

@@ -47,6 +47,13 @@ class Alternatives(NamedTuple):
     of: Callable[[Run], str]
 
 
+def _kept_by(run: Run) -> str:
+    """The rule that writes a run's adapter."""
+    if not run.last:
+        return "choose_epoch"
+    return "keep_last_epoch" if run.scale == 1 else "scale_adapter"
+
+
 ALTERNATIVES = {
     kinds.SELECTION: Alternatives(
         ("select_facts", "select_groups"), lambda run: "select_groups" if run.facts else "select_facts"
@@ -55,9 +62,7 @@ ALTERNATIVES = {
     kinds.EPOCHS: Alternatives(
         tuple(kind.rule for kind in STATE_KINDS.values()), lambda run: STATE_KINDS[run.kind].rule
     ),
-    kinds.ADAPTER: Alternatives(
-        ("choose_epoch", "keep_last_epoch"), lambda run: "keep_last_epoch" if run.last else "choose_epoch"
-    ),
+    kinds.ADAPTER: Alternatives(("choose_epoch", "keep_last_epoch", "scale_adapter"), _kept_by),
 }
 
 
@@ -102,7 +107,9 @@ def _groups_asked(result: Result, runs: Runs) -> Inputs:
 
 def _groups_graded(result: Result, runs: Runs) -> Inputs:
     """The answers of a state and its parent's, because the job refuses an adapter that changes no answer."""
-    parent = [] if result.state == ORIGIN else [result._replace(kind=kinds.GROUP_ANSWERS, state=runs[result.state].parent)]
+    parent = (
+        [] if result.state == ORIGIN else [result._replace(kind=kinds.GROUP_ANSWERS, state=runs[result.state].parent)]
+    )
     return {
         "generations": [result._replace(kind=kinds.GROUP_ANSWERS)],
         "parent": parent,
@@ -182,6 +189,7 @@ MODEL_RULES: dict[str, str | None] = {
     "probe_facts": None,
     "check_probe": "train",
     "train_adapter": "train",
+    "scale_adapter": "train",
     "evaluate_epochs": None,
     "ask_groups": None,
 }

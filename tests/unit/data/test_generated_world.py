@@ -7,9 +7,9 @@ import pytest
 from gradual.data.facts import validate
 from gradual.data.generated_world import QUESTIONS, WorldSettings, build_world
 from gradual.data.pretraining_text import ALMANAC, GAZETTE, CorpusSettings, documents, exposure
-from gradual.data.question_wordings import by_templates
 from gradual.data.sentence_templates import STATEMENTS, state
 from gradual.data.subsets import carve
+from gradual.data.wording_templates import by_templates
 
 WORLD = WorldSettings(**{
     "countries": 4, "cities": 16, "universities": 8, "labels": 8, "people": 60, "works": 60, "companies": 16,

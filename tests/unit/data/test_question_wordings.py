@@ -11,18 +11,11 @@ from hypothesis import strategies as st
 
 from gradual.data.facts import make_table
 from gradual.data.generated_world import QUESTIONS
-from gradual.data.question_wordings import (
-    TEMPLATES,
-    WORDING_COLUMNS,
-    WORDINGS,
-    by_templates,
-    read_wordings,
-    reworded,
-    subject_in,
-)
+from gradual.data.question_wordings import WORDING_COLUMNS, read_wordings, reworded
 from gradual.data.readers import entity_questions
 from gradual.data.readers.raw import members
 from gradual.data.readers.table_wordings import read_table_wordings
+from gradual.data.wording_templates import TEMPLATES, WORDINGS, by_templates, subject_in
 from gradual.ground.errors import InputError
 from gradual.ground.normal_form import question_key
 

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gradual.data.facts import make_table
+from gradual.data.revision_draws import BANDS, RevisionSettings, draw_revisions, group_facts, make_revisions
 from gradual.data.revisions import (
-    BANDS,
     CONFLICTING,
     GROUP_COLUMNS,
     KEPT,
@@ -21,11 +21,7 @@ from gradual.data.revisions import (
     REVISION_COLUMNS,
     ROLES,
     UNRELATED,
-    RevisionSettings,
     answers_at,
-    draw_revisions,
-    group_facts,
-    make_revisions,
     read_groups,
     read_revisions,
 )

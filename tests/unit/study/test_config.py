@@ -14,13 +14,15 @@ import describe_config
 from gradual.data import facts
 from gradual.data.dataset import READERS
 from gradual.data.question_sets import QUESTION_SETS
+from gradual.data.revisions import ROLES
 from gradual.ground.errors import InputError
 from gradual.knowledge import categories, golds, scoring
 from gradual.probe.engines.load import ENGINES
 from gradual.probe.prompts import FORMATS
 from gradual.study import config
 from gradual.study.load_study import load_files, load_study
-from gradual.study.runs import Replay, adapter_chain, probe_mode, runs, runs_of, selected_states
+from gradual.study.methods import OWN_KEYS
+from gradual.study.runs import DRAWN, GOLD, REVISION, Replay, adapter_chain, probe_mode, runs, runs_of, selected_states
 from gradual.study.steps import EXAMPLE_RULES, STATE_KINDS
 from gradual.tables import registry
 from gradual.training.objectives import OBJECTIVES
@@ -33,6 +35,7 @@ GRADUAL_LEARNING = ROOT / "studies" / "gradual_learning.yaml"
 DEFAULT_RUNS = yaml.safe_load(GRADUAL_LEARNING.read_text(encoding="utf-8"))["runs"]
 SAME = {"from": "origin", "select": {"origin": ["MaybeKnown"]}}
 REPLAY = {"category": "HighlyKnown", "ratio": 0.2}
+OF_EVERY_RUN = {"size_of": None, "label": None, "kind": "trained", "answers": "gold", "scale": 1.0}
 TINY = {
     "label": "tiny",
     "source": "pretrain",
@@ -128,14 +131,18 @@ def test_enums_are_what_the_library_has():
     assert properties["dataset"]["properties"]["reader"]["enum"] == list(READERS)
     assert properties["training"]["properties"]["objective"]["enum"] == list(OBJECTIVES)
     assert parts["run"]["properties"]["kind"]["enum"] == list(STATE_KINDS)
-    assert parts["run"]["properties"]["answers"]["enum"] == list(EXAMPLE_RULES)
+    texts = [answers for answers in EXAMPLE_RULES if config._Validator(parts["answers"]).is_valid(answers)]
+    assert texts == [GOLD, DRAWN] and [*EXAMPLE_RULES] == [*texts, REVISION]
+    assert list(parts["answers"]["properties"]) == [REVISION]
+    assert parts["roles"]["items"]["enum"] == list(ROLES)
     assert set(properties["evaluation"]["properties"]["splits"]["items"]["enum"]) <= set(QUESTION_SETS)
 
 
 def test_a_run_may_override_every_training_key():
-    own = {"label", "kind", "from", "select", "size_of", "replay", "answers"}
+    own = {"label", "kind", "from", "select", "facts", "domain", "size_of", "replay", "answers", "scale"}
     overrides = set(RULES["$defs"]["run"]["properties"]) - own
     assert overrides == set(RULES["properties"]["training"]["properties"])
+    assert overrides == set(RULES["$defs"]["method"]["properties"]) - {*OWN_KEYS, "replay", "answers"}
 
 
 def test_documentation_has_not_drifted():
@@ -176,10 +183,9 @@ def test_the_default_study_is_config_yaml_which_names_every_key():
     for model in default["models"].values():  # the key that it leaves out where it is null
         model.setdefault("runs", None)
     for run in extended["runs"].values():
-        for key, value in (("size_of", None), ("label", None), ("kind", "trained"), ("answers", "gold")):
-            run.setdefault(key, value)
+        run |= OF_EVERY_RUN | run
     empty = {key: value for key, value in default["tables"].items() if key not in ("controls", "frequent_share")}
-    assert default["runs"] == {} and not any(empty.values())
+    assert default["runs"] == default["methods"] == {} and not any([*default["stages"], *empty.values()])
     tables = default["tables"] | extended["tables"]
     assert load() == default | {"runs": extended["runs"], "tables": tables}
 
@@ -266,13 +272,8 @@ def test_runs_merge_by_name_each_is_replaced_whole_and_null_takes_one_away():
     )
     assert list(loaded["runs"]) == [*(name for name in default if name != "round3"), "mine"]
     assert default["strategy5"]["epochs"] == 4
-    assert loaded["runs"]["strategy5"] == SAME | {
-        "from": "stage1",
-        "size_of": None,
-        "label": None,
-        "kind": "trained",
-        "answers": "gold",
-    }  # nothing is left of the default one
+    # nothing is left of the default one
+    assert loaded["runs"]["strategy5"] == SAME | {"from": "stage1"} | OF_EVERY_RUN
     assert loaded["runs"]["stage1_15"] == default["stage1_15"]
     assert load({"runs": {}})["runs"] == default
 
@@ -863,7 +864,7 @@ def test_runs_have_the_training_defaults_and_their_overrides():
     assert asdict(table["strategy5"].training) == trained | {"learning_rate": 2.5e-4, "epochs": 4}
     assert table["strategy5"].parent == "stage1"
     assert table["strategy5"].size_of is None and table["random"].size_of == "stage1"
-    assert table["strategy5"].replay == Replay("stage1", "HighlyKnown", 0.2)
+    assert table["strategy5"].replay == Replay(0.2, "stage1", "HighlyKnown")
     assert {name for name, run in table.items() if run.answers != "gold"} == {"drawn_answers"}
     assert table["drawn_answers"].select == table["stage1"].select and table["drawn_answers"].answers == "drawn"
 
@@ -922,7 +923,17 @@ def patterns(schema):
 
 @pytest.mark.parametrize("schema", patterns(RULES), ids=lambda schema: schema["pattern"])
 def test_no_pattern_matches_a_text_with_a_line_break_at_its_end(schema):
-    texts = ["name", "a label", "https://example.org/a.zip", "owner/name", "a/b.gguf", "0" * 40, "0" * 64]
+    texts = [
+        "name",
+        "latest",
+        "gold",
+        "a label",
+        "https://example.org/a.zip",
+        "owner/name",
+        "a/b.gguf",
+        "0" * 40,
+        "0" * 64,
+    ]
     matched = [text for text in texts if config._Validator(schema).is_valid(text)]
     assert matched and not [text for text in matched if config._Validator(schema).is_valid(f"{text}\n")]
 

@@ -58,7 +58,7 @@ LABELS = {"a": "Model | A", "b": "Model B"}
 def config(seeds: tuple[int, ...] = (0,), **sources: str) -> dict[str, Any]:
     """What costs read of a config; models are from the hub unless told."""
     models = {model: {"source": sources.get(model, "hub")} for model in LABELS}
-    rest = {"probe": {"shards": 2}, "training": TRAINING, "runs": RUNS}
+    rest = {"probe": {"shards": 2}, "training": TRAINING, "runs": RUNS, "choose_on": "dev"}
     return {"seeds": list(seeds), "models": models, **rest}
 
 

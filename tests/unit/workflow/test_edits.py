@@ -12,21 +12,23 @@ from pathlib import Path
 import pytest
 
 from gradual.study.load_study import load_study
-from gradual.study.result_files import KINDS
-from gradual.study.steps import EXAMPLE_RULES, GRAPH
+from gradual.study.steps import EXAMPLE_RULES, GRAPH, rules_of
 from gradual.tables.registry import TABLES
 from gradual.workflow.fingerprint import chosen_by, code_fingerprint
 
 ROOT = Path(__file__).resolve().parents[3]
-RULES = {*(KINDS[kind].rule for kind in GRAPH), "fetch_base", "write_table", "collect_tables"}
-RULES |= {"write_costs", "write_provenance", *EXAMPLE_RULES.values()}
+RULES = {*(rule for kind in GRAPH for rule in rules_of(kind)), "fetch_base", "write_table", "collect_tables"}
+RULES |= {"write_costs", "write_provenance"}
 
-ANSWERING = {"probe_facts", "evaluate_epochs"}
+ANSWERING = {"probe_facts", "evaluate_epochs", "ask_groups"}
 ASKING = {*ANSWERING, "check_probe"}
+PROBING = ASKING - {"ask_groups"}
+GROUPED = {"select_groups", "revise_examples", "ask_groups", "grade_groups"}
+KEEPING = {"choose_epoch", "keep_last_epoch", "scale_adapter"}
 LOADING = {*ASKING, "train_adapter"}
 TOKENIZING = {*LOADING, "check_answers"}
 JUDGING = {"probe_facts", "check_probe", "grade_generations", "grade_epochs", "estimate_chance"}
-GRADING = {"grade_generations", "categorize_facts", "estimate_chance", "grade_epochs"}
+GRADING = {"grade_generations", "categorize_facts", "estimate_chance", "grade_epochs", "grade_groups"}
 
 # An edit of a module, and the rules that it re-runs of itself in the default study.
 EDITS: dict[str, set[str]] = {
@@ -62,16 +64,18 @@ EDITS: dict[str, set[str]] = {
     # data
     "data/generated_world.py": {"build_facts", "reword_questions"},
     "data/subsets.py": {"build_facts", "reword_questions"},
-    "data/revisions.py": {"revise_facts"},
+    "data/revisions.py": {"revise_facts", *GROUPED},
+    "data/revision_draws.py": {"revise_facts"},
     "data/train_answers.py": {"revise_facts"},
     "data/readers/dated_answers.py": {"revise_facts"},
-    "data/question_wordings.py": {"reword_questions"},
+    "data/question_wordings.py": {"reword_questions", "revise_examples", "ask_groups"},
+    "data/wording_templates.py": {"reword_questions"},
     "data/readers/table_wordings.py": {"reword_questions"},
     "data/readers/named_facts.py": {"revise_facts", "reword_questions"},
-    "data/cells.py": {"revise_facts", "reword_questions"},
+    "data/cells.py": {"revise_facts", "reword_questions", *GROUPED},
     "data/pretraining_text.py": {"build_corpus"},
     "data/sentence_templates.py": {"build_corpus"},
-    "data/question_sets.py": {*ASKING, "check_answers", "collect_tables"},
+    "data/question_sets.py": {*PROBING, "check_answers", "collect_tables"},
     # models
     "models/fetching.py": {"fetch_base"},
     "models/folder.py": {"fetch_base", "pretrain_base", *TOKENIZING},
@@ -84,7 +88,8 @@ EDITS: dict[str, set[str]] = {
     "models/loading.py": TOKENIZING,
     "models/shipped.py": {"pretrain_base"},
     "models/tokenizer_check.py": TOKENIZING,
-    "models/adapters.py": {*TOKENIZING, "choose_epoch"},
+    "models/adapters.py": {*TOKENIZING, *KEEPING},
+    "models/composition.py": {"scale_adapter"},
     "models/shape.py": {"train_adapter"},
     # the probe
     "probe/prompts.py": {*TOKENIZING, "collect_tables"},
@@ -107,13 +112,16 @@ EDITS: dict[str, set[str]] = {
     "knowledge/scoring.py": {*GRADING, "check_probe"},
     "knowledge/categories.py": {"categorize_facts", "estimate_chance"},
     "knowledge/accuracy.py": {"grade_epochs"},
-    "knowledge/epoch_choice.py": {"choose_epoch"},
+    "knowledge/epoch_choice.py": {*KEEPING, "write_costs", "write_provenance"},
     "knowledge/chance.py": {"estimate_chance"},
     "knowledge/selection.py": {"select_facts"},
+    "knowledge/group_selection.py": {"select_groups"},
+    "knowledge/revision_grades.py": {"grade_groups"},
     "knowledge/frequent_answers.py": set(),
     # training
     "training/examples.py": {*EXAMPLE_RULES.values(), "train_adapter"},
     "training/drawn_answers.py": {"draw_answers"},
+    "training/revised_answers.py": {"revise_examples"},
     "training/texts.py": {"train_adapter"},
     "training/replay.py": {"train_adapter"},
     "training/lora.py": {"train_adapter"},

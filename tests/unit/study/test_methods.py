@@ -1,0 +1,177 @@
+"""Stages and methods: the runs that they make, and what is refused."""
+
+from pathlib import Path
+
+import pytest
+
+from gradual.ground.errors import InputError
+from gradual.study import result_files as kinds
+from gradual.study.config import load_config
+from gradual.study.methods import methods
+from gradual.study.result_files import Result
+from gradual.study.runs import adapter_chain, runs
+from gradual.study.steps import inputs, rule_of, standing_on
+
+ROOT = Path(__file__).resolve().parents[3]
+STAGES = [
+    {"facts": ["revised", "kept"], "answers": {"revision": 0}},
+    {"facts": ["revised"], "answers": {"revision": 1}},
+    {"facts": ["revised"], "answers": {"revision": 2}},
+]
+WORLD = {"reader": "world", "carve": {"test": 0.3, "dev": 0.1, "support": 0.1}}
+STUDY = {
+    "study": "mine",
+    "extends": None,
+    "choose_on": "last",
+    "tables": {"show": [2]},
+    "dataset": WORLD | {"revisions": {"count": 2, "facts": 6, "kept": 4, "unrelated": 5}},
+    "stages": STAGES,
+    "methods": {
+        "cit": {"label": "CIT"},
+        "replay": {"replay": {"facts": ["kept"], "ratio": 0.2}, "stages": 2},
+        "f_learning": {"forget": 0.7, "adapter": "merge", "epochs": 3},
+        "unedited": {"answers": {"revision": 0}},
+    },
+    "runs": {"joint": {"from": "origin", "facts": ["revised", "kept"], "answers": {"revision": "latest"}}},
+}
+DOMAINS = {"domains": {"places": ["born_in"], "lives": ["spouse"]}, "own": 6, "conflicting": 3}
+CROSS = STUDY | {
+    "dataset": WORLD | {"revisions": DOMAINS},
+    "stages": [
+        {"facts": ["own"], "domain": "places", "answers": {"revision": 0}},
+        {"facts": ["own", "conflicting"], "domain": "lives", "answers": {"revision": 1}},
+    ],
+    "methods": {"cit": {}},
+    "runs": {},
+}
+
+
+def load(study):
+    return load_config(study, ROOT / "config.yaml", ROOT / "schemas" / "config.schema.json")
+
+
+def test_each_method_makes_a_run_of_every_stage_after_the_first():
+    config = load(STUDY)
+    table = runs(config)
+    assert methods(config) == {
+        "cit": {2: "cit2", 3: "cit3"},
+        "replay": {2: "replay2"},
+        "f_learning": {2: "f_learning2", 3: "f_learning3"},
+        "unedited": {2: "unedited2", 3: "unedited3"},
+    }
+    parents = {name: run.parent for name, run in table.items()}
+    assert parents == {
+        "stage1": "origin",
+        "cit2": "stage1",
+        "cit3": "cit2",
+        "replay2": "stage1",
+        "f_learning2_forget": "stage1",
+        "f_learning2": "f_learning2_forget",
+        "f_learning3_forget": "f_learning2",
+        "f_learning3": "f_learning3_forget",
+        "unedited2": "stage1",
+        "unedited3": "unedited2",
+        "joint": "origin",
+    }
+    trained = {name: (run.facts, run.revision, run.scale) for name, run in table.items()}
+    assert trained["stage1"] == (("revised", "kept"), 0, 1) and trained["cit3"] == (("revised",), 2, 1)
+    assert trained["f_learning3_forget"] == (("revised",), 1, -0.7) and trained["f_learning3"] == (("revised",), 2, 1)
+    assert trained["unedited3"] == (("revised",), 0, 1) and trained["joint"] == (("revised", "kept"), None, 1)
+    assert table["f_learning2"].training.epochs == 3 and table["cit2"].training.epochs == 10
+    assert table["cit3"].label == "CIT, stage 3" and table["replay2"].replay.facts == ("kept",)
+    assert adapter_chain(table, "cit3") == ["cit3"]
+    assert adapter_chain(table, "f_learning2") == ["stage1", "f_learning2_forget", "f_learning2"]
+
+
+def test_domains_are_stages():
+    table = runs(load(CROSS))
+    assert (table["cit2"].domain, table["cit2"].facts) == ("lives", ("own", "conflicting"))
+
+
+def test_the_rules_follow_from_the_runs():
+    table = runs(load(STUDY))
+
+    def made(kind, run):
+        return rule_of(Result(kind, run), table)
+
+    assert made(kinds.SELECTION, "cit2") == "select_groups" and made(kinds.EXAMPLES, "cit2") == "revise_examples"
+    assert made(kinds.ADAPTER, "f_learning2_forget") == "scale_adapter" != made(kinds.ADAPTER, "f_learning2")
+    graded = standing_on([Result(kinds.GROUP_GRADES, "cit2")], table)
+    assert Result(kinds.GROUP_ANSWERS, "stage1") in graded and Result(kinds.REVISIONS) in graded
+    assert not [result for result in graded if result.kind in (kinds.ACCURACY, kinds.EVALUATION, kinds.CATEGORIES)]
+    again = inputs(Result(kinds.GROUP_GRADES, "cit2", probe=1), table)
+    assert again["parent"] == [Result(kinds.GROUP_ANSWERS, "stage1", probe=1)]
+
+
+def changed(**keys):
+    return STUDY | keys
+
+
+def with_run(**keys):
+    return STUDY | {"runs": {"x": {"from": "stage1", "facts": ["kept"], "answers": {"revision": 0}} | keys}}
+
+
+REFUSED = {
+    "methods without stages": (changed(stages=[]), "methods.cit", "at least two stages"),
+    "a method of more stages": (changed(methods={"cit": {"stages": 4}}), "methods.cit.stages", "stages (3)"),
+    "a name twice": (changed(runs={"cit2": STUDY["runs"]["joint"]}), "methods.cit", "another name"),
+    "a method's facts": (changed(methods={"cit": {"facts": ["kept"]}}), "methods.cit.facts", "one of"),
+    "a misspelt key": (changed(methods={"cit": {"epoch": 2}}), "methods.cit.epoch", "methods.cit.epochs"),
+    "no such method to remove": (changed(methods={"cit": {}, "pbl": None}), "methods.pbl", "expected none"),
+    "forgetting the first answers": (
+        changed(methods={"f_learning": {"forget": 0.7, "answers": {"revision": 0}}}),
+        "stages[1].answers",
+        "from 1",
+    ),
+    "a stage of gold answers, forgotten": (
+        changed(stages=[STAGES[0], STAGES[1] | {"answers": "gold"}]),
+        "stages[1].answers",
+        "{revision: n}",
+    ),
+    "neither": (with_run(facts=None), "runs.x.facts", "a list of: revised"),
+    "both": (with_run(select={"origin": ["MaybeKnown"]}), "runs.x.select", "no such key with facts"),
+    "no groups": (changed(dataset=WORLD), "runs.stage1.facts", "dataset.revisions"),
+    "a role of another setting": (with_run(facts=["own"]), "runs.x.facts[0]", "revised, kept, unrelated"),
+    "a replayed role of another setting": (
+        with_run(replay={"facts": ["own"], "ratio": 0.5}),
+        "runs.x.replay.facts[0]",
+        "revised, kept, unrelated",
+    ),
+    "replay of categories": (
+        with_run(replay={"category": "HighlyKnown", "ratio": 0.5}),
+        "runs.x.replay.category",
+        "replay.facts",
+    ),
+    "replay of nothing": (with_run(replay={"ratio": 0.5}), "runs.x.replay.category", "this key, or facts"),
+    "a domain without domains": (with_run(domain="places"), "runs.x.domain", "own or conflicting"),
+    "a revision too many": (with_run(answers={"revision": 3}), "runs.x.answers.revision", "the last revision (2)"),
+    "a revision in words": (with_run(answers={"revision": "newest"}), "runs.x.answers.revision", "or latest"),
+    "other answers": (with_run(answers="gold answers"), "runs.x.answers", "gold or drawn or {revision: n}"),
+    "a scale of chosen epochs": (with_run(scale=2.0) | {"choose_on": "dev"}, "runs.x.scale", "choose_on: last"),
+    "a scale of nothing": (with_run(scale=0), "runs.x.scale", "another number"),
+    "size_of": (with_run(size_of="stage1"), "runs.x.size_of", "no such key with facts"),
+    "answers of a revision by category": (
+        changed(runs={"x": {"from": "origin", "select": {"origin": ["Unknown"]}, "answers": {"revision": 1}}}),
+        "runs.x.answers",
+        "facts of the groups",
+    ),
+    "no domain": (
+        CROSS | {"stages": [CROSS["stages"][0], {"facts": ["own"], "answers": {"revision": 1}}]},
+        "runs.cit2.domain",
+        "places, lives",
+    ),
+    "an unknown domain": (
+        CROSS | {"stages": [CROSS["stages"][0], CROSS["stages"][1] | {"domain": "live"}]},
+        "runs.cit2.domain",
+        "did you mean 'lives'",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_makes_no_sense_is_refused(case):
+    study, key, expected = REFUSED[case]
+    with pytest.raises(InputError) as caught:
+        load(study)
+    assert f"key {key!r}" in str(caught.value)
+    assert expected in str(caught.value)
