@@ -36,7 +36,7 @@ class Run:
     `kind` says how the state is made (see `steps.STATE_KINDS`). `select` maps states to categories. `size_of` names
     another run, and this run draws as many train facts as that run has. Instead of `select`, `facts` has the roles of the
     facts to train on (see `data.revisions`), and `domain` the domain in which they have these roles. `answers` are those
-    that the run trains on (see `steps.EXAMPLE_RULES`). With REVISION, `revision` is the one that they are valid at, and None
+    that the run trains on (see `steps.EXAMPLE_RULES`). With REVISION, they are valid at the revision `revision`, and None
     stands for the latest. `adapter` says whether the run continues its parent's adapter, or merges it into the weights and
     trains a new one. `scale` is a factor of what the training changes. `last` says that the last epoch is taken, and not
     the one with the best accuracy.
