@@ -23,7 +23,8 @@ def revise_examples(
 
     `revision` None stands for the latest. The own facts of the domain `domain` keep their answer of revision 0, because
     only a later domain changes it. `examples` ask in the facts' own words, and `wordings` None stands for these words
-    alone. Rows to train on come first, and a fact's wordings follow each other. Raises InputError for a fact without revisions.
+    alone. Rows to train on come first, and a fact's wordings follow each other. Raises InputError for a fact without
+    revisions.
     """
     answers, first = answers_at(revisions, revision), answers_at(revisions, 0)
     own = groups.loc[(groups["role"] == OWN) & (groups["domain"] == domain), "fact_id"]
