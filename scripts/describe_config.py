@@ -51,6 +51,9 @@ def rows(path: str, schema: dict[str, Any], root: dict[str, Any]) -> Iterator[tu
     for key, below in schema.get("properties", {}).items():
         if not below.get("$ref", "").startswith("#/properties/"):
             yield from rows(f"{path}.{key}", resolve(below, root), root)
+    items = resolve(schema.get("items", {}), root)
+    if "properties" in items:
+        yield from (row for row in rows(f"{path}[]", items, root) if row[0] != f"{path}[]")
     other = schema.get("additionalProperties")
     if isinstance(other, dict):
         other = resolve(other, root)

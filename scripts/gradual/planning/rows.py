@@ -11,10 +11,11 @@ from gradual.models.fetching import is_converted
 from gradual.models.shape import BYTES, Shape
 from gradual.models.shipped import SHELF
 from gradual.planning.facts import RATES, Texts, count_facts
+from gradual.planning.groups import asked_facts, group_sizes
 from gradual.planning.hours import Device
 from gradual.planning.models import base_of, shipped_seeds, weight_bytes
 from gradual.planning.shares import Knowledge
-from gradual.study.result_files import BASE, EPOCHS, EVALUATION, GENERATIONS
+from gradual.study.result_files import BASE, EPOCHS, EVALUATION, GENERATIONS, GROUP_ANSWERS
 from gradual.study.runs import ORIGIN, Config, Runs, adapter_chain, probe_mode, runs
 from gradual.tables.gradual_learning.paper import COMPLETE
 from gradual.training.replay import replay_size
@@ -92,7 +93,9 @@ def _subject(config: Config, root: Path, name: str, facts: pd.DataFrame, device:
     rates = pd.read_csv(RATES, index_col="tokenizer").loc[line]
     texts = Texts(facts, config["probe"], rates, base.begin_tokens)
     results = root / "results" / config["study"]
-    knowledge = Knowledge(results, config["seeds"][0], name, texts.count("train"), table, model["paper"])
+    train = texts.count("train")
+    groups = group_sizes(config, train)
+    knowledge = Knowledge(results, config["seeds"][0], name, train, table, model["paper"], groups)
     disk = weight_bytes(model, base.shape)
     size = f"{base.shape.parameters:,} parameters ({base.source})"
     like = f"measured categories, else those of the paper's {model['paper'] or COMPLETE}"
@@ -142,6 +145,15 @@ def _probe(subject: Subject, work: Work) -> Numbers:
     return _answers(subject, [questions], probe["exemplar_split"], asked, samples, loads)
 
 
+def _groups(subject: Subject, work: Work) -> Numbers:
+    """Questions about the facts of the groups, which are train facts, in each wording."""
+    config, wordings = subject.config, subject.config["dataset"]["wordings"]
+    asked = len({*wordings["train"], *wordings["test"]}) if wordings else 1
+    prompts = asked * asked_facts(config, subject.knowledge.groups)
+    loads = len(adapter_chain(subject.runs, work.state))
+    return _answers(subject, ["train"], config["evaluation"]["exemplar_split"], prompts, 0.0, loads)
+
+
 def _answers(
     subject: Subject, splits: Sequence[str], exemplar_split: str, prompts: float, samples: float, loads: int
 ) -> Numbers:
@@ -156,4 +168,4 @@ def _answers(
     return {"prompts": prompts, "seconds": seconds} | tokens | sizes
 
 
-PLANNED = {BASE: _pretraining, EPOCHS: _training, EVALUATION: _evaluation, GENERATIONS: _probe}
+PLANNED = {BASE: _pretraining, EPOCHS: _training, EVALUATION: _evaluation, GENERATIONS: _probe, GROUP_ANSWERS: _groups}

@@ -1,7 +1,7 @@
 """How many facts a run trains on, and how many prompts settle a fact: from measured categories, else from the paper's."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import pandas as pd
 from gradual.ground.files import read_parquet
 from gradual.knowledge.categories import MAYBE, UNKNOWN, WEAKLY, WEAKLY_OR_UNKNOWN
 from gradual.knowledge.selection_roles import REPLAY, TRAIN
+from gradual.planning.groups import Sizes
 from gradual.study.result_files import CATEGORIES, SELECTION, path
 from gradual.study.runs import ORIGIN, Run, Runs, selected_states
 from gradual.tables.gradual_learning import paper
@@ -26,7 +27,8 @@ class Knowledge:
     """What is known of the categories of a model's train facts under a seed.
 
     `results` is results/<study>, and `facts` is the number of train facts. The shares of the paper's model `like` replace
-    categories that are not measured. None means the model that the paper has all tables of.
+    categories that are not measured. None means the model that the paper has all tables of. `groups` are the sizes of the
+    groups of facts.
     """
 
     results: Path
@@ -35,6 +37,7 @@ class Knowledge:
     facts: int
     runs: Runs
     like: str | None
+    groups: Sizes = field(default_factory=dict)
 
     def selected(self, run: Run) -> tuple[float, float]:
         """How many facts a run trains on, and how many it may replay: from its selection, else from categories."""
@@ -42,6 +45,9 @@ class Knowledge:
         if made.is_file():
             roles = read_parquet(made, "a selection of facts", ("role",))["role"]
             return int((roles == TRAIN).sum()), int((roles == REPLAY).sum())
+        if run.facts:
+            replayed = run.replay.facts if run.replay else ()
+            return sum(map(self.groups.__getitem__, run.facts)), sum(map(self.groups.__getitem__, replayed))
         table = self._categories(selected_states(run))
         chosen = pd.Series(True, index=table.index)
         for state, wanted in run.select.items():
@@ -51,6 +57,7 @@ class Knowledge:
             trained = min(found, self.selected(self.runs[run.size_of])[0])
         if run.replay is None or not found:
             return trained, 0.0
+        assert run.replay.state and run.replay.category  # a replay of roles is that of a run with facts
         there = _among(table[run.replay.state], [run.replay.category])
         both = table.loc[there & chosen, "facts"].sum() * trained / found  # facts to train on are not replayed
         return trained, float(table.loc[there, "facts"].sum() - both)
