@@ -26,7 +26,7 @@ from gradual.study.config_texts import PATH, path_problem
 from gradual.study.load_study import load_files
 from gradual.study.priorities import urgencies
 from gradual.study.result_files import KINDS, Result
-from gradual.study.runs import ORIGIN, probe_mode, runs, selected_states
+from gradual.study.runs import ORIGIN, composed, probe_mode, runs, selected_states
 from gradual.tables import registry
 from gradual.workflow import gpus, job_failures, lock
 from gradual.workflow.fingerprint import chosen_by, code_fingerprint
@@ -161,7 +161,7 @@ def made_from(kind):
         files = {name: [f for found in results for f in files_of(found, wildcards)] for name, results in inputs.items()}
         # A script reads an adapter or a base model by its handle. The files beside the handle are inputs too, so that
         # Snakemake notices a damaged or missing one. A base model that is not made here is elsewhere.
-        beside = {"adapter": ADAPTER_FILES}
+        beside = {"adapter": ADAPTER_FILES, "composition": ADAPTER_FILES}
         if MODELS.get(wildcards.get("model"), {}).get("source") == "pretrain":
             beside["base"] = BASE_FILES
         read = [found for results in inputs.values() for found in results if found.kind in beside]

@@ -113,6 +113,35 @@ rule revise_examples:
         " --revision {params.revision} --domain {params.domain} --examples {output.examples} 2> {log}"
 
 
+rule compose_adapters:
+    input:
+        made_from("composition"),
+    output:
+        composition=result("composition"),
+        files=[f"{Path(result('composition')).parent}/{name}" for name in ADAPTER_FILES],
+    log:
+        log_file("compose_adapters"),
+    benchmark:
+        benchmark_file("compose_adapters")
+    priority: urgency("composition")
+    conda:
+        environment("compose_adapters")
+    threads: THREADS
+    resources:
+        python="python",
+        gpu=GPU,
+    params:
+        states=lambda wildcards: [*composed(RUNS[wildcards.state], RUNS), wildcards.state],
+        sharpness=lambda wildcards: RUNS[wildcards.state].sharpness,
+        dtype=dtype,
+        code=code("compose_adapters"),
+    shell:
+        "{resources.python} scripts/compose_adapters.py --base {input.base} --states {params.states}"
+        " --examples {input.examples} --adapters {input.adapters} --compositions {input.compositions}"
+        " --sharpness {params.sharpness} --dtype {params.dtype} --gpus {resources.gpu}"
+        " --composition {output.composition} 2> {log}"
+
+
 # The handle epochs.json stands for all epochs of a run, because their number differs between runs.
 
 

@@ -90,3 +90,19 @@ def _write(folder: Path, config: dict[str, Any], tensors: dict[str, Any]) -> Non
     with write_atomically(folder / WEIGHTS) as temporary:
         save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary, metadata={"format": "pt"})
     write_json(config, folder / CONFIG)
+
+
+def read_weights(handle: Path) -> dict[str, float]:
+    """The weights of the states in a composition, from its handle; the last one is that of the state that trained upon it.
+
+    Raises InputError where the handle is broken.
+    """
+    named = read_json(handle, "the handle of a composition")
+    weights = named.get("weights") if isinstance(named, dict) else None
+    if (
+        not isinstance(weights, dict)
+        or not weights
+        or not all(isinstance(w, float) and w > 0 for w in weights.values())
+    ):
+        raise InputError(handle, "is broken", "a handle as compose_adapters writes it", key="weights")
+    return weights

@@ -15,8 +15,9 @@ from gradual.planning.groups import asked_facts, group_sizes
 from gradual.planning.hours import Device
 from gradual.planning.models import base_of, shipped_seeds, weight_bytes
 from gradual.planning.shares import Knowledge
-from gradual.study.result_files import BASE, EPOCHS, EVALUATION, GENERATIONS, GROUP_ANSWERS
-from gradual.study.runs import ORIGIN, Config, Runs, adapter_chain, probe_mode, runs
+from gradual.study.result_files import BASE, COMPOSITION, EPOCHS, EVALUATION, GENERATIONS, GROUP_ANSWERS
+from gradual.study.runs import ORIGIN, Config, Runs, composed, probe_mode, runs
+from gradual.study.steps import adapter_chain
 from gradual.tables.gradual_learning.paper import COMPLETE
 from gradual.training.replay import replay_size
 from gradual.workflow.profiles import Profile
@@ -129,6 +130,15 @@ def _training(subject: Subject, work: Work) -> Numbers:
     return {"training_tokens": tokens, "seconds": max(subject.seconds("training", tokens), least)} | sizes
 
 
+def _composition(subject: Subject, work: Work) -> Numbers:
+    """A pass of the examples of all stages through the base model; the sum has the ranks of all adapters in it."""
+    run = subject.runs[work.state]
+    before = [subject.runs[state] for state in composed(run, subject.runs)]
+    tokens = sum(subject.knowledge.selected(each)[0] for each in (*before, run)) * subject.texts.example()
+    parameters = subject.shape.adapter_parameters(sum(each.training.rank for each in before), run.training.targets)
+    return {"seconds": subject.seconds("prefill", tokens), "disk": ADAPTER_BYTES * parameters}
+
+
 def _evaluation(subject: Subject, work: Work) -> Numbers:
     evaluation, adapters = subject.config["evaluation"], len(adapter_chain(subject.runs, work.state))
     epochs = 1 if work.state == ORIGIN else subject.runs[work.state].training.epochs
@@ -168,4 +178,11 @@ def _answers(
     return {"prompts": prompts, "seconds": seconds} | tokens | sizes
 
 
-PLANNED = {BASE: _pretraining, EPOCHS: _training, EVALUATION: _evaluation, GENERATIONS: _probe, GROUP_ANSWERS: _groups}
+PLANNED = {
+    BASE: _pretraining,
+    COMPOSITION: _composition,
+    EPOCHS: _training,
+    EVALUATION: _evaluation,
+    GENERATIONS: _probe,
+    GROUP_ANSWERS: _groups,
+}

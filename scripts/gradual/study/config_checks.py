@@ -11,7 +11,19 @@ from gradual.data.wording_templates import WORDINGS
 from gradual.knowledge.categories import FULL, GREEDY_ONLY
 from gradual.knowledge.epoch_choice import LAST
 from gradual.study.config_texts import PATH, path_problem
-from gradual.study.runs import MERGE, ORIGIN, REVISION, Config, Run, adapter_chain, awaited, probe_mode, runs
+from gradual.study.runs import (
+    COMPOSE,
+    CONTINUE,
+    ORIGIN,
+    REVISION,
+    Config,
+    Run,
+    awaited,
+    composed,
+    probe_mode,
+    runs,
+)
+from gradual.study.steps import adapter_chain
 
 TAKEN = {"reference": "published tables", "benchmarks": "measurements of `make benchmark`"}  # folders of results/
 # What says whose answers change, in dataset.revisions: the keys that each way needs, and the defaults of those without use.
@@ -267,6 +279,7 @@ def _check_graph(config: Config) -> Iterator[Problem]:
         return
     if all(run.parent in known for run in table.values()):
         yield from _check_continued(table)
+        yield from _check_composed(config, table)
 
 
 def check_methods(config: Config) -> Iterator[Problem]:
@@ -358,13 +371,37 @@ def _check_continued(table: Mapping[str, Run]) -> Iterator[Problem]:
     """A continued adapter keeps its shape, because another shape would be silently ignored."""
     for name, run in table.items():
         chain = adapter_chain(table, run.parent)
-        if run.adapter == MERGE or not chain:
+        if run.adapter != CONTINUE or not chain:
             continue
+        continued = chain[-1].state
         for key in ADAPTER_SHAPE:
-            mine, there = getattr(run.training, key), getattr(table[chain[-1]].training, key)
+            mine, there = getattr(run.training, key), getattr(table[continued].training, key)
             if mine != there:
-                expected = f"{there!r}, as in the adapter of {chain[-1]} that it continues, or adapter: merge"
+                expected = f"{there!r}, as in the adapter of {continued} that it continues, or adapter: merge"
                 yield Problem(f"runs.{name}.{key}", f"{mine!r}", expected)
+
+
+def _check_composed(config: Config, table: Mapping[str, Run]) -> Iterator[Problem]:
+    """Adapters are added up if each was trained on the base model or on such a sum, and if they change the same weights."""
+    for name, run in table.items():
+        place, given = f"runs.{name}", config["runs"][name].get("compose")
+        if run.adapter != COMPOSE:
+            if given:
+                yield Problem(f"{place}.compose", f"{given!r}", f"it only with adapter: {COMPOSE}")
+            continue
+        if not given:
+            yield Problem(f"{place}.compose", "missing", f"this key, because of adapter: {COMPOSE}")
+        for state in composed(run, table):
+            other = table[state]
+            if other.adapter != COMPOSE and other.parent != ORIGIN:
+                problem = f"{run.parent!r}, and the adapter of {state} was trained on another state"
+                expected = f"a run from {ORIGIN}, or runs with adapter: {COMPOSE} that follow one"
+                yield Problem(f"{place}.from", problem, expected)
+                break
+            if {*other.training.targets} != {*run.training.targets}:
+                problem = f"{list(run.training.targets)}, but {state} has {list(other.training.targets)}"
+                yield Problem(f"{place}.targets", problem, "the targets of the runs whose adapters it composes")
+                break
 
 
 def _check_tables(config: Config) -> Iterator[Problem]:

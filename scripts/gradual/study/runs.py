@@ -9,7 +9,7 @@ from gradual.knowledge.epoch_choice import LAST
 from gradual.training.settings import TrainingSettings
 
 ORIGIN = "origin"  # the untouched model
-MERGE = "merge"
+CONTINUE, MERGE, COMPOSE = "continue", "merge", "compose"  # what a run does with the adapters before its own
 GOLD, DRAWN, REVISION = "gold", "drawn", "revision"  # the answers that a run trains on
 LATEST = "latest"  # of the revisions of a fact
 
@@ -37,9 +37,10 @@ class Run:
     another run, and this run draws as many train facts as that run has. Instead of `select`, `facts` has the roles of the
     facts to train on (see `data.revisions`), and `domain` the domain in which they have these roles. `answers` are those
     that the run trains on (see `steps.EXAMPLE_RULES`). With REVISION, they are valid at the revision `revision`, and None
-    stands for the latest. `adapter` says whether the run continues its parent's adapter, or merges it into the weights and
-    trains a new one. `scale` is a factor of what the training changes. `last` says that the last epoch is taken, and not
-    the one with the best accuracy.
+    stands for the latest. `adapter` says whether the run continues its parent's adapter, or trains a new one: on its parent
+    (MERGE), or on the weighted sum of the adapters before it (COMPOSE). `sharpness` is that of the sum's weights. `scale`
+    is a factor of what the training changes. `last` says that the last epoch is taken, and not the one with the best
+    accuracy.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Run:
     answers: str
     revision: int | None
     adapter: str
+    sharpness: float | None
     scale: float
     last: bool
     training: TrainingSettings
@@ -82,6 +84,7 @@ def runs(config: Config) -> dict[str, Run]:
             answers=REVISION if revised else answers,
             revision=None if revision == LATEST else revision,
             adapter=settings["adapter"],
+            sharpness=(given.get("compose") or {}).get("sharpness"),
             scale=given.get("scale", 1.0),
             last=config["choose_on"] == LAST,
             training=pick(TrainingSettings, settings),
@@ -109,16 +112,14 @@ def awaited(run: Run) -> set[str]:
     return {run.parent, *selected_states(run), *([run.size_of] if run.size_of else [])} - {ORIGIN}
 
 
-def adapter_chain(table: Runs, state: str) -> list[str]:
-    """The states whose adapters, applied in order to the base model, give the state; none for the origin.
-
-    A run that continues its parent's adapter takes the parent's place in the chain. A run that merges follows its parent.
-    """
-    if state == ORIGIN:
-        return []
-    run = table[state]
-    chain = adapter_chain(table, run.parent)
-    return [*(chain if run.adapter == MERGE else chain[:-1]), state]
+def composed(run: Run, table: Runs) -> list[str]:
+    """The states whose adapters a run adds up, in order: all that lead to it. None if the run does not compose."""
+    found: list[str] = []
+    state = run.parent
+    while run.adapter == COMPOSE and state != ORIGIN:
+        found.insert(0, state)
+        state = table[state].parent
+    return found
 
 
 def runs_of(config: Config, model: str) -> list[str]:

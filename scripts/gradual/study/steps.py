@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from gradual.study import result_files as kinds
 from gradual.study.result_files import KINDS, Result
-from gradual.study.runs import DRAWN, GOLD, MERGE, ORIGIN, REVISION, Run, Runs, adapter_chain, selected_states
+from gradual.study.runs import CONTINUE, DRAWN, GOLD, MERGE, ORIGIN, REVISION, Run, Runs, composed, selected_states
 
 Inputs = dict[str, list[Result]]  # by the name that the rule gives the input
 
@@ -25,12 +25,12 @@ class StateKind:
 
 def _trained(run: Run, runs: Runs) -> Inputs:
     """A LoRA training on the run's examples. It continues its parent's adapter, or it trains a new one."""
-    parent = [] if run.adapter == MERGE else adapter_chain(runs, run.parent)[-1:]
+    parent = adapter_chain(runs, run.parent)[-1:] if run.adapter == CONTINUE else []
     return {
         "base": [Result(kinds.BASE)],
         "examples": [Result(kinds.EXAMPLES, run.name)],
-        "merge": adapters(beneath(run, runs)),
-        "parent": adapters(parent),
+        "merge": beneath(run, runs),
+        "parent": parent,
     }
 
 
@@ -66,13 +66,25 @@ ALTERNATIVES = {
 }
 
 
-def adapters(states: Iterable[str]) -> list[Result]:
-    """The chosen adapters of the states."""
-    return [Result(kinds.ADAPTER, state) for state in states]
+def adapter_chain(runs: Runs, state: str) -> list[Result]:
+    """The adapters that, applied in order to the base model, give the state; none for the origin.
+
+    A run that continues its parent's adapter takes the adapter's place in the chain. A run that merges follows its parent.
+    A run that composes follows one adapter, which is the sum of those before it.
+    """
+    if state == ORIGIN:
+        return []
+    run = runs[state]
+    if composed(run, runs):
+        below = [Result(kinds.COMPOSITION, state)]
+    else:
+        chain = adapter_chain(runs, run.parent)
+        below = chain if run.adapter == MERGE else chain[:-1]
+    return [*below, Result(kinds.ADAPTER, state)]
 
 
-def beneath(run: Run, runs: Runs) -> list[str]:
-    """The states whose adapters are merged into the weights before a run's own adapter is added."""
+def beneath(run: Run, runs: Runs) -> list[Result]:
+    """The adapters that are merged into the weights before a run's own adapter is added."""
     return adapter_chain(runs, run.name)[:-1]
 
 
@@ -83,13 +95,13 @@ def _asked() -> Inputs:
 
 def _probed(result: Result, runs: Runs) -> Inputs:
     """The inputs of a probe: the base model, the facts, and the adapters that give the state."""
-    return _asked() | {"adapters": adapters(adapter_chain(runs, result.state))}
+    return _asked() | {"adapters": adapter_chain(runs, result.state)}
 
 
 def _evaluated(result: Result, runs: Runs) -> Inputs:
     loaded: Inputs = _asked() | {"adapters": [], "epochs": []}
     if result.state != ORIGIN:
-        merged = adapters(beneath(runs[result.state], runs))
+        merged = beneath(runs[result.state], runs)
         loaded |= {"adapters": merged, "epochs": [Result(kinds.EPOCHS, result.state)]}
     return loaded
 
@@ -129,6 +141,17 @@ def _kept(result: Result, runs: Runs) -> Inputs:
     """The inputs of a run's adapter: its epochs and, where they decide, their accuracies."""
     accuracy = {} if runs[result.state].last else {"accuracy": [result._replace(kind=kinds.ACCURACY)]}
     return accuracy | {"epochs": [result._replace(kind=kinds.EPOCHS)]}
+
+
+def _composed(result: Result, runs: Runs) -> Inputs:
+    """What weighs and adds up the adapters before a run: the questions of all stages, and the weights in earlier sums."""
+    before = composed(runs[result.state], runs)
+    return {
+        "base": [Result(kinds.BASE)],
+        "examples": [Result(kinds.EXAMPLES, state) for state in (*before, result.state)],
+        "adapters": [Result(kinds.ADAPTER, state) for state in before],
+        "compositions": [Result(kinds.COMPOSITION, state) for state in before if composed(runs[state], runs)],
+    }
 
 
 def _selected(result: Result, runs: Runs) -> Inputs:
@@ -172,6 +195,7 @@ GRAPH: dict[str, Callable[[Result, Runs], Inputs]] = {
     kinds.CHANCE: _from(generations=_of(kinds.GENERATIONS), categories=_of(kinds.CATEGORIES), facts=_FACTS),
     kinds.SELECTION: _selected,
     kinds.EXAMPLES: _exemplified,
+    kinds.COMPOSITION: _composed,
     kinds.EPOCHS: lambda result, runs: STATE_KINDS[runs[result.state].kind].inputs(runs[result.state], runs),
     kinds.EVALUATION: _evaluated,
     kinds.GRADES: _graded,
@@ -188,6 +212,7 @@ MODEL_RULES: dict[str, str | None] = {
     "check_answers": "train",
     "probe_facts": None,
     "check_probe": "train",
+    "compose_adapters": "train",
     "train_adapter": "train",
     "scale_adapter": "train",
     "evaluate_epochs": None,

@@ -13,6 +13,7 @@ from gradual.tables import registry
 USAGE = {kinds.GENERATIONS: "probe_usage", kinds.EVALUATION: "evaluation_usage", kinds.GROUP_ANSWERS: "group_usage"}
 NAMES = {
     kinds.BASE: "pretraining",
+    kinds.COMPOSITION: "composition",
     kinds.EPOCHS: "training",
     kinds.EVALUATION: "evaluation",
     kinds.GROUP_ANSWERS: "questions about the groups",
@@ -85,7 +86,7 @@ def works(wanted: Mapping[str, Iterable[Result]], config: Config) -> list[Work]:
     for model, results in wanted.items():
         pretrained = config["models"][model]["source"] == "pretrain"
         whole = standing_on([*results, *([Result(kinds.BASE)] if pretrained else [])], table)
-        worked = {kinds.EPOCHS, *USAGE} | ({kinds.BASE} if pretrained else set())
+        worked = {kinds.COMPOSITION, kinds.EPOCHS, *USAGE} | ({kinds.BASE} if pretrained else set())
         for seed in config["seeds"]:
             for result in whole:
                 if result.kind in worked:

@@ -22,8 +22,9 @@ from gradual.probe.prompts import FORMATS
 from gradual.study import config
 from gradual.study.load_study import load_files, load_study
 from gradual.study.methods import OWN_KEYS
-from gradual.study.runs import DRAWN, GOLD, REVISION, Replay, adapter_chain, probe_mode, runs, runs_of, selected_states
-from gradual.study.steps import EXAMPLE_RULES, STATE_KINDS
+from gradual.study.result_files import ADAPTER
+from gradual.study.runs import DRAWN, GOLD, REVISION, Replay, composed, probe_mode, runs, runs_of, selected_states
+from gradual.study.steps import EXAMPLE_RULES, STATE_KINDS, adapter_chain
 from gradual.tables import registry
 from gradual.training.objectives import OBJECTIVES
 from gradual.workflow.works import works_of
@@ -34,6 +35,7 @@ RULES = json.loads(SCHEMA.read_text(encoding="utf-8"))
 GRADUAL_LEARNING = ROOT / "studies" / "gradual_learning.yaml"
 DEFAULT_RUNS = yaml.safe_load(GRADUAL_LEARNING.read_text(encoding="utf-8"))["runs"]
 SAME = {"from": "origin", "select": {"origin": ["MaybeKnown"]}}
+COMPOSE = {"adapter": "compose", "compose": {"sharpness": 8}}
 REPLAY = {"category": "HighlyKnown", "ratio": 0.2}
 OF_EVERY_RUN = {"size_of": None, "label": None, "kind": "trained", "answers": "gold", "scale": 1.0}
 TINY = {
@@ -680,7 +682,46 @@ MALFORMED = {
     ),
     "a run's epochs": (with_runs(x=SAME | {"epochs": 0}), "runs.x.epochs", "0; expected an integer, at least 1"),
     "a run's learning rate": (with_runs(x=SAME | {"learning_rate": "1e-4"}), "runs.x.learning_rate", "write a point"),
-    "a run's adapter": (with_runs(x=SAME | {"adapter": "new"}), "runs.x.adapter", "'new'; expected continue or merge"),
+    "a run's adapter": (
+        with_runs(x=SAME | {"adapter": "new"}),
+        "runs.x.adapter",
+        "'new'; expected continue or merge or compose",
+    ),
+    "a composition without its settings": (
+        with_runs(x=SAME | {"from": "stage1", "adapter": "compose"}),
+        "runs.x.compose",
+        "missing; expected this key, because of adapter: compose",
+    ),
+    "settings of a composition without one": (
+        with_runs(x=SAME | {"from": "stage1", "compose": {"sharpness": 8}}),
+        "runs.x.compose",
+        "{'sharpness': 8}; expected it only with adapter: compose",
+    ),
+    "a composition without a sharpness": (
+        with_runs(x=SAME | COMPOSE | {"from": "stage1", "compose": {}}),
+        "runs.x.compose.sharpness",
+        "missing",
+    ),
+    "a composition without any sharpness": (
+        with_runs(x=SAME | COMPOSE | {"from": "stage1", "compose": {"sharpness": 0}}),
+        "runs.x.compose.sharpness",
+        "0; expected a number, more than 0 and at most 100",
+    ),
+    "a composition of a continued adapter": (
+        with_runs(x=SAME | COMPOSE | {"from": "strategy5"}),
+        "runs.x.from",
+        "'strategy5', and the adapter of strategy5 was trained on another state; expected a run from origin",
+    ),
+    "a composition of a merged adapter": (
+        with_runs(y=SAME | {"from": "stage1", "adapter": "merge"}, x=SAME | COMPOSE | {"from": "y"}),
+        "runs.x.from",
+        "'y', and the adapter of y was trained on another state",
+    ),
+    "a composition of adapters of other targets": (
+        with_runs(x=SAME | COMPOSE | {"from": "stage1", "targets": ["q_proj"]}),
+        "runs.x.targets",
+        "['q_proj'], but stage1 has",
+    ),
     "continued adapter of other targets": (
         with_runs(x=SAME | {"from": "stage1", "targets": ["q_proj"]}),
         "runs.x.targets",
@@ -900,7 +941,51 @@ def test_adapter_chains():
         "again": ["stage1", "more", "again"],
         "fresh": ["fresh"],
     }
-    assert {state: adapter_chain(table, state) for state in chains} == chains
+    found = {state: adapter_chain(table, state) for state in chains}
+    assert {state: [result.state for result in chain] for state, chain in found.items()} == chains
+    assert {result.kind for chain in found.values() for result in chain} == {ADAPTER}
+
+
+def test_a_run_composes_the_adapters_of_all_runs_before_it():
+    study = with_runs(
+        mocl2=SAME | COMPOSE | {"from": "stage1", "rank": 8},  # another rank can be added up
+        mocl3=SAME | COMPOSE | {"from": "mocl2"},
+        merged=SAME | {"from": "mocl3", "adapter": "merge"},
+        continued=SAME | {"from": "mocl3"},
+        first=SAME | COMPOSE,
+    )
+    table = runs(load(study))
+    before = {"mocl2": ["stage1"], "mocl3": ["stage1", "mocl2"], "first": [], "stage1": [], "merged": []}
+    assert {name: composed(table[name], table) for name in before} == before
+    assert [table[name].sharpness for name in ("mocl3", "first", "stage1")] == [8, 8, None]
+    chains = {
+        "mocl2": ["composition mocl2", "adapter mocl2"],
+        "mocl3": ["composition mocl3", "adapter mocl3"],
+        "merged": ["composition mocl3", "adapter mocl3", "adapter merged"],
+        "continued": ["composition mocl3", "adapter continued"],
+        "first": ["adapter first"],
+    }
+    assert {name: [f"{r.kind} {r.state}" for r in adapter_chain(table, name)] for name in chains} == chains
+
+
+def test_a_run_that_composes_trains_as_one_that_merges():
+    """What makes a composition is not among the settings of a training, so that other runs' trainings stay as they are."""
+    study = with_runs(x=SAME | COMPOSE | {"from": "stage1"}, y=SAME | {"from": "stage1", "adapter": "merge"})
+    table = runs(load(study))
+    assert table["x"].training == table["y"].training
+
+
+def test_a_method_composes_the_runs_of_its_stages_and_the_first_one():
+    stage = {"facts": ["revised"], "answers": {"revision": 1}}
+    study = revised(count=4, facts=60, kept=40, unrelated=60) | {
+        "study": "mine",
+        "tables": {"show": ["chance"]},
+        "choose_on": "last",
+        "stages": [stage | {"answers": {"revision": 0}}, stage, stage],
+        "methods": {"mocl": COMPOSE},
+    }
+    table = runs(load(study))
+    assert composed(table["mocl3"], table) == ["stage1", "mocl2"]
 
 
 def test_probe_modes():

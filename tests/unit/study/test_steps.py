@@ -28,6 +28,38 @@ def test_no_model_is_asked_before_its_answers_are_known_to_be_possible(name):
     assert all(Result(kinds.ANSWERABLE) in found for found in wanted_results(config).values())
 
 
+def test_a_composed_state_is_made_from_the_questions_and_the_adapters_of_all_runs_before_it():
+    config = load_study("default", ROOT)
+    given = {"select": {"origin": ["MaybeKnown"]}, "adapter": "compose", "compose": {"sharpness": 8}}
+    config["runs"] |= {name: given | {"from": parent} for name, parent in [("a", "stage1"), ("b", "a"), ("c", "b")]}
+    table = runs(config)
+
+    def of(kind, *states):
+        return [Result(kind, state) for state in states]
+
+    assert inputs(Result(kinds.COMPOSITION, "a"), table) == {
+        "base": [Result(kinds.BASE)],
+        "examples": of(kinds.EXAMPLES, "stage1", "a"),
+        "adapters": of(kinds.ADAPTER, "stage1"),
+        "compositions": [],  # stage1 was trained on the base model alone
+    }
+    assert inputs(Result(kinds.COMPOSITION, "c"), table) == {
+        "base": [Result(kinds.BASE)],
+        "examples": of(kinds.EXAMPLES, "stage1", "a", "b", "c"),
+        "adapters": of(kinds.ADAPTER, "stage1", "a", "b"),
+        "compositions": of(kinds.COMPOSITION, "a", "b"),
+    }
+    training = inputs(Result(kinds.EPOCHS, "c"), table)
+    assert (training["merge"], training["parent"]) == (of(kinds.COMPOSITION, "c"), [])
+    evaluation = inputs(Result(kinds.EVALUATION, "c"), table)
+    assert (evaluation["adapters"], evaluation["epochs"]) == (of(kinds.COMPOSITION, "c"), of(kinds.EPOCHS, "c"))
+    assert inputs(Result(kinds.GENERATIONS, "c"), table)["adapters"] == [
+        Result(kinds.COMPOSITION, "c"),
+        Result(kinds.ADAPTER, "c"),
+    ]
+    assert rule_of(Result(kinds.EPOCHS, "c"), table) == "train_adapter"
+
+
 def test_the_answers_that_a_run_trains_on_choose_the_rule_of_its_examples_and_of_no_other_result():
     table = runs(load_study("default", ROOT))
     for kind in kinds.KINDS:

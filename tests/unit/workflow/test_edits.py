@@ -26,7 +26,8 @@ PROBING = ASKING - {"ask_groups"}
 GROUPED = {"select_groups", "revise_examples", "ask_groups", "grade_groups"}
 KEEPING = {"choose_epoch", "keep_last_epoch", "scale_adapter"}
 LOADING = {*ASKING, "train_adapter"}
-TOKENIZING = {*LOADING, "check_answers"}
+PROMPTING = {*LOADING, "check_answers"}
+TOKENIZING = {*PROMPTING, "compose_adapters"}
 JUDGING = {"probe_facts", "check_probe", "grade_generations", "grade_epochs", "estimate_chance"}
 GRADING = {"grade_generations", "categorize_facts", "estimate_chance", "grade_epochs", "grade_groups"}
 
@@ -89,12 +90,12 @@ EDITS: dict[str, set[str]] = {
     "models/shipped.py": {"pretrain_base"},
     "models/tokenizer_check.py": TOKENIZING,
     "models/adapters.py": {*TOKENIZING, *KEEPING},
-    "models/composition.py": {"scale_adapter"},
+    "models/composition.py": {"scale_adapter", "compose_adapters"},
     "models/shape.py": {"train_adapter"},
     # the probe
-    "probe/prompts.py": {*TOKENIZING, "collect_tables"},
+    "probe/prompts.py": {*PROMPTING, "collect_tables"},
     "probe/questions.py": ASKING,
-    "probe/chat_template.py": {*TOKENIZING, "collect_tables"},
+    "probe/chat_template.py": {*PROMPTING, "collect_tables"},
     "probe/settings.py": ASKING,
     "probe/answers.py": ASKING,
     "probe/engines/transformers.py": ANSWERING,
@@ -119,10 +120,11 @@ EDITS: dict[str, set[str]] = {
     "knowledge/revision_grades.py": {"grade_groups"},
     "knowledge/frequent_answers.py": set(),
     # training
-    "training/examples.py": {*EXAMPLE_RULES.values(), "train_adapter"},
+    "training/examples.py": {*EXAMPLE_RULES.values(), "compose_adapters", "train_adapter"},
     "training/drawn_answers.py": {"draw_answers"},
     "training/revised_answers.py": {"revise_examples"},
     "training/texts.py": {"train_adapter"},
+    "training/stage_matching.py": {"compose_adapters"},
     "training/replay.py": {"train_adapter"},
     "training/lora.py": {"train_adapter"},
     "training/checkpoints.py": {"train_adapter"},
