@@ -64,6 +64,28 @@ def test_a_study_whose_answers_change_has_rules_for_them_and_other_studies_have_
     assert without.returncode != 0 and "MissingRuleException" in without.stdout
 
 
+def test_a_run_that_composes_trains_upon_the_sum_of_the_adapters_before_it(project):
+    run = "select: {origin: [MaybeKnown]}, adapter: compose, compose: {sharpness: 8}"
+    (project / "composed.yaml").write_text(
+        "study: composed\nextends: gradual_learning\nruns:\n"
+        f"  mocl2: {{from: stage1, {run}}}\n  mocl3: {{from: mocl2, {run}}}\n"
+    )
+    states = "results/composed/seed0/qwen2"
+    asked = f"{states}/mocl3/train-probe-0/generations-0.parquet"
+    done = snakemake_in(project)("--cores", "2", "-n", "-p", asked, "--configfile", "composed.yaml")
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert jobs(done.stdout)["compose_adapters"] == 2
+    commands = re.findall(r" scripts/(\w+)\.py (.*)$", done.stdout, re.MULTILINE)
+    merged = {words.partition("--run ")[2].split()[0]: words for name, words in commands if name == "train_adapter"}
+    assert f"--merge {states}/mocl3/composition/composed.json --parent  --settings" in merged["mocl3"]
+    told = next(words for name, words in commands if name == "compose_adapters" and "mocl3/composition" in words)
+    assert "--states stage1 mocl2 mocl3 " in told and "--sharpness 8 " in told
+    assert f"--adapters {states}/stage1/adapter/chosen.json {states}/mocl2/adapter/chosen.json " in told
+    assert f"--compositions {states}/mocl2/composition/composed.json " in told
+    probed = next(words for name, words in commands if name == "probe_facts" and "--state mocl3" in words)
+    assert f"{states}/mocl3/composition/composed.json {states}/mocl3/adapter/chosen.json --facts" in probed
+
+
 @pytest.mark.parametrize("study", STUDIES)
 def test_every_study_has_a_job_graph(study, planned, project):
     (project / "data/wikiqa").mkdir(parents=True, exist_ok=True)  # the one that nothing downloads

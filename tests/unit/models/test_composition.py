@@ -4,7 +4,8 @@ import pytest
 
 from damage import contents, copy_of, edit_json, edit_weights
 from gradual.ground.errors import InputError
-from gradual.models.adapters import check_adapter, write_chosen
+from gradual.ground.files import read_json
+from gradual.models.adapters import check_adapter, with_adapter, write_chosen
 from gradual.models.composition import composed_adapter, scaled_adapter
 from gradual.models.loading import load_model
 from tiny import base_model, write_adapter
@@ -83,8 +84,6 @@ def test_a_composed_adapter_gives_the_weighted_sum_of_the_layers_outputs(handle,
     import torch
     from safetensors.torch import load_file
 
-    from gradual.ground.files import read_json
-
     model = load_model(handle, [], "float64")
     for factor, adapter in zip(FACTORS, adapters, strict=True):
         told = read_json(adapter / CONFIG, "an adapter's config")
@@ -101,6 +100,21 @@ def test_a_composed_adapter_gives_the_weighted_sum_of_the_layers_outputs(handle,
     composed_adapter(adapters, FACTORS, tmp_path / "sum")
     torch.testing.assert_close(logits(handle, [tmp_path / "sum"]), expected, rtol=1e-4, atol=1e-4)
     assert not torch.allclose(logits(handle, adapters), expected, atol=0.1)
+
+
+def test_each_engine_takes_a_composed_adapter_merged_or_beside_the_weights(handle, adapters, tmp_path):
+    import torch
+
+    from gradual.probe.engines.vllm_lora import RANKS, _check_product
+
+    composed_adapter(adapters, FACTORS, tmp_path / "sum")
+    beside = with_adapter(load_model(handle, [], "float64"), tmp_path / "sum")
+    with torch.no_grad():
+        found = beside(torch.arange(12)[None]).logits
+    torch.testing.assert_close(found, logits(handle, [tmp_path / "sum"]), rtol=1e-4, atol=1e-4)
+    _check_product(tmp_path / "sum")  # what vLLM's adapters are checked for
+    rank = read_json(tmp_path / "sum" / CONFIG, "an adapter's config")["r"]
+    assert rank == 4 + 4 + 2 and rank < RANKS[-1]
 
 
 def test_a_composed_adapter_can_be_a_part_of_another(handle, adapters, tmp_path):

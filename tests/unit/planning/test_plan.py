@@ -463,6 +463,19 @@ def test_a_training_takes_the_time_of_its_tokens_or_of_its_micro_batches():
     assert few == pytest.approx(0.15 * rows)  # what a micro batch takes, however few its tokens are
 
 
+def test_a_composition_reads_the_examples_of_all_runs_and_adds_up_the_ranks_of_those_before():
+    run = TINY["runs"]["stage1"] | {"adapter": "compose", "compose": {"sharpness": 8}, "rank": 4}
+    study = large() | {"tables": large()["tables"] | {"strategies": ["train_on", "strategy5", "mocl3"]}}
+    study["runs"] |= {"mocl2": run | {"from": "stage1"}, "mocl3": run | {"from": "mocl2"}}
+    rows = planned(study, "A100").loc["q"]
+    first, last = (rows.loc[(name, "composition")] for name in ("mocl2", "mocl3"))
+    adapter = rows.loc[("stage1", "training"), "disk"] / 3  # of rank 8: two epochs and the chosen one
+    assert first["disk"] == pytest.approx(adapter) and last["disk"] == pytest.approx(1.5 * adapter)
+    tokens = sum(rows.loc[(name, "training"), "training_tokens"] / 2 for name in ("stage1", "mocl2", "mocl3"))
+    passed = device("A100").seconds("prefill", tokens, 7_615_616_512)
+    assert last["hours"] * 3600 == pytest.approx(90 + passed, rel=1e-6)
+
+
 def test_more_gpus_shorten_the_critical_path():
     study = large()
     one, four = (plan_rows(study, ROOT, profile(train_adapter=n), device("A100"))[0] for n in (1, 4))
