@@ -17,7 +17,7 @@ from gradual.planning.models import base_of, shipped_seeds, weight_bytes
 from gradual.planning.shares import Knowledge
 from gradual.study.result_files import BASE, EPOCHS, EVALUATION, GENERATIONS, GROUP_ANSWERS
 from gradual.study.runs import ORIGIN, Config, Runs, adapter_chain, probe_mode, runs
-from gradual.tables.gradual_learning.paper import COMPLETE
+from gradual.tables.gradual_learning import paper
 from gradual.training.replay import replay_size
 from gradual.workflow.profiles import Profile
 from gradual.workflow.works import Work, works_of
@@ -95,10 +95,11 @@ def _subject(config: Config, root: Path, name: str, facts: pd.DataFrame, device:
     results = root / "results" / config["study"]
     train = texts.count("train")
     groups = group_sizes(config, train)
-    knowledge = Knowledge(results, config["seeds"][0], name, train, table, model["paper"], groups)
+    reported = model["paper"] if model["paper"] in paper.models() else None
+    knowledge = Knowledge(results, config["seeds"][0], name, train, table, reported, groups)
     disk = weight_bytes(model, base.shape)
     size = f"{base.shape.parameters:,} parameters ({base.source})"
-    like = f"measured categories, else those of the paper's {model['paper'] or COMPLETE}"
+    like = f"measured categories, else those of the paper's {reported or paper.COMPLETE}"
     check = device.seconds("check", config["probe"]["checked"], base.shape.parameters) / 3600
     source = (
         f"{model['label']}: {size}; tokens by {RATES.name}, line {line}; {like}; the check takes {check:.2f} hours."

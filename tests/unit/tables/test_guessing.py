@@ -8,7 +8,7 @@ from gradual.ground import statistics
 from gradual.ground.errors import InputError
 from gradual.study.result_files import ADAPTER, EVALUATION, FACTS, Result
 from gradual.tables import registry
-from gradual.tables.gradual_learning.claims import SHOWS, UNDECIDED
+from gradual.tables.verdicts import SHOWS, UNDECIDED
 from gradual.tables.spec import Results
 from made_up import ORIGIN, RUN1, RUN2, fact_table, is_right, test_id, whole_results, whole_study
 
