@@ -47,7 +47,7 @@ def comparisons(study: Study, model: Model) -> list[Comparison]:
     """The claims for which the model has the runs, in the paper's order; without a control that it does not have."""
 
     def has(role: str, stage: int) -> bool:
-        return role in study.roles and study.stages_of(study.roles[role], model) >= stage
+        return role in study.roles and stage in study.stages_of(study.roles[role], model)
 
     found = [each for each in _claims(study) if has(each.role, each.stage) and has(each.over, each.stage)]
     return [each if has(each.control, each.stage) else each._replace(control="") for each in found]

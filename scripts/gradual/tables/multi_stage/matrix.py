@@ -45,7 +45,7 @@ def build(loaded: Results, study: Study) -> pd.DataFrame:
                 found = NOTHING | {"now_percent": now, "then_percent": then}
                 rows.append(_row(study, key, line, f"stage {of}", found) | {"n": graded.mean_size(facts)})
         for method in study.methods:
-            if (last := study.stages_of(method, model)) > 1:
+            for last in study.stages_of(method, model)[-1:]:
                 line = Line(method, study.method_labels[method], last, study.state(method, last), "")
                 for name, found in _summaries(read, method, last):
                     rows.append(_row(study, key, line, name, found) | {"n": None})

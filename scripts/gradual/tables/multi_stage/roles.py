@@ -86,24 +86,16 @@ class Study(spec.Study):
         """The state of a method after a stage."""
         return state_of(method, stage)
 
-    def stages_of(self, method: str, model: spec.Model) -> int:
-        """The last stage that a method has for a model; 1 where it has none but the shared one."""
-        last = 1
-        while last < self.methods[method] and model.has(self.state(method, last + 1)):
-            last += 1
-        return last
+    def stages_of(self, method: str, model: spec.Model) -> list[int]:
+        """The stages after the first one that a model has with a method."""
+        return [stage for stage in range(2, self.methods[method] + 1) if model.has(self.state(method, stage))]
 
     def lines(self, model: spec.Model) -> list[Line]:
-        """The rows of a model: the first stage, the later stages of each method, and the other runs.
-
-        There are none for a model without the first stage.
-        """
-        if not self.stage_facts or not model.has(FIRST):
-            return []
-        found = [Line("", EVERY, 1, FIRST, ORIGIN)]
+        """The rows of a model: the first stage, the later stages of each method, and the other runs."""
+        found = [Line("", EVERY, 1, FIRST, ORIGIN)] if self.stage_facts and model.has(FIRST) else []
         for method in self.methods:
             name = self.method_labels[method]
-            for stage in range(2, self.stages_of(method, model) + 1):
+            for stage in self.stages_of(method, model):
                 now, before = (self.state(method, number) for number in (stage, stage - 1))
                 found.append(Line(method, name, stage, now, before))
         there = [run for run in self.others if model.has(run)]
