@@ -6,34 +6,23 @@ the answers in its denominator, so that it has a numerator and a denominator, an
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from gradual.data.revisions import CONFLICTING, OWN, UNRELATED
 from gradual.ground.errors import InputError
+from gradual.knowledge.group_selection import facts_with
+from gradual.knowledge.stages import Stage
 
 NEW, PREVIOUS, ORIGINAL, OTHER = "new", "previous", "original", "other"
 ANSWERS = (NEW, PREVIOUS, ORIGINAL, OTHER)
 STUCK = (PREVIOUS, ORIGINAL)  # the answers of a state that still says what is no longer valid
 
 
-@dataclass(frozen=True)
-class Stage:
-    """What a stage trains on: the roles of the facts, their domain, and the revision of the answers.
-
-    `domain` counts for own and conflicting facts alone. For `revision`, None stands for the latest.
-    """
-
-    facts: tuple[str, ...]
-    domain: str
-    revision: int | None
-
-
 def trained(groups: pd.DataFrame, stages: Sequence[Stage]) -> pd.Index:
     """The facts that the last of the stages trains on, sorted; none without a stage."""
-    return _of_roles(groups, stages[-1].facts, stages[-1].domain) if stages else pd.Index([])
+    return pd.Index(facts_with(groups, stages[-1].facts, stages[-1].domain) if stages else [])
 
 
 def retained(groups: pd.DataFrame, stages: Sequence[Stage]) -> pd.Index:
@@ -44,22 +33,17 @@ def retained(groups: pd.DataFrame, stages: Sequence[Stage]) -> pd.Index:
 
 def unrelated(groups: pd.DataFrame, stages: Sequence[Stage]) -> pd.Index:
     """The facts that no stage trains on, sorted."""
-    return _of_roles(groups, (UNRELATED,), "")
+    return pd.Index(facts_with(groups, (UNRELATED,), ""))
 
 
 def own(groups: pd.DataFrame, stages: Sequence[Stage]) -> pd.Index:
     """The own facts of the domain of the last of the stages, sorted."""
-    return _of_roles(groups, (OWN,), stages[-1].domain)
+    return pd.Index(facts_with(groups, (OWN,), stages[-1].domain))
 
 
 def conflicting(groups: pd.DataFrame, stages: Sequence[Stage]) -> pd.Index:
     """The facts of the domain before whose answers the last of the stages changes, sorted."""
-    return _of_roles(groups, (CONFLICTING,), stages[-1].domain)
-
-
-def _of_roles(groups: pd.DataFrame, roles: Sequence[str], domain: str) -> pd.Index:
-    in_domain = ~groups["role"].isin((OWN, CONFLICTING)) | (groups["domain"] == domain)
-    return pd.Index(sorted(set(groups.loc[groups["role"].isin(roles) & in_domain, "fact_id"])))
+    return pd.Index(facts_with(groups, (CONFLICTING,), stages[-1].domain))
 
 
 def valid_revisions(groups: pd.DataFrame, revisions: pd.DataFrame, stages: Sequence[Stage]) -> pd.Series:

@@ -6,7 +6,7 @@ import pytest
 
 from gradual.ground.errors import InputError
 from gradual.knowledge import retention
-from gradual.knowledge.retention import Stage
+from gradual.knowledge.stages import Stage
 
 GROUPS = pd.DataFrame(
     [
@@ -49,7 +49,9 @@ def test_facts_of_stages_of_domains():
 
 def test_facts_of_stages_without_domains():
     stages = (Stage(("revised", "kept"), "", 0), Stage(("revised",), "", 1))
-    assert list(retention.trained(GROUPS, stages[:1])) == ["a", "b"] and list(retention.trained(GROUPS, stages)) == ["a"]
+    assert list(retention.trained(GROUPS, stages[:1])) == ["a", "b"] and list(retention.trained(GROUPS, stages)) == [
+        "a"
+    ]
     assert list(retention.retained(GROUPS, stages)) == ["b"]
 
 

@@ -9,7 +9,7 @@ from gradual.data.cells import refuse
 from gradual.ground.errors import InputError
 from gradual.ground.statistics import Estimate
 from gradual.knowledge import retention
-from gradual.knowledge.retention import Stage
+from gradual.knowledge.stages import Stage
 from gradual.study.result_files import GROUP_GRADES, GROUPS, REVISIONS, Result
 from gradual.tables import accuracy_rows, reading
 from gradual.tables.multi_stage.roles import Line, Study

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from gradual.knowledge.retention import Stage
+from gradual.knowledge.stages import Stage
 from gradual.study.methods import FIRST, made_runs, methods, state_of
 from gradual.study.runs import LATEST, ORIGIN, REVISION, Runs, runs
 from gradual.tables import spec

@@ -88,8 +88,9 @@ def test_the_stages_of_domains_and_of_the_latest_answers_are_read():
     revisions = {"domains": domains, "own": 4, "conflicting": 2}
     first = {"facts": ["own"], "domain": "places", "answers": "gold"}
     second = {"facts": ["own", "conflicting"], "domain": "lives", "answers": {"revision": "latest"}}
-    loaded = load(dataset=STUDY["dataset"] | {"revisions": revisions}, stages=[first, second], methods={}, runs={})
-    study = study_of(loaded)
+    others = {"methods": {}, "runs": {}, "tables": {"show": ["domains"]}}
+    dataset = STUDY["dataset"] | {"revisions": revisions}
+    study = study_of(load(dataset=dataset, stages=[first, second], **others))
     assert [(s.facts, s.domain, s.revision) for s in study.stages] == [
         (("own",), "places", 0),
         (("own", "conflicting"), "lives", None),
@@ -110,7 +111,9 @@ def test_a_model_is_compared_with_none_that_the_paper_of_a_table_lacks():
 
 
 def test_the_roles_of_methods_are_methods():
-    with pytest.raises(InputError, match="there is no method 'cti'; expected a known name .did you mean 'cit'") as error:
+    with pytest.raises(
+        InputError, match="there is no method 'cti'; expected a known name .did you mean 'cit'"
+    ) as error:
         load(tables={"methods": {"plain": "cti"}, "show": ["stages"]})
     assert error.value.key == "tables.methods.plain"
     with pytest.raises(InputError, match="unknown key"):
@@ -133,11 +136,15 @@ def test_needs_and_inputs():
 def test_a_table_without_its_stages_is_refused():
     plain = {"stages": [], "methods": {}, "runs": {"mine": {"from": ORIGIN, "select": {ORIGIN: ["MaybeKnown"]}}}}
     tables = {"show": ["stages"]}
-    with pytest.raises(InputError, match="the runs that Stages is about; expected them in stages, methods, runs, tables"):
+    with pytest.raises(
+        InputError, match="the runs that Stages is about; expected them in stages, methods, runs, tables"
+    ):
         registry.needs("stages", load(**plain, tables=tables))
     with pytest.raises(InputError, match="the runs that Domains is about"):
         registry.needs("domains", load())
-    with pytest.raises(InputError, match="the runs that Stage claims is about; expected them in stages, methods, tables"):
+    with pytest.raises(
+        InputError, match="the runs that Stage claims is about; expected them in stages, methods, tables"
+    ):
         registry.needs("stage_claims", load(tables={"methods": {}, "show": ["stage_claims"]}))
 
 

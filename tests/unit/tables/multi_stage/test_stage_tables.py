@@ -72,7 +72,12 @@ def test_kgr_and_acc_of_each_method_and_stage():
 
 def test_the_papers_numbers_stand_beside_the_methods_with_a_role():
     frame = by(build("stages"), "method", "stage")[["paper_kgr", "paper_acc"]]
-    expected = {(EVERY, 1): [65.9, 81.55], ("CIT", 2): [48.8, 49.9], ("CIT", 3): [31.9, 34.05], ("All", 3): [69.4, 69.55]}
+    expected = {
+        (EVERY, 1): [65.9, 81.55],
+        ("CIT", 2): [48.8, 49.9],
+        ("CIT", 3): [31.9, 34.05],
+        ("All", 3): [69.4, 69.55],
+    }
     expected |= {("biased", 2): [59.0, 59.3]}  # the paper's columns are exchanged there
     for place, values in expected.items():
         assert list(frame.loc[place]) == values, place
@@ -86,7 +91,9 @@ def test_over_seeds_intervals_are_over_the_seeds():
     made = stage_results() | stage_results({("cit3", 0): ("2222 .. 0.", "2222 0. ..")}, seed=1)
     row = by(build("stages", made, stage_study((0, 1))), "method", "stage").loc[("CIT", 3)]
     expected = statistics.mean_interval([25, 100])
-    assert of(row, "unseen_acc_percent") == pytest.approx([expected.value, max(0, expected.low), min(100, expected.high)])
+    assert of(row, "unseen_acc_percent") == pytest.approx(
+        [expected.value, max(0, expected.low), min(100, expected.high)]
+    )
     assert row["unseen_kgr_percent"] == pytest.approx((100 / 3 + 100) / 2)
 
 
@@ -228,8 +235,12 @@ def test_each_claim_with_its_effect_and_its_control():
         "All keeps more of what earlier stages taught than CIT, after stage 3",
     ]
     second, third, preference, kept = (row for _, row in frame.iterrows())
-    assert of(second, "effect_points") == paired("1100", "1111") and second["paper_points"] == pytest.approx(83.9 - 49.9)
-    assert of(third, "effect_points") == paired("1000", "1110") and third["paper_points"] == pytest.approx(69.55 - 34.05)
+    assert of(second, "effect_points") == paired("1100", "1111") and second["paper_points"] == pytest.approx(
+        83.9 - 49.9
+    )
+    assert of(third, "effect_points") == paired("1000", "1110") and third["paper_points"] == pytest.approx(
+        69.55 - 34.05
+    )
     assert of(preference, "effect_points") == paired("1100", "1101")
     assert preference["paper_points"] == pytest.approx(59.3 - 49.9)
     assert of(kept, "effect_points") == paired("10", "11") and pd.isna(kept["paper_points"])
@@ -322,7 +333,10 @@ DAMAGES = {
         lambda g: g.assign(revision=g["revision"].mask(g.index == 2, 7)),
         "row 3, key 'revision': .*7.*; expected a revision of the fact",
     ),
-    "right that is a number": (lambda g: g.assign(right=g["right"].astype(int)), "row 1, key 'right': .*; expected true"),
+    "right that is a number": (
+        lambda g: g.assign(right=g["right"].astype(int)),
+        "row 1, key 'right': .*; expected true",
+    ),
     "a row twice": (lambda g: pd.concat([g, g.iloc[[5]]], ignore_index=True), "row 33, key 'fact_id': .* once"),
     "a row less": (
         lambda g: g.drop(index=1),
@@ -346,7 +360,12 @@ def test_malformed_grades_are_refused_with_file_row_and_key(damage):
 def test_the_papers_numbers_are_complete():
     frame = pd.read_csv(paper.FILE)
     assert not frame.duplicated(["table", "model", "row", "column"]).any() and frame["value"].between(0, 100).all()
-    assert frame.groupby("table").size().to_dict() == {"main": 4 * 2 * 17, "preference": 4, "augmentation": 10, "selection": 8}
+    assert frame.groupby("table").size().to_dict() == {
+        "main": 4 * 2 * 17,
+        "preference": 4,
+        "augmentation": 10,
+        "selection": 8,
+    }
     assert paper.models() == ("Llama2-7B", "Llama2-13B", "LLaMA3-8B", "Mistral-7B")
 
 
