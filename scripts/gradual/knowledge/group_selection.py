@@ -1,6 +1,6 @@
 """The facts that a run trains on and may replay, selected by their roles in the groups of facts."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import pandas as pd
 
@@ -9,6 +9,12 @@ from gradual.ground.errors import InputError
 from gradual.knowledge.selection_roles import REPLAY, TRAIN
 
 IN_DOMAINS = (OWN, CONFLICTING)  # the roles that a fact has in a domain
+
+
+def facts_with(groups: pd.DataFrame, roles: Collection[str], domain: str) -> list[str]:
+    """The facts of the groups with these roles, sorted. Facts are own or conflicting in the domain `domain`."""
+    here = groups["role"].isin(list(roles)) & (~groups["role"].isin(IN_DOMAINS) | (groups["domain"] == domain))
+    return sorted(set(groups.loc[here, "fact_id"]))
 
 
 def select_groups(
@@ -20,8 +26,7 @@ def select_groups(
     has the facts with the roles `replayed`, in any domain, without those to train on. In the result, each role is sorted by
     fact_id. Raises InputError if no fact has the roles.
     """
-    here = groups["role"].isin(roles) & (~groups["role"].isin(IN_DOMAINS) | (groups["domain"] == domain))
-    chosen = sorted(set(groups.loc[here, "fact_id"]))
+    chosen = facts_with(groups, roles, domain)
     if not chosen:
         found = groups.groupby(["domain", "role"]).size().to_dict()
         named = f"no fact is {' or '.join(roles)}" + (f" in the domain {domain!r}" if domain else "")

@@ -18,7 +18,7 @@ from gradual.planning.shares import Knowledge
 from gradual.study.result_files import BASE, COMPOSITION, EPOCHS, EVALUATION, GENERATIONS, GROUP_ANSWERS
 from gradual.study.runs import ORIGIN, Config, Runs, composed, probe_mode, runs
 from gradual.study.steps import adapter_chain
-from gradual.tables.gradual_learning.paper import COMPLETE
+from gradual.tables.gradual_learning import paper
 from gradual.training.replay import replay_size
 from gradual.workflow.profiles import Profile
 from gradual.workflow.works import Work, works_of
@@ -96,10 +96,11 @@ def _subject(config: Config, root: Path, name: str, facts: pd.DataFrame, device:
     results = root / "results" / config["study"]
     train = texts.count("train")
     groups = group_sizes(config, train)
-    knowledge = Knowledge(results, config["seeds"][0], name, train, table, model["paper"], groups)
+    reported = model["paper"] if model["paper"] in paper.models() else None
+    knowledge = Knowledge(results, config["seeds"][0], name, train, table, reported, groups)
     disk = weight_bytes(model, base.shape)
     size = f"{base.shape.parameters:,} parameters ({base.source})"
-    like = f"measured categories, else those of the paper's {model['paper'] or COMPLETE}"
+    like = f"measured categories, else those of the paper's {reported or paper.COMPLETE}"
     check = device.seconds("check", config["probe"]["checked"], base.shape.parameters) / 3600
     source = (
         f"{model['label']}: {size}; tokens by {RATES.name}, line {line}; {like}; the check takes {check:.2f} hours."

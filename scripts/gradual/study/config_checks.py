@@ -405,7 +405,7 @@ def _check_composed(config: Config, table: Mapping[str, Run]) -> Iterator[Proble
 
 
 def _check_tables(config: Config) -> Iterator[Problem]:
-    """The runs that the section tables names exist. `tables.registry.needs` checks what a shown table needs."""
+    """The runs and methods that the section tables names exist. `tables.registry.needs` checks what a shown table needs."""
     named = config["tables"]
     wanted = [(key, named[key]) for key in ("one_stage", "two_stage") if named[key]]
     lists = {key: named[key] for key in ("longer", "strategies", "rounds", "replay")}
@@ -414,6 +414,10 @@ def _check_tables(config: Config) -> Iterator[Problem]:
     for key, name in wanted:
         if name not in config["runs"]:
             yield Problem(f"tables.{key}", f"there is no run {name!r}", nearest(name, config["runs"]))
+    for role, name in named["methods"].items():
+        if name is not None and name not in config["methods"]:
+            place = f"tables.methods.{role}"
+            yield Problem(place, f"there is no method {name!r}", nearest(name, config["methods"]))
 
 
 def _check_choice(config: Config) -> Iterator[Problem]:

@@ -33,7 +33,7 @@ def made_runs(config: Config) -> Iterator[Made]:
         before, last = FIRST, settings.get("stages") or len(stages)
         for number, stage in enumerate(stages[1:last], 2):
             name, run = (
-                f"{method}{number}",
+                state_of(method, number),
                 stage | how | {"label": f"{settings.get('label') or method}, stage {number}"},
             )
             if settings.get("forget"):
@@ -42,6 +42,11 @@ def made_runs(config: Config) -> Iterator[Made]:
                 before = f"{name}_forget"
             yield Made(name, {"from": before} | run, method, number)
             before = name
+
+
+def state_of(method: str, stage: int) -> str:
+    """The state of a method after a stage."""
+    return FIRST if stage == 1 else f"{method}{stage}"
 
 
 def forget(run: Mapping[str, Any], strength: float, label: str) -> Config:

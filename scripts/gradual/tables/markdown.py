@@ -11,6 +11,7 @@ MISSING = "–"
 COUNTS = (
     *("paper_count", "count", "n", "seeds", "facts", "trained_on", "initial", "reclassified", "linked"),
     *("majority_n", "frequent_n", "rare_n", "rare_facts"),
+    *("kept_n", "unrelated_n", "own_n", "conflicting_n", "earlier_n"),
 )
 
 
@@ -85,7 +86,7 @@ def _note(spec: TableSpec, frame: pd.DataFrame) -> str:
     models = frame.drop_duplicates("model")
     same = "n" in frame and (frame.groupby("model")["n"].nunique(dropna=False) == 1).all()
     names = [
-        (beside(row["label"], row["paper_model"]) if spec.number else row["label"])
+        (beside(row["label"], row["paper_model"]) if spec.number or spec.reported else row["label"])
         + (f", {count(row['n'])} facts" if same else "")
         for _, row in models.iterrows()
     ]

@@ -8,7 +8,17 @@ import pandas as pd
 from gradual.ground.errors import InputError
 from gradual.ground.files import read_json, read_parquet
 from gradual.knowledge.categories import GREEDY_ONLY, UNKNOWN, WEAKLY, WEAKLY_OR_UNKNOWN
-from gradual.study.result_files import ACCURACY, ADAPTER, CATEGORIES, EVALUATION, FACTS, GRADES, Result, path_of
+from gradual.study.result_files import (
+    ACCURACY,
+    ADAPTER,
+    CATEGORIES,
+    EVALUATION,
+    FACTS,
+    GRADES,
+    KINDS,
+    Result,
+    path_of,
+)
 from gradual.study.runs import ORIGIN
 from gradual.tables.spec import Results, Study
 
@@ -19,9 +29,9 @@ def path(need: Result, seed: object, model: str) -> str:
 
 
 def keys(study: Study, needs: dict[str, list[Result]]) -> list[tuple[int, str, Result]]:
-    """The needs of each model for every seed; facts once per seed."""
+    """The needs of each model for every seed; once per seed what all models share, such as the facts."""
     found = {
-        (seed, "" if need.kind == FACTS else model, need): None
+        (seed, model if "{model}" in KINDS[need.kind].pattern else "", need): None
         for seed in study.seeds
         for model, wanted in needs.items()
         for need in wanted
@@ -53,7 +63,8 @@ def get(results: Results, seed: int, model: str, need: Result) -> Any:
         raise InputError(path(need, seed, model), "is missing", "a result for every seed and model") from None
 
 
-def _require(frame: pd.DataFrame, columns: list[str], file: str) -> None:
+def require(frame: pd.DataFrame, columns: list[str], file: str) -> None:
+    """Raise InputError unless a file has all of these columns, with a value in every row."""
     for column in columns:
         if column not in frame.columns:
             raise InputError(file, f"has the columns {list(frame.columns)}", f"a column {column!r}", key=column)
@@ -83,7 +94,7 @@ def categories(
     need = Result(CATEGORIES, state, probe, split)
     file = path(need, seed, model)
     frame = get(results, seed, model, need)
-    _require(frame, ["fact_id", "category"], file)
+    require(frame, ["fact_id", "category"], file)
     if frame["fact_id"].duplicated().any():
         row = int(frame["fact_id"].duplicated().to_numpy().argmax()) + 1
         raise InputError(file, "the fact occurs twice", "each fact once", row=row, key="fact_id")
@@ -93,7 +104,7 @@ def categories(
     for label in labels[~labels.isin(classes)].unique():
         raise InputError(file, f"the category {label!r}", f"one of {', '.join(classes)}", key="category")
     facts = get(results, seed, "", Result(FACTS))
-    _require(facts, ["fact_id", "split"], path(Result(FACTS), seed, model))
+    require(facts, ["fact_id", "split"], path(Result(FACTS), seed, model))
     there = set(facts.loc[facts["split"] == split, "fact_id"])
     if set(labels.index) != there:
         missing, extra = len(there - set(labels.index)), len(set(labels.index) - there)
@@ -143,7 +154,7 @@ def accuracy(results: Results, seed: int, model: str, state: str, split: str = "
     need = Result(ACCURACY, state)
     file = path(need, seed, model)
     frame = get(results, seed, model, need)
-    _require(frame, ["epoch", "split", "n", "right", "accuracy"], file)
+    require(frame, ["epoch", "split", "n", "right", "accuracy"], file)
     rows = frame[frame["split"] == split]
     if not len(rows) or rows["epoch"].duplicated().any():
         raise InputError(file, f"has the {split} epochs {list(rows['epoch'])}", "one row per epoch", key="split")
@@ -161,7 +172,7 @@ def grades(
     need = Result(GRADES, state)
     file = path(need, seed, model)
     frame = get(results, seed, model, need)
-    _require(frame, ["epoch", "split", "fact_id", rule or study.scoring], file)
+    require(frame, ["epoch", "split", "fact_id", rule or study.scoring], file)
     rows = frame[(frame["split"] == "test") & (frame["epoch"] == epoch)]
     if rule and rule != study.scoring:
         return rows.set_index("fact_id")[rule].sort_index()
@@ -192,7 +203,7 @@ def chosen_answers(results: Results, study: Study, seed: int, model: str, state:
     need = Result(EVALUATION, state)
     file = path(need, seed, model)
     frame = get(results, seed, model, need)
-    _require(frame, ["epoch", "fact_id", "text"], file)
+    require(frame, ["epoch", "fact_id", "text"], file)
     graded = chosen_grades(results, study, seed, model, state).index
     rows = frame[frame["epoch"] == chosen_epoch(results, study, seed, model, state)]
     texts = rows[rows["fact_id"].isin(graded)].set_index("fact_id")["text"].sort_index()

@@ -10,12 +10,13 @@ from gradual.ground.errors import InputError
 from gradual.study.result_files import CHANCE, PROBE_GRADES, Result
 from gradual.tables import markdown, reading
 from gradual.tables.gradual_learning.package import PACKAGE as GRADUAL_LEARNING
+from gradual.tables.multi_stage.package import PACKAGE as MULTI_STAGE
 from gradual.tables.package import Package
 from gradual.tables.spec import Study, TableSpec, needs_by_model, parse_study, settings_of
 
-PACKAGES = (GRADUAL_LEARNING,)
+PACKAGES = (GRADUAL_LEARNING, MULTI_STAGE)
 TABLES: Mapping[str, TableSpec] = ChainMap(*(package.tables for package in reversed(PACKAGES)))  # type: ignore[arg-type]
-NO_RUNS = ("choose_on", "answers", "frequent_share")  # fields of a study that name no runs
+NO_RUNS = ("choose_on", "answers", "frequent_share", "trained", "unseen")  # fields of a study that name no runs
 COUNTED = (PROBE_GRADES, CHANCE)  # results that depend on all answers to a fact, and not only on its category
 
 
@@ -41,7 +42,7 @@ def needs(name: str, config: Mapping[str, Any]) -> dict[str, list[Result]]:
     if not found:
         keys = [package.places.get(key, f"tables.{key}") for key in spec.uses if key not in NO_RUNS]
         problem = f"no model has the runs that {markdown.title(spec)} is about"
-        expected = f"them in {', '.join(keys)} and among the runs of a model, or tables.show without it"
+        expected = f"them in {', '.join(dict.fromkeys(keys))} and among the runs of a model, or tables.show without it"
         raise InputError("config", problem, expected, key="tables.show")
     if config["probe"]["counts"] == "settled" and _counts(found):
         others = [name for name, other in package.tables.items() if _counts(needs_by_model(other, study))]

@@ -1,6 +1,6 @@
 """What a table is made of: the study that it describes, the results that it needs, and how it is built and shown."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, TypeVar
 
@@ -45,7 +45,7 @@ class Study:
 
 
 AnyStudy = TypeVar("AnyStudy", bound=Study)
-# What was read, by seed, model ("" for facts) and result.
+# What was read, by seed, model ("" for what all models share) and result.
 Results = dict[tuple[int, str, Result], Any]
 
 
@@ -79,12 +79,17 @@ class TableSpec:
     reported: tuple[str, ...] = ()
 
 
-def common_of(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of Study from a config that has been loaded."""
+def common_of(config: Mapping[str, Any], reported: Collection[str]) -> dict[str, Any]:
+    """The fields of Study from a config that has been loaded. A model is compared with none that is not in `reported`,
+    which are the models of the tables' paper."""
     return {
         "seeds": tuple(config["seeds"]),
         "models": {
-            name: Model(model["label"], model["paper"], tuple(runs_of(dict(config), name)))
+            name: Model(
+                model["label"],
+                model["paper"] if model["paper"] in reported else None,
+                tuple(runs_of(dict(config), name)),
+            )
             for name, model in config["models"].items()
         },
         "scoring": config["scoring"],

@@ -12,9 +12,9 @@ from gradual.ground.statistics import Estimate
 from gradual.study.result_files import CATEGORIES, FACTS, Result
 from gradual.tables import registry
 from gradual.tables.gradual_learning import claims
-from gradual.tables.gradual_learning.claims import FALLS, NO_RISE, NOT, RISES, SHOWS, STAYS, UNDECIDED, Claim, verdict
 from gradual.tables.gradual_learning.roles import Study
 from gradual.tables.spec import Results
+from gradual.tables.verdicts import FALLS, NO_RISE, NOT, RISES, SHOWS, STAYS, UNDECIDED, Claim, verdict
 from made_up import ORIGIN, RUN1, RUN2, RUNS, evaluation, fact_table, full, greedy, probe, whole_results, whole_study
 
 MARGIN = 0.005

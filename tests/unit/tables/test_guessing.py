@@ -8,8 +8,8 @@ from gradual.ground import statistics
 from gradual.ground.errors import InputError
 from gradual.study.result_files import ADAPTER, EVALUATION, FACTS, Result
 from gradual.tables import registry
-from gradual.tables.gradual_learning.claims import SHOWS, UNDECIDED
 from gradual.tables.spec import Results
+from gradual.tables.verdicts import SHOWS, UNDECIDED
 from made_up import ORIGIN, RUN1, RUN2, fact_table, is_right, test_id, whole_results, whole_study
 
 STATES = ["Origin", "One-Stage", "Two-Stage", "Control of One-Stage: random", "Control of Two-Stage: train_on"]

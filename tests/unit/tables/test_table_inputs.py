@@ -53,6 +53,7 @@ from made_up import (
 )
 
 ROOT = Path(__file__).resolve().parents[3]
+TABLES_OF_GL = registry.GRADUAL_LEARNING.tables
 RATIOS = {run: ratio for run, ratio in REPLAY.items() if ratio}
 CONFIG: dict[str, Any] = {
     "seeds": [0, 1],
@@ -150,7 +151,7 @@ def test_needs_of_each_table(name, models, expected):
     assert set(found["qwen2"]) == expected and len(found["qwen2"]) == len(expected)
 
 
-@pytest.mark.parametrize("name", registry.TABLES)
+@pytest.mark.parametrize("name", TABLES_OF_GL)
 def test_what_counts_answers_refuses_a_settled_probe(name):
     """Categories are all that is left of it; a table of anything else would be wrong."""
     study = changed("probe", "counts", value="settled")
@@ -188,7 +189,7 @@ def test_the_tables_of_guessing_tell_of_every_control_that_a_model_has(name):
 
 def test_every_table_reads_no_more_than_it_needs():
     study = whole_study()
-    for name, spec in registry.TABLES.items():
+    for name, spec in TABLES_OF_GL.items():
         needs = {"m": spec.needs(study, study.models["m"])}
         made = whole_results()
         given = {key: made[key] for key in reading.keys(study, needs)}
@@ -202,7 +203,7 @@ def test_a_model_without_the_runs_is_left_out_of_the_table():
     full = whole_study()
     study = Study(**full.__dict__ | {"models": full.models | {"bare": Model("bare", None, ())}})
     for name in ("table_03", "table_07", "table_10", "table_11", "controls", "claims", *GUESSING):
-        spec = registry.TABLES[name]
+        spec = TABLES_OF_GL[name]
         told = parse_study(Study, settings_of(spec, study))
         assert list(told.models) == ["m"], name
         assert set(spec.build(whole_results(), told)["model"]) == {"m"}
@@ -262,7 +263,8 @@ def test_the_needs_of_several_tables_come_once():
 def test_names_of_tables():
     assert [registry.name_of(shown) for shown in (2, 12, "claims")] == ["table_02", "table_12", "claims"]
     assert all(name == spec.name for name, spec in registry.TABLES.items())
-    assert {spec.number for spec in registry.TABLES.values()} == {*range(2, 13), None}
+    assert {spec.number for spec in TABLES_OF_GL.values()} == {*range(2, 13), None}
+    assert len(registry.TABLES) == sum(len(package.tables) for package in registry.PACKAGES)  # no name is there twice
 
 
 # What a table is told of the study
@@ -273,9 +275,9 @@ def through_json(settings: dict[str, Any]) -> Any:
     return json.loads(json.dumps(settings, sort_keys=True))
 
 
-@pytest.mark.parametrize("name", list(registry.TABLES))
+@pytest.mark.parametrize("name", list(TABLES_OF_GL))
 def test_settings_tell_a_table_the_same_as_the_study(name):
-    spec, study = registry.TABLES[name], study_of(CONFIG)
+    spec, study = TABLES_OF_GL[name], study_of(CONFIG)
     told = parse_study(Study, through_json(settings_of(spec, study)))
     needs = {key: spec.needs(study, model) for key, model in study.models.items() if spec.needs(study, model)}
     assert {key: spec.needs(told, model) for key, model in told.models.items()} == needs
@@ -310,18 +312,18 @@ def test_the_study_is_read_from_the_config():
             {"table_07", "controls", "claims", *GUESSING},
         ),
         (changed("probe", "retests", value=0), {"table_03", "claims"}),
-        (changed("choose_on", value="test"), set(registry.TABLES) - {"table_02", "table_04", "chance"}),
+        (changed("choose_on", value="test"), set(TABLES_OF_GL) - {"table_02", "table_04", "chance"}),
         (
             changed("tables", "two_stage", value="strategy4"),
             {"table_07", "table_10", "table_11", "table_12", "controls", "scoring", "claims", *GUESSING},
         ),
-        (changed("scoring", value="exact"), set(registry.TABLES)),
+        (changed("scoring", value="exact"), set(TABLES_OF_GL)),
         (
             changed("answers", value="any"),
             {"table_07", "claims", *GUESSING},
         ),  # by itself: others follow from their grades
         (changed("tables", "frequent_share", value=0.1), {"claims", *GUESSING}),
-        (changed("seeds", value=[0]), set(registry.TABLES)),
+        (changed("seeds", value=[0]), set(TABLES_OF_GL)),
         (changed("training", "epochs", value=7), set()),
         (changed("models", "other", "runs", value=[RUN1, RUN2, "replay10"]), set()),  # no table tells of it alone
         (changed("models", "bare", "label", value="x"), {"table_02", "table_04", "chance"}),
@@ -329,10 +331,10 @@ def test_the_study_is_read_from_the_config():
 )
 def test_a_change_of_the_config_re_makes_the_tables_that_use_it(config, remade):
     def told(config: dict[str, Any], name: str) -> str:
-        return json.dumps(settings_of(registry.TABLES[name], study_of(config)), sort_keys=True)
+        return json.dumps(settings_of(TABLES_OF_GL[name], study_of(config)), sort_keys=True)
 
     # Table 4 has nothing to say without a re-probe: it cannot be shown, so that it need not be re-made.
-    names = set(registry.TABLES) - ({"table_04"} if config["probe"]["retests"] == 0 else set())
+    names = set(TABLES_OF_GL) - ({"table_04"} if config["probe"]["retests"] == 0 else set())
     assert {name for name in names if told(config, name) != told(CONFIG, name)} == remade
 
 
@@ -361,7 +363,7 @@ def paper_study(root: Path) -> Study:
 def arguments(root: Path, name: str, study: Study) -> list[str]:
     return [
         *("--table", name, "--results", str(root)),
-        *("--study", json.dumps(settings_of(registry.TABLES[name], study), sort_keys=True)),
+        *("--study", json.dumps(settings_of(TABLES_OF_GL[name], study), sort_keys=True)),
         *(
             "--csv",
             str(root / path(TABLE_CSV, table=name)),
@@ -378,14 +380,14 @@ def cells(text: str) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("seeds", [(0,), (0, 1)])
-@pytest.mark.parametrize("name", list(registry.TABLES))
+@pytest.mark.parametrize("name", list(TABLES_OF_GL))
 def test_scripts_write_every_table(tmp_path, name, seeds):
     for seed in seeds:
         write_results(tmp_path, whole_results(seed))
     study = whole_study(seeds)
     study.models["m"] = Model("tiny | Qwen2", "Qwen2-7B", RUNS)
     write_table.main(arguments(tmp_path, name, study))
-    spec, frame = registry.TABLES[name], pd.read_csv(tmp_path / path(TABLE_CSV, table=name))
+    spec, frame = TABLES_OF_GL[name], pd.read_csv(tmp_path / path(TABLE_CSV, table=name))
     text = (tmp_path / path(TABLE_MARKDOWN, table=name)).read_text()
     assert text == registry.render(name, frame)
     assert text.startswith(f"{title(spec)}: {spec.caption}\n\n| ")

@@ -13,7 +13,7 @@ import pytest
 
 from gradual.study.load_study import load_study
 from gradual.study.steps import EXAMPLE_RULES, GRAPH, rules_of
-from gradual.tables.registry import TABLES
+from gradual.tables.registry import MULTI_STAGE, TABLES
 from gradual.workflow.fingerprint import chosen_by, code_fingerprint
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -117,6 +117,7 @@ EDITS: dict[str, set[str]] = {
     "knowledge/chance.py": {"estimate_chance"},
     "knowledge/selection.py": {"select_facts"},
     "knowledge/group_selection.py": {"select_groups"},
+    "knowledge/retention.py": set(),
     "knowledge/revision_grades.py": {"grade_groups"},
     "knowledge/frequent_answers.py": set(),
     # training
@@ -145,6 +146,14 @@ TABLE_EDITS: dict[str, set[str]] = {
     "tables/gradual_learning/scoring_rules.py": {"scoring"},
     "tables/gradual_learning/category_counts.py": {"table_10", "claims"},
     "tables/gradual_learning/guessing.py": {"guessing", "guessing_by_relation"},
+    "tables/verdicts.py": {"claims", "stage_claims"},
+    "tables/multi_stage/stages.py": {"stages"},
+    "tables/multi_stage/retained.py": {"retention", "budgets", "stage_claims"},
+    "tables/multi_stage/claims.py": {"stage_claims"},
+    "tables/multi_stage/graded.py": set(MULTI_STAGE.tables),
+    "tables/multi_stage/roles.py": set(TABLES),  # a table's settings are read with the roles of both papers
+    "knowledge/retention.py": set(MULTI_STAGE.tables),
+    "knowledge/group_selection.py": set(MULTI_STAGE.tables),
     "tables/markdown.py": set(TABLES),
     "tables/differences.py": set(),
     "ground/statistics.py": set(TABLES),

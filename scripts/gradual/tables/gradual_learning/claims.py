@@ -1,9 +1,7 @@
 """The paper's claims, each with our effect, its interval, a control and a verdict, and the effect net of guessing."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence, Sized
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Sequence, Sized
 
 import numpy as np
 import pandas as pd
@@ -18,56 +16,11 @@ from gradual.tables import accuracy_rows, reading
 from gradual.tables.gradual_learning import graph, longer, paper, strategies
 from gradual.tables.gradual_learning.category_counts import OVER_GROWTH, growths
 from gradual.tables.gradual_learning.roles import Study
-from gradual.tables.markdown import MISSING, count, number, with_interval
+from gradual.tables.markdown import MISSING, count
 from gradual.tables.spec import Column, Model, Results, TableSpec
+from gradual.tables.verdicts import COLUMNS, FALLS, NO_RISE, RISES, STAYS, Claim, points, text
 
-SHOWS, NOT, UNDECIDED = "shows", "does not show", "undecided"
-RISES, FALLS, STAYS, NO_RISE = "rises", "falls", "does not fall", "does not rise"
-MARGIN = 0.005  # the smallest effect of interest: 0.5 points
 GRAPH_MARGIN = RATIO_MARGIN = 0.05
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A claim of GL and what we found; all numbers are shares or differences of shares.
-
-    `direction` is what the claim says about the effect. `facts` is the number of facts that the effect is of (a mean
-    over the seeds), or NaN if it is not of facts. `net` is the effect minus the control's, on the same facts. With
-    `beyond`, the claim is about `net`. `margin` is the smallest effect of interest.
-    """
-
-    text: str
-    direction: str
-    effect: Estimate
-    facts: float
-    paper: float | None = None
-    control: str = ""
-    control_effect: Estimate = UNDEFINED
-    net: Estimate = UNDEFINED
-    beyond: bool = False
-    margin: float = MARGIN
-
-    @property
-    def verdict(self) -> str:
-        """What the effect, or with `beyond` the net effect, says of the claim."""
-        return verdict(self.net if self.beyond else self.effect, self.direction, self.margin)
-
-
-def verdict(estimate: Estimate, direction: str, margin: float) -> str:
-    """What a 95% interval says of a claim.
-
-    RISES: SHOWS if the interval is above 0, else NOT if it is below the margin. STAYS: SHOWS if it is above minus the
-    margin, else NOT if it is below 0. FALLS and NO_RISE are the same with reversed signs. All other cases, and a missing
-    interval, are UNDECIDED.
-    """
-    _, low, high = estimate
-    if direction in (FALLS, NO_RISE):
-        low, high = -high, -low
-    if np.isnan(low) or np.isnan(high):
-        return UNDECIDED
-    if direction in (RISES, FALLS):
-        return SHOWS if low > 0 else NOT if high < margin else UNDECIDED
-    return SHOWS if low > -margin else NOT if high < 0 else UNDECIDED
 
 
 def needs(study: Study, model: Model) -> list[Result]:
@@ -366,35 +319,16 @@ def build(loaded: Results, study: Study) -> pd.DataFrame:
     for key in study.models:
         both = (claims(loaded, study, key, counted) for counted in (None, rare))
         for claim, on_rare in zip(*both, strict=True):
-            row: dict[str, Any] = accuracy_rows.common(study, key) | {
-                "claim": claim.text,
-                "direction": claim.direction,
-                "margin_points": 100 * claim.margin,
-                "paper_points": None if claim.paper is None else 100 * claim.paper,
-                "control": claim.control,
-                "chosen_on": study.choose_on,
-            }
-            for name, found in (("effect", claim.effect), ("control", claim.control_effect), ("net", claim.net)):
-                row |= found.columns(f"{name}_points", 100)
-            against = verdict(claim.net, claim.direction, claim.margin) if not np.isnan(claim.net.value) else ""
-            row |= {"verdict": claim.verdict, "verdict_against_control": against}
+            row = accuracy_rows.common(study, key) | claim.described() | {"chosen_on": study.choose_on} | claim.found()
             row |= on_rare.effect.columns("rare_points", 100)
             row |= {"verdict_rare": "" if np.isnan(on_rare.facts) else on_rare.verdict, "rare_facts": on_rare.facts}
             rows.append(row)
     return pd.DataFrame(rows)
 
 
-def _points(name: str) -> Callable[[pd.Series], str]:
-    return lambda row: with_interval(row, f"{name}_points", "+.2f")
-
-
 def _rare(row: pd.Series) -> str:
     """The effect on facts with rare gold answers, and their number."""
-    return MISSING if pd.isna(row["rare_facts"]) else f"{_points('rare')(row)}, n = {count(row['rare_facts'])}"
-
-
-def _text(name: str) -> Callable[[pd.Series], str]:
-    return lambda row: MISSING if pd.isna(row[name]) or row[name] == "" else str(row[name])
+    return MISSING if pd.isna(row["rare_facts"]) else f"{points('rare')(row)}, n = {count(row['rare_facts'])}"
 
 
 SPEC = TableSpec(
@@ -417,17 +351,9 @@ SPEC = TableSpec(
     build=build,
     columns=(
         accuracy_rows.MODEL,
-        Column("Claim", _text("claim"), right=False),
-        Column("Paper", lambda row: number(row["paper_points"], "+.2f")),
-        Column("Ours [95% interval]", _points("effect")),
-        Column("Seeds", lambda row: str(row["seeds"])),
-        Column("Verdict", _text("verdict"), right=False),
-        Column("Control", _text("control"), right=False),
-        Column("The control's effect", _points("control")),
-        Column("Net of the control", _points("net")),
-        Column("Against the control", _text("verdict_against_control"), right=False),
+        *COLUMNS,
         Column("On facts with rare answers", _rare),
-        Column("Verdict there", _text("verdict_rare"), right=False),
+        Column("Verdict there", text("verdict_rare"), right=False),
     ),
     note="Effects are in points. A point is one percent of the facts. For the graph, it is one percent of the "
     "reclassified nodes. For the 24%, it is one percent of what stage 1 added. The smallest effect of interest was set "

@@ -26,7 +26,7 @@ def values(number: int, model: str | None) -> dict[tuple[str, str], float]:
     Raises InputError for a model that the paper does not have.
     """
     frame = _read()
-    known = list(frame["model"].unique())
+    known = models()
     if model is not None and model not in known:
         problem = f"the paper has no model {model!r}"
         raise InputError("models", problem, f"{', '.join(known)} or null", key="paper")
@@ -34,10 +34,10 @@ def values(number: int, model: str | None) -> dict[tuple[str, str], float]:
     return dict(zip(zip(rows["row"], rows["column"], strict=True), rows["value"], strict=True))
 
 
-def models(number: int) -> tuple[str, ...]:
-    """The models that a table reports."""
+def models(number: int | None = None) -> tuple[str, ...]:
+    """The models that a table reports, or any table."""
     frame = _read()
-    return tuple(frame.loc[frame["table"] == number, "model"].unique())
+    return tuple(frame.loc[(frame["table"] == number) | (number is None), "model"].unique())
 
 
 def joint_shares(model: str | None) -> pd.DataFrame:

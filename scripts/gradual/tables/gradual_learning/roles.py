@@ -67,7 +67,7 @@ def study_of(config: Mapping[str, Any]) -> Study:
     """The Study of a config that has been loaded."""
     named, table = config["tables"], runs(dict(config))
     return Study(
-        **spec.common_of(config),
+        **spec.common_of(config, paper.models()),
         one_stage=named["one_stage"] or "",
         two_stage=named["two_stage"] or "",
         retests=config["probe"]["retests"],

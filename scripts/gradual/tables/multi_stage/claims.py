@@ -1,0 +1,138 @@
+"""The claims of Guan et al. 2025, each with our effect, its interval, a control and a verdict."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import pandas as pd
+
+from gradual.ground import statistics
+from gradual.ground.statistics import UNDEFINED, Estimate
+from gradual.knowledge import retention
+from gradual.study.result_files import Result
+from gradual.tables import accuracy_rows
+from gradual.tables.multi_stage import columns, graded, paper
+from gradual.tables.multi_stage.graded import Graded
+from gradual.tables.multi_stage.retained import kept_facts
+from gradual.tables.multi_stage.roles import Line, Study
+from gradual.tables.spec import Model, Results, TableSpec
+from gradual.tables.verdicts import COLUMNS, RISES, Claim
+
+# The smallest effect of interest: 1 point, which is less than the standard error of the paper's comparisons (1.25 points).
+MARGIN = 0.01
+BASELINES = ("plain", "mocl", "f_learning")
+WAYS = {"background": "Background questions", "logic": "Logical questions", "paraphrase": "Paraphrases"}
+
+
+class Comparison(NamedTuple):
+    """A claim: after a stage, the method with a role has more right than the method with another role.
+
+    `control` is the role of a method that both could be explained by; empty without one. With `kept`, the claim is about
+    kept facts, and else about those that the stage trains on.
+    """
+
+    text: str
+    role: str
+    over: str
+    stage: int
+    control: str = ""
+    kept: bool = False
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """All roles that are compared."""
+        return (self.role, self.over, *([self.control] if self.control else []))
+
+
+def comparisons(study: Study, model: Model) -> list[Comparison]:
+    """The claims for which the model has the runs, in the paper's order; without a control that it does not have."""
+
+    def has(role: str, stage: int) -> bool:
+        return role in study.roles and stage in study.stages_of(study.roles[role], model)
+
+    found = [each for each in _claims(study) if has(each.role, each.stage) and has(each.over, each.stage)]
+    return [each if has(each.control, each.stage) else each._replace(control="") for each in found]
+
+
+def _claims(study: Study) -> Iterator[Comparison]:
+    """Every claim of the paper that the study's number of stages allows."""
+    last, ablated = len(study.stages), paper.ABLATED
+    label = {role: study.method_labels[method] for role, method in study.roles.items()}
+    theirs = label.get("theirs", "")
+    for stage in range(2, last + 1):
+        for base in BASELINES:
+            text = f"{theirs} is better than {label.get(base)} after stage {stage}"
+            yield Comparison(text, "theirs", base, stage, "same_steps")
+    plain, half = label.get("plain"), label.get("half")
+    yield Comparison(f"The preference bias is better than {plain}", "preference", "plain", ablated)
+    for role, name in WAYS.items():
+        yield Comparison(f"{name} are better than {plain}", role, "plain", ablated, "same_steps")
+    yield Comparison(f"All three augmentations are better than {plain}", "augmented", "plain", ablated, "same_steps")
+    yield Comparison(f"Selected questions are better than as many at random ({half})", "selected", "half", ablated)
+    for base in BASELINES:
+        text = f"{theirs} keeps more of what earlier stages taught than {label.get(base)}, after stage {last}"
+        yield Comparison(text, "theirs", base, last, "replay", kept=True)
+
+
+def needs(study: Study, model: Model) -> list[Result]:
+    """The answers of the states that the claims compare."""
+    states = [(study.state(study.roles[r], each.stage), each) for each in comparisons(study, model) for r in each.roles]
+    return graded.needs([Line("", "", each.stage, state, state) for state, each in states])
+
+
+def build(loaded: Results, study: Study) -> pd.DataFrame:
+    """A row per model and claim; effects and intervals are in points."""
+    rows = []
+    for key, model in study.models.items():
+        read = Graded(loaded, study, key)
+        for each in comparisons(study, model):
+            claim = _claim(read, each, model)
+            row = accuracy_rows.common(study, key) | claim.described()
+            rows.append(row | {"stage": each.stage, "facts": claim.facts} | claim.found())
+    return pd.DataFrame(rows)
+
+
+def _claim(read: Graded, each: Comparison, model: Model) -> Claim:
+    facts = kept_facts(read, each.stage) if each.kept else read.facts(retention.trained, each.stage)
+    study = read.study
+    methods = {role: study.roles[role] for role in each.roles}
+    right = {role: read.right(study.state(methods[role], each.stage), each.stage, facts) for role in methods}
+
+    def gain(role: str, over: str) -> Estimate:
+        pairs = zip(right[over], right[role], strict=True)
+        return statistics.difference_over_seeds([(before.to_numpy(), after.to_numpy()) for before, after in pairs])
+
+    return Claim(
+        each.text,
+        RISES,
+        gain(each.role, each.over),
+        graded.mean_size(facts),
+        paper=None if each.kept else paper.gain(model.paper, each.role, each.over, each.stage),
+        control=study.method_labels[methods[each.control]] if each.control else "",
+        control_effect=gain(each.control, each.over) if each.control else UNDEFINED,
+        net=gain(each.role, each.control) if each.control else UNDEFINED,
+        margin=MARGIN,
+    )
+
+
+SPEC = TableSpec(
+    name="stage_claims",
+    caption="The paper's claims about stages, and the verdicts of this study on them.",
+    uses=(*columns.STAGES, "roles"),
+    needs=needs,
+    build=build,
+    reported=paper.models(),
+    columns=(columns.MODEL, columns.STAGE, columns.number("n", "facts"), *COLUMNS),
+    note="Effects are differences of ACC, in points, on the same questions: of facts that the stage trains on, or "
+    f"of kept facts. n is the number of these facts. {columns.KEPT} {columns.VALID} {columns.DECIDING} The smallest "
+    "effect of interest was set before any of these results. It is 1 point. The verdict is *shows* if the whole 95% "
+    "interval is above zero, however small the effect is. Otherwise, it is *does not show* if the whole interval is "
+    "below the smallest effect of interest. In all other cases, the verdict is *undecided*. The control is another "
+    "method that could explain the effect: plain training for as many steps as the augmented questions take, or "
+    "plain replay of kept facts. The column *Against the control* has the verdict on the effect net of the control. "
+    "A random half of the augmented questions is itself the control of their selection. All methods are compared at "
+    f"one budget each; the table budgets shows what other budgets do. {columns.LAST_EPOCH} For one seed, intervals "
+    "are for matched pairs over the answers (Agresti and Min). For several seeds, intervals are Student's t over "
+    "the seeds. With one seed, a verdict holds only for this dataset and this model. The paper's numbers are from "
+    "one training and have no intervals. Its ablations are taken to be of stage 2 (see the table stages), and its "
+    "retention is in figures only.",
+)

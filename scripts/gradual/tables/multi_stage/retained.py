@@ -1,0 +1,84 @@
+"""What is lost on the way: kept facts and unrelated facts that are still right, and KRR against both references."""
+
+import pandas as pd
+
+from gradual.ground.statistics import UNDEFINED
+from gradual.knowledge import retention
+from gradual.study.methods import FIRST
+from gradual.study.result_files import Result
+from gradual.study.runs import ORIGIN
+from gradual.tables import accuracy_rows
+from gradual.tables.multi_stage import columns, graded
+from gradual.tables.multi_stage.graded import Graded
+from gradual.tables.multi_stage.roles import Line, Study
+from gradual.tables.spec import Model, Results, TableSpec
+
+
+def _lines(study: Study, model: Model) -> list[Line]:
+    """The rows. The noise floor has one, because what is kept does not depend on the stage."""
+    return study.lines(model) + study.noise(model)[:1]
+
+
+def needs(study: Study, model: Model) -> list[Result]:
+    """The answers of all states, of the states that they are compared with, and of the origin."""
+    lines = _lines(study, model)
+    return graded.needs(lines, ORIGIN, FIRST, *(line.previous for line in lines))
+
+
+def build(loaded: Results, study: Study) -> pd.DataFrame:
+    """A row per model, method, stage and kind of wording; shares in percent."""
+    rows = []
+    for key, model in study.models.items():
+        read = Graded(loaded, study, key)
+        for line in _lines(study, model):
+            kept, unrelated = kept_facts(read, line.stage), read.facts(retention.unrelated, line.stage)
+            for wording, wordings in study.wordings.items():
+                after = read.right(line.state, line.stage, kept, wordings, line.probe)
+                before, first = (read.right(state, line.stage, kept, wordings) for state in (line.previous, FIRST))
+                beside = read.right(line.state, line.stage, unrelated, wordings, line.probe)
+                known = read.right(ORIGIN, line.stage, unrelated, wordings)
+                found = {
+                    "kept_percent": accuracy_rows.share(after),
+                    "krr_percent": graded.kept(before, after),
+                    "krr_stage1_percent": UNDEFINED if line.state == FIRST else graded.kept(first, after),
+                    "unrelated_percent": accuracy_rows.share(beside),
+                    "unrelated_kept_percent": graded.kept(known, beside),
+                }
+                row = columns.named(study, key, line) | {"wording": wording, "kept_n": graded.mean_size(kept)}
+                row["unrelated_n"] = graded.mean_size(unrelated)
+                for name, estimate in found.items():
+                    row |= estimate.columns(name, 100)
+                rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def kept_facts(read: Graded, stage: int) -> list[pd.Index]:
+    """The facts that an earlier stage trains on and this stage does not, by seed; for stage 1, as after stage 2."""
+    return read.facts(retention.retained, max(stage, min(2, len(read.study.stages))))
+
+
+SPEC = TableSpec(
+    name="retention",
+    caption="What is lost on the way: facts that were learned earlier, and facts that no stage trains on.",
+    uses=(*columns.LINES, "retests"),
+    needs=needs,
+    build=build,
+    columns=(
+        columns.MODEL,
+        columns.METHOD,
+        columns.STAGE,
+        columns.WORDING,
+        columns.number("Kept facts", "kept_n"),
+        columns.share("Kept facts right", "kept_percent"),
+        columns.share("KRR", "krr_percent"),
+        columns.share("KRR over stage 1", "krr_stage1_percent"),
+        columns.number("Unrelated facts", "unrelated_n"),
+        columns.share("Unrelated facts right", "unrelated_percent"),
+        columns.share("Right at the origin and still", "unrelated_kept_percent"),
+    ),
+    note=f"{columns.KEPT} {columns.VALID} KRR is the share of right answers among those that were right before: "
+    "before in the method's stage before, and over stage 1 in the common first stage. The paper does not print the "
+    "denominator of its KRR, and shows retention in figures only. The last column is the share of right answers to "
+    f"unrelated facts among those that were right at the origin (locality). {columns.UNITS} {columns.WORDINGS} "
+    f"{columns.AGAIN} Its KRR is over the same state. {columns.LAST_EPOCH} {columns.INTERVALS}",
+)
