@@ -1,7 +1,7 @@
 """The rows of a plan: for each work of a study its jobs, prompts, tokens, hours and disk."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -15,7 +15,7 @@ from gradual.planning.groups import asked_facts, group_sizes
 from gradual.planning.hours import Device
 from gradual.planning.models import base_of, shipped_seeds, weight_bytes
 from gradual.planning.shares import Knowledge
-from gradual.study.result_files import BASE, EPOCHS, EVALUATION, GENERATIONS, GROUP_ANSWERS
+from gradual.study.result_files import BASE, EPOCHS, EVALUATION, GENERATIONS, GROUP_ANSWERS, SAMPLES
 from gradual.study.runs import ORIGIN, Config, Runs, adapter_chain, probe_mode, runs
 from gradual.tables.gradual_learning.paper import COMPLETE
 from gradual.training.replay import replay_size
@@ -120,13 +120,27 @@ def _training(subject: Subject, work: Work) -> Numbers:
     run = subject.runs[work.state]
     settings, ratio = run.training, run.replay.ratio if run.replay else 0.0
     trained, pool = subject.knowledge.selected(run)
-    rows = settings.epochs * (trained + replay_size(pool, ratio))
-    tokens = rows * subject.texts.example()
+    replayed = replay_size(pool, ratio)
+    rows = settings.epochs * (trained + replayed)
+    # Each sample is a further text of its row. Equal samples are one text, so that this is the most that it can be.
+    sampled = run.preference.sampling.samples if run.preference else 0
+    tokens = settings.epochs * (trained * (1 + sampled) + replayed) * subject.texts.example()
     least = subject.seconds("micro_batch", rows / settings.micro_batch)  # even with few tokens
     adapter = ADAPTER_BYTES * subject.shape.adapter_parameters(settings.rank, settings.targets)
     disk = (settings.epochs + 1) * adapter  # each epoch's, and a copy of the chosen one
     sizes = {"disk": disk, "checkpoints": settings.epochs * CHECKPOINT_COPIES * adapter}
     return {"training_tokens": tokens, "seconds": max(subject.seconds("training", tokens), least)} | sizes
+
+
+def _sampling(subject: Subject, work: Work) -> Numbers:
+    """Prompts without exemplars, each with a greedy answer and samples, for the facts that the run trains on."""
+    run = subject.runs[work.state]
+    assert run.preference  # no other run has this work
+    trained, _ = subject.knowledge.selected(run)
+    asked = replace(subject, texts=replace(subject.texts, probe={**subject.texts.probe, "shots": 0}))
+    loads = len(adapter_chain(subject.runs, run.parent))
+    samples = trained * run.preference.sampling.samples
+    return _answers(asked, ["train"], subject.config["probe"]["exemplar_split"], trained, samples, loads)
 
 
 def _evaluation(subject: Subject, work: Work) -> Numbers:
@@ -168,4 +182,11 @@ def _answers(
     return {"prompts": prompts, "seconds": seconds} | tokens | sizes
 
 
-PLANNED = {BASE: _pretraining, EPOCHS: _training, EVALUATION: _evaluation, GENERATIONS: _probe, GROUP_ANSWERS: _groups}
+PLANNED = {
+    BASE: _pretraining,
+    EPOCHS: _training,
+    EVALUATION: _evaluation,
+    GENERATIONS: _probe,
+    GROUP_ANSWERS: _groups,
+    SAMPLES: _sampling,
+}

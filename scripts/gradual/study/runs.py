@@ -6,7 +6,7 @@ from typing import Any
 
 from gradual.ground.settings import pick
 from gradual.knowledge.epoch_choice import LAST
-from gradual.training.settings import TrainingSettings
+from gradual.training.settings import PreferenceSettings, SampleSettings, TrainingSettings
 
 ORIGIN = "origin"  # the untouched model
 MERGE = "merge"
@@ -30,6 +30,14 @@ class Replay:
 
 
 @dataclass(frozen=True)
+class Preference:
+    """The settings of a run with the objective `preference`: how its parent is sampled, and the loss on the samples."""
+
+    sampling: SampleSettings
+    loss: PreferenceSettings
+
+
+@dataclass(frozen=True)
 class Run:
     """A state of the model: trained from its parent on the facts with the selected categories, or with some roles.
 
@@ -39,7 +47,7 @@ class Run:
     that the run trains on (see `steps.EXAMPLE_RULES`). With REVISION, they are valid at the revision `revision`, and None
     stands for the latest. `adapter` says whether the run continues its parent's adapter, or merges it into the weights and
     trains a new one. `scale` is a factor of what the training changes. `last` says that the last epoch is taken, and not
-    the one with the best accuracy.
+    the one with the best accuracy. `preference` is None unless that is the run's objective.
     """
 
     name: str
@@ -57,6 +65,7 @@ class Run:
     scale: float
     last: bool
     training: TrainingSettings
+    preference: Preference | None = None
 
 
 Runs = Mapping[str, Run]
@@ -69,6 +78,7 @@ def runs(config: Config) -> dict[str, Run]:
         answers, settings = given.get("answers", GOLD), config["training"] | given
         revised = isinstance(answers, Mapping)
         revision = answers[REVISION] if revised else None
+        preferred = settings.get("preference")
         table[name] = Run(
             name=name,
             label=given.get("label") or name,
@@ -85,6 +95,9 @@ def runs(config: Config) -> dict[str, Run]:
             scale=given.get("scale", 1.0),
             last=config["choose_on"] == LAST,
             training=pick(TrainingSettings, settings),
+            preference=Preference(pick(SampleSettings, preferred), pick(PreferenceSettings, preferred))
+            if preferred
+            else None,
         )
     return table
 

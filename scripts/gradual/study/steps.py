@@ -29,6 +29,7 @@ def _trained(run: Run, runs: Runs) -> Inputs:
     return {
         "base": [Result(kinds.BASE)],
         "examples": [Result(kinds.EXAMPLES, run.name)],
+        "samples": [Result(kinds.SAMPLES, run.name)] if run.preference else [],
         "merge": adapters(beneath(run, runs)),
         "parent": adapters(parent),
     }
@@ -84,6 +85,13 @@ def _asked() -> Inputs:
 def _probed(result: Result, runs: Runs) -> Inputs:
     """The inputs of a probe: the base model, the facts, and the adapters that give the state."""
     return _asked() | {"adapters": adapters(adapter_chain(runs, result.state))}
+
+
+def _sampled(result: Result, runs: Runs) -> Inputs:
+    """The inputs of the samples of a run: its examples, and its parent."""
+    asked = {kind: [Result(kind)] for kind in (kinds.BASE, kinds.ANSWERABLE)}
+    parent = adapters(adapter_chain(runs, runs[result.state].parent))
+    return asked | {"adapters": parent, "examples": [Result(kinds.EXAMPLES, result.state)]}
 
 
 def _evaluated(result: Result, runs: Runs) -> Inputs:
@@ -172,6 +180,7 @@ GRAPH: dict[str, Callable[[Result, Runs], Inputs]] = {
     kinds.CHANCE: _from(generations=_of(kinds.GENERATIONS), categories=_of(kinds.CATEGORIES), facts=_FACTS),
     kinds.SELECTION: _selected,
     kinds.EXAMPLES: _exemplified,
+    kinds.SAMPLES: _sampled,
     kinds.EPOCHS: lambda result, runs: STATE_KINDS[runs[result.state].kind].inputs(runs[result.state], runs),
     kinds.EVALUATION: _evaluated,
     kinds.GRADES: _graded,
@@ -188,6 +197,7 @@ MODEL_RULES: dict[str, str | None] = {
     "check_answers": "train",
     "probe_facts": None,
     "check_probe": "train",
+    "sample_answers": None,
     "train_adapter": "train",
     "scale_adapter": "train",
     "evaluate_epochs": None,
