@@ -222,7 +222,7 @@ def test_training_lowers_conflicting_samples_and_resumes_to_the_same_bits(handle
         shutil.rmtree(checkpoint)
     resumed, again = train(tmp_path / "cut")
     assert weights(resumed[-1]) == weights(straight[-1])
-    assert pd.DataFrame(again).equals(means)
+    assert pd.DataFrame(again)[means.columns].equals(means)
 
 
 def test_a_sample_that_is_too_long_for_the_model_is_an_error(handle, tmp_path):
