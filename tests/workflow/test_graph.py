@@ -84,11 +84,11 @@ def test_a_run_with_preference_has_samples_and_the_params_of_other_trainings_sta
     settings = {run: json.loads(re.search(r"--settings '([^']*)'", words)[1]) for run, words in trained.items()}
     loss = {"alpha": 1.0, "beta": 0.5, "bound": "npo", "b": 1.0, "target": True}
     assert settings.pop("mine") == settings["stage1"] | {
-        "epochs": 3, "learning_rate": 0.0005, "objective": "preference", "preference": loss
+        "epochs": 3, "objective": "preference", "preference": loss
     }  # fmt: skip
     assert "--samples results/preferred/seed0/qwen2/mine/samples.parquet" in trained.pop("mine")
     assert settings["stage1"] == {
-        "rank": 64, "alpha": 64, "dropout": 0.0, "batch": 32, "micro_batch": 32, "learning_rate": 0.0003,
+        "rank": 64, "alpha": 64, "dropout": 0.0, "batch": 32, "micro_batch": 32, "learning_rate": 0.0005,
         "targets": ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
         "weight_decay": 0.01, "adam_beta2": 0.999, "epochs": 10, "warmup_ratio": 0.0, "objective": "cross_entropy",
         "loss_on": "answer",
