@@ -186,6 +186,11 @@ def states_by(rule_name, kind):
     return "|".join(made) or "^$"
 
 
+def states_that_prefer():
+    """A wildcard constraint: the runs with the objective preference. Without such runs, it matches nothing."""
+    return "|".join(name for name, run in RUNS.items() if run.preference) or "^$"
+
+
 def models_from(*sources):
     """A wildcard constraint: the models of these sources. Without such models, it matches nothing."""
     return "|".join(name for name, model in MODELS.items() if model["source"] in sources) or "^$"
@@ -234,6 +239,12 @@ def part(kind, section):
 def without(section, *keys):
     """A config section without some keys, as JSON."""
     return as_json({key: value for key, value in section.items() if key not in keys})
+
+
+def training_settings(run):
+    """The training settings of a run. The objective's own ones, if it has some, are under its name."""
+    own = {"preference": asdict(run.preference.loss)} if run.preference else {}
+    return as_json(asdict(run.training) | own)
 
 
 def model_settings(wildcards):

@@ -142,6 +142,41 @@ rule compose_adapters:
         " --composition {output.composition} 2> {log}"
 
 
+rule sample_answers:
+    input:
+        made_from("samples"),
+    output:
+        samples=result("samples"),
+        usage=result("samples_usage"),
+    log:
+        log_file("sample_answers"),
+    benchmark:
+        benchmark_file("sample_answers")
+    wildcard_constraints:
+        state=states_that_prefer(),
+    priority: urgency("samples")
+    conda:
+        environment("sample_answers")
+    threads: THREADS
+    resources:
+        **ENGINE_RESOURCES,
+    params:
+        settings=verbatim(part(AnswerSettings, PROBE)),
+        sampling=lambda wildcards: as_json(asdict(RUNS[wildcards.state].preference.sampling)),
+        scoring=STUDY["scoring"],
+        engine=PROBE["engine"],
+        parent=lambda wildcards: RUNS[wildcards.state].parent,
+        dtype=dtype,
+        code=code("sample_answers"),
+    shell:
+        "{resources.python} scripts/sample_answers.py --base {input.base} --adapters {input.adapters}"
+        " --examples {input.examples} --settings {params.settings:q} --sampling {params.sampling:q}"
+        " --scoring {params.scoring} --engine {params.engine} --dtype {params.dtype} --seed {wildcards.seed}"
+        " --parent {params.parent} --gpus {resources.gpu} --memory-percent {resources.gpu_memory_percent}"
+        " --max-model-length {resources.max_model_length} --memory-mb {resources.engine_memory_mb}"
+        " --code {params.code} --samples {output.samples} --usage {output.usage} 2> {log}"
+
+
 # The handle epochs.json stands for all epochs of a run, because their number differs between runs.
 
 
@@ -166,7 +201,7 @@ rule train_adapter:
         python="python",
         gpu=GPU,
     params:
-        settings=lambda wildcards: as_json(asdict(RUNS[wildcards.state].training)),
+        settings=lambda wildcards: training_settings(RUNS[wildcards.state]),
         ratio=lambda wildcards: replay.ratio if (replay := RUNS[wildcards.state].replay) else 0.0,
         format=PROBE["format"],
         template_arguments=verbatim(as_json(PROBE["template_arguments"])),
@@ -174,7 +209,7 @@ rule train_adapter:
         code=lambda wildcards: code("train_adapter", objective=RUNS[wildcards.state].training.objective),
     shell:
         "{resources.python} scripts/train_adapter.py --base {input.base} --examples {input.examples}"
-        " --merge {input.merge} --parent {input.parent} --settings {params.settings:q}"
+        " --samples {input.samples} --merge {input.merge} --parent {input.parent} --settings {params.settings:q}"
         " --replay-ratio {params.ratio} --format {params.format} --template-arguments {params.template_arguments:q}"
         " --dtype {params.dtype} --run {wildcards.state}"
         " --seed {wildcards.seed} --code {params.code} --gpus {resources.gpu} --loss {output.loss}"

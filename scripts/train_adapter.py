@@ -16,17 +16,17 @@ import pandas as pd
 
 from gradual.ground.files import digest, write_csv, write_text
 from gradual.ground.seeding import seeded
-from gradual.ground.settings import add_paths
-from gradual.ground.settings import parser as settings
+from gradual.ground.settings import add_paths, pick
 from gradual.knowledge.selection_roles import TRAIN
 from gradual.models.adapters import adapter_folder, write_epochs
 from gradual.models.loading import load_model, load_tokenizer
 from gradual.probe.prompts import FORMATS, prompt_format
 from gradual.training.examples import read_examples
 from gradual.training.lora import Training, attach_adapter, train_adapter
+from gradual.training.objectives import OBJECTIVES
 from gradual.training.ranks import rank
 from gradual.training.settings import TrainingSettings
-from gradual.training.texts import texts, tokenize
+from gradual.training.texts import Row, texts, tokenize
 from gradual.workflow.launching import on_ranks
 
 log = logging.getLogger("gradual")
@@ -41,7 +41,13 @@ def main(argv: list[str] | None = None) -> None:
     )
     parser.add_argument("--parent", type=Path, nargs="*", default=[], help="handle of an adapter to continue")
     parser.add_argument(
-        "--settings", type=settings(TrainingSettings), required=True, help="training settings of the run, as JSON"
+        "--samples", type=Path, nargs="*", default=[], help="samples of the run, for an objective that needs them"
+    )
+    parser.add_argument(
+        "--settings",
+        type=json.loads,
+        required=True,
+        help="training settings of the run, as JSON; an objective's own settings are under its name",
     )
     parser.add_argument("--replay-ratio", type=float, required=True)
     parser.add_argument("--format", choices=list(FORMATS), required=True)
@@ -63,6 +69,7 @@ def main(argv: list[str] | None = None) -> None:
 
 def train(args: argparse.Namespace) -> None:
     """Train, as the only process or as one of several ranks."""
+    settings, own = pick(TrainingSettings, args.settings), args.settings.get(args.settings["objective"], {})
     examples = read_examples(args.examples)
     merged, parents = ([adapter_folder(handle) for handle in handles] for handles in (args.merge, args.parent))
     trained = int((examples["role"] == TRAIN).sum())
@@ -72,7 +79,7 @@ def train(args: argparse.Namespace) -> None:
     written = texts(
         examples, prompt_format(args.format, args.template_arguments, tokenizer)
     )  # a wrong tokenizer is refused before the model is loaded
-    inputs = [[*map(digest, files)] for files in ([args.base, args.examples], args.merge, args.parent)]
+    inputs = [[*map(digest, files)] for files in ([args.base, args.examples], args.merge, args.parent, args.samples)]
     key = (
         args.settings,
         args.replay_ratio,
@@ -84,13 +91,19 @@ def train(args: argparse.Namespace) -> None:
         inputs,
     )
     folder = args.epochs.parent / f"checkpoints-{sha256(repr(key).encode()).hexdigest()[:16]}"
+    objective = OBJECTIVES[settings.objective]
+
+    def encode(prompt: str, completion: str) -> Row:
+        return tokenize(prompt, completion, tokenizer, args.format, settings.loss_on)
+
     training = Training(
-        rows=[tokenize(*text, tokenizer, args.format, args.settings.loss_on) for text in written],
+        rows=objective.rows(examples, written, encode, args.samples),
         trained=trained,
         ratio=args.replay_ratio,
-        settings=args.settings,
+        settings=settings,
         seed=seed,
         folder=folder,
+        own=own,
     )
 
     import torch
@@ -99,13 +112,13 @@ def train(args: argparse.Namespace) -> None:
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))  # otherwise all ranks use the first GPU
     torch.manual_seed(seed)  # the initial weights of a new adapter depend on it
     model = load_model(args.base, merged, args.dtype)
-    adapted = attach_adapter(model, next(iter(parents), None), args.settings)
+    adapted = attach_adapter(model, next(iter(parents), None), settings)
     checkpoints, losses = train_adapter(adapted, training)
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
     if rank() == 0:
-        columns = ["step", "epoch", "loss", "learning_rate", "grad_norm"]
-        write_csv(pd.DataFrame(losses)[columns], args.loss)
+        columns = ["step", "epoch", "loss", "learning_rate", "grad_norm", *objective.columns]
+        write_csv(pd.DataFrame(losses).reindex(columns=columns), args.loss)
         shown = pd.DataFrame(written, columns=["prompt", "completion"])
         shown = pd.concat([examples[["fact_id", "role", "source"]], shown], axis=1)
         write_text(shown.to_json(orient="records", lines=True, force_ascii=False), args.texts)

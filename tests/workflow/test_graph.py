@@ -1,5 +1,6 @@
 """The job graphs of all studies, without running them."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -84,6 +85,38 @@ def test_a_run_that_composes_trains_upon_the_sum_of_the_adapters_before_it(proje
     assert f"--compositions {states}/mocl2/composition/composed.json " in told
     probed = next(words for name, words in commands if name == "probe_facts" and "--state mocl3" in words)
     assert f"{states}/mocl3/composition/composed.json {states}/mocl3/adapter/chosen.json --facts" in probed
+
+
+def test_a_run_with_preference_has_samples_and_the_params_of_other_trainings_stay_as_they_are(project):
+    (project / "preferred.yaml").write_text(
+        "study: preferred\nextends: gradual_learning\n"
+        "runs:\n"
+        "  mine: {from: stage1, select: {stage1: [MaybeKnown]}, epochs: 3, objective: preference,\n"
+        "         preference: {samples: 4, beta: 0.5}}\n"
+        "tables: {strategies: [strategy4, strategy5, mine], show: [8]}\n"
+    )
+    done = snakemake_in(project)("--cores", "2", "-n", "-p", "--configfile", "preferred.yaml")
+    assert done.returncode == 0, done.stdout[-3000:]
+    commands = re.findall(r" scripts/(\w+)\.py (.*)$", done.stdout, re.MULTILINE)
+    [sampled] = [words for script, words in commands if script == "sample_answers"]
+    given = {"samples": 4, "temperature": 0.8, "top_k": 40, "align": "scoring"}
+    assert f"--sampling '{json.dumps(given, sort_keys=True)}'" in sampled and "--parent stage1" in sampled
+    assert "stage1/adapter/chosen.json --examples results/preferred/seed0/qwen2/mine/examples.parquet" in sampled
+    trained = {re.search(r"--run (\w+)", words)[1]: words for script, words in commands if script == "train_adapter"}
+    settings = {run: json.loads(re.search(r"--settings '([^']*)'", words)[1]) for run, words in trained.items()}
+    loss = {"alpha": 1.0, "beta": 0.5, "bound": "npo", "b": 1.0, "target": True}
+    assert settings.pop("mine") == settings["stage1"] | {
+        "epochs": 3, "objective": "preference", "preference": loss
+    }  # fmt: skip
+    assert "--samples results/preferred/seed0/qwen2/mine/samples.parquet" in trained.pop("mine")
+    assert settings["stage1"] == {
+        "rank": 64, "alpha": 64, "dropout": 0.0, "batch": 32, "micro_batch": 32, "learning_rate": 0.0005,
+        "targets": ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
+        "weight_decay": 0.01, "adam_beta2": 0.999, "epochs": 10, "warmup_ratio": 0.0, "objective": "cross_entropy",
+        "loss_on": "answer",
+    }  # fmt: skip
+    assert len(trained) == 3 and all(re.search(r"--samples +--merge", words) for words in trained.values())
+    assert all(each.keys() == settings["stage1"].keys() for each in settings.values())
 
 
 @pytest.mark.parametrize("study", STUDIES)

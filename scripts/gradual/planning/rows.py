@@ -1,7 +1,7 @@
 """The rows of a plan: for each work of a study its jobs, prompts, tokens, hours and disk."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -15,7 +15,7 @@ from gradual.planning.groups import asked_facts, group_sizes
 from gradual.planning.hours import Device
 from gradual.planning.models import base_of, shipped_seeds, weight_bytes
 from gradual.planning.shares import Knowledge
-from gradual.study.result_files import BASE, COMPOSITION, EPOCHS, EVALUATION, GENERATIONS, GROUP_ANSWERS
+from gradual.study.result_files import BASE, COMPOSITION, EPOCHS, EVALUATION, GENERATIONS, GROUP_ANSWERS, SAMPLES
 from gradual.study.runs import ORIGIN, Config, Runs, composed, probe_mode, runs
 from gradual.study.steps import adapter_chain
 from gradual.tables.gradual_learning import paper
@@ -122,8 +122,11 @@ def _training(subject: Subject, work: Work) -> Numbers:
     run = subject.runs[work.state]
     settings, ratio = run.training, run.replay.ratio if run.replay else 0.0
     trained, pool = subject.knowledge.selected(run)
-    rows = settings.epochs * (trained + replay_size(pool, ratio))
-    tokens = rows * subject.texts.example()
+    replayed = replay_size(pool, ratio)
+    rows = settings.epochs * (trained + replayed)
+    # Each sample is a further text of its row. Equal samples are one text, so that this is the most that it can be.
+    sampled = run.preference.sampling.samples if run.preference else 0
+    tokens = settings.epochs * (trained * (1 + sampled) + replayed) * subject.texts.example()
     least = subject.seconds("micro_batch", rows / settings.micro_batch)  # even with few tokens
     adapter = ADAPTER_BYTES * subject.shape.adapter_parameters(settings.rank, settings.targets)
     disk = (settings.epochs + 1) * adapter  # each epoch's, and a copy of the chosen one
@@ -138,6 +141,17 @@ def _composition(subject: Subject, work: Work) -> Numbers:
     tokens = sum(subject.knowledge.selected(each)[0] for each in (*before, run)) * subject.texts.example()
     parameters = subject.shape.adapter_parameters(sum(each.training.rank for each in before), run.training.targets)
     return {"seconds": subject.seconds("prefill", tokens), "disk": ADAPTER_BYTES * parameters}
+
+
+def _sampling(subject: Subject, work: Work) -> Numbers:
+    """Prompts without exemplars, each with a greedy answer and samples, for the facts that the run trains on."""
+    run = subject.runs[work.state]
+    assert run.preference  # no other run has this work
+    trained, _ = subject.knowledge.selected(run)
+    asked = replace(subject, texts=replace(subject.texts, probe={**subject.texts.probe, "shots": 0}))
+    loads = len(adapter_chain(subject.runs, run.parent))
+    samples = trained * run.preference.sampling.samples
+    return _answers(asked, ["train"], subject.config["probe"]["exemplar_split"], trained, samples, loads)
 
 
 def _evaluation(subject: Subject, work: Work) -> Numbers:
@@ -186,4 +200,5 @@ PLANNED = {
     EVALUATION: _evaluation,
     GENERATIONS: _probe,
     GROUP_ANSWERS: _groups,
+    SAMPLES: _sampling,
 }

@@ -248,6 +248,30 @@ def _check_batches(config: Config) -> Iterator[Problem]:
                 return  # the runs inherit the same problem
 
 
+def _check_objectives(config: Config) -> Iterator[Problem]:
+    """The section `preference` is there exactly with this objective, and what would have no effect with it is not."""
+    sections = {"training": config["training"]} | {
+        f"runs.{name}": config["training"] | run for name, run in config["runs"].items()
+    }
+    for section, settings in sections.items():
+        preferred, own = settings["objective"] == "preference", settings["preference"]
+        found = []
+        if preferred and own is None:
+            found.append(Problem(f"{section}.preference", "missing", "a section, because of objective: preference"))
+        elif own is not None and not preferred:
+            problem = f"given, but the objective is {settings['objective']}"
+            found.append(Problem(f"{section}.preference", problem, "null, or objective: preference"))
+        elif preferred and settings["loss_on"] != "answer":
+            problem = f"{settings['loss_on']!r} with objective: preference"
+            found.append(Problem(f"{section}.loss_on", problem, "answer, because the samples are answers"))
+        elif preferred and settings.get("replay") and not own["target"]:
+            expected = "true, or no replay, because replayed examples have no samples and would have no loss"
+            found.append(Problem(f"{section}.preference.target", "false in a run with replay", expected))
+        yield from found
+        if found and section == "training":
+            return  # the runs inherit the same problem
+
+
 def _check_graph(config: Config) -> Iterator[Problem]:
     """Runs form a tree from the origin. A run selects by states that exist before it, and by their categories."""
     table = runs(config)
@@ -439,6 +463,7 @@ CHECKS: tuple[tuple[tuple[str, ...], Callable[[Config], Iterable[Problem]]], ...
     (("corpus", "dataset", "models"), _check_corpus),
     (("models", "probe"), _check_format),
     (("training", "runs"), _check_batches),
+    (("training", "stages", "methods", "runs"), _check_objectives),
     (("dataset", "training", "stages", "methods", "runs"), _check_groups),
     (("training", "stages", "methods", "runs", "probe"), _check_graph),
     (("training", "stages", "methods", "runs", "models"), _check_models_runs),

@@ -22,6 +22,7 @@ REVISIONS, GROUPS, WORDINGS = "revisions", "groups", "wordings"
 GENERATIONS, PROBE_GRADES, CATEGORIES = "generations", "probe_grades", "categories"
 AGREEMENT, CHANCE, ANSWERABLE = "agreement", "chance", "answerable"
 SELECTION, EXAMPLES, EPOCHS, ADAPTER = "selection", "examples", "epochs", "adapter"
+SAMPLES = "samples"
 EVALUATION, GRADES, ACCURACY = "evaluation", "evaluation_grades", "accuracy"
 GROUP_ANSWERS, GROUP_GRADES = "group_answers", "group_grades"
 COMPOSITION = "composition"
@@ -56,6 +57,8 @@ KINDS: dict[str, Kind] = {
     SELECTION: Kind("select_facts", f"{_STATE}/selection.parquet"),  # or another rule of steps.ALTERNATIVES
     EXAMPLES: Kind("build_examples", f"{_STATE}/examples.parquet"),
     COMPOSITION: Kind("compose_adapters", f"{_STATE}/composition/composed.json"),  # the handle of a sum of adapters
+    SAMPLES: Kind("sample_answers", f"{_STATE}/samples.parquet"),  # of the state's parent
+    "samples_usage": Kind("sample_answers", f"{_STATE}/samples-usage.json"),
     EPOCHS: Kind("train_adapter", f"{_STATE}/epochs/epochs.json"),  # the handle of a state's epochs
     "texts": Kind("train_adapter", f"{_STATE}/texts.jsonl"),
     "loss": Kind("train_adapter", f"{_STATE}/loss.csv"),
@@ -95,8 +98,8 @@ JOBS = (
     )
     | dict.fromkeys(("ask_groups", "grade_groups"), "{model}-seed{seed}-{state}-{probe}")
     | dict.fromkeys(
-        "select_facts select_groups build_examples draw_answers revise_examples compose_adapters train_adapter"
-        " evaluate_epochs grade_epochs choose_epoch keep_last_epoch scale_adapter".split(),
+        "select_facts select_groups build_examples draw_answers revise_examples compose_adapters sample_answers"
+        " train_adapter evaluate_epochs grade_epochs choose_epoch keep_last_epoch scale_adapter".split(),
         "{model}-seed{seed}-{state}",
     )
 )

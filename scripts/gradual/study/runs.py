@@ -6,7 +6,7 @@ from typing import Any
 
 from gradual.ground.settings import pick
 from gradual.knowledge.epoch_choice import LAST
-from gradual.training.settings import TrainingSettings
+from gradual.training.settings import PreferenceSettings, SampleSettings, TrainingSettings
 
 ORIGIN = "origin"  # the untouched model
 CONTINUE, MERGE, COMPOSE = "continue", "merge", "compose"  # what a run does with the adapters before its own
@@ -30,6 +30,14 @@ class Replay:
 
 
 @dataclass(frozen=True)
+class Preference:
+    """The settings of a run with the objective `preference`: how its parent is sampled, and the loss on the samples."""
+
+    sampling: SampleSettings
+    loss: PreferenceSettings
+
+
+@dataclass(frozen=True)
 class Run:
     """A state of the model: trained from its parent on the facts with the selected categories, or with some roles.
 
@@ -40,7 +48,7 @@ class Run:
     stands for the latest. `adapter` says whether the run continues its parent's adapter, or trains a new one: on its parent
     (MERGE), or on the weighted sum of the adapters before it (COMPOSE). `sharpness` is that of the sum's weights. `scale`
     is a factor of what the training changes. `last` says that the last epoch is taken, and not the one with the best
-    accuracy.
+    accuracy. `preference` is None unless that is the run's objective.
     """
 
     name: str
@@ -59,6 +67,7 @@ class Run:
     scale: float
     last: bool
     training: TrainingSettings
+    preference: Preference | None = None
 
 
 Runs = Mapping[str, Run]
@@ -71,6 +80,7 @@ def runs(config: Config) -> dict[str, Run]:
         answers, settings = given.get("answers", GOLD), config["training"] | given
         revised = isinstance(answers, Mapping)
         revision = answers[REVISION] if revised else None
+        preferred = settings.get("preference")
         table[name] = Run(
             name=name,
             label=given.get("label") or name,
@@ -88,6 +98,9 @@ def runs(config: Config) -> dict[str, Run]:
             scale=given.get("scale", 1.0),
             last=config["choose_on"] == LAST,
             training=pick(TrainingSettings, settings),
+            preference=Preference(pick(SampleSettings, preferred), pick(PreferenceSettings, preferred))
+            if preferred
+            else None,
         )
     return table
 

@@ -29,6 +29,7 @@ def _trained(run: Run, runs: Runs) -> Inputs:
     return {
         "base": [Result(kinds.BASE)],
         "examples": [Result(kinds.EXAMPLES, run.name)],
+        "samples": [Result(kinds.SAMPLES, run.name)] if run.preference else [],
         "merge": beneath(run, runs),
         "parent": parent,
     }
@@ -96,6 +97,13 @@ def _asked() -> Inputs:
 def _probed(result: Result, runs: Runs) -> Inputs:
     """The inputs of a probe: the base model, the facts, and the adapters that give the state."""
     return _asked() | {"adapters": adapter_chain(runs, result.state)}
+
+
+def _sampled(result: Result, runs: Runs) -> Inputs:
+    """The inputs of the samples of a run: its examples, and its parent."""
+    asked = {kind: [Result(kind)] for kind in (kinds.BASE, kinds.ANSWERABLE)}
+    parent = adapter_chain(runs, runs[result.state].parent)
+    return asked | {"adapters": parent, "examples": [Result(kinds.EXAMPLES, result.state)]}
 
 
 def _evaluated(result: Result, runs: Runs) -> Inputs:
@@ -196,6 +204,7 @@ GRAPH: dict[str, Callable[[Result, Runs], Inputs]] = {
     kinds.SELECTION: _selected,
     kinds.EXAMPLES: _exemplified,
     kinds.COMPOSITION: _composed,
+    kinds.SAMPLES: _sampled,
     kinds.EPOCHS: lambda result, runs: STATE_KINDS[runs[result.state].kind].inputs(runs[result.state], runs),
     kinds.EVALUATION: _evaluated,
     kinds.GRADES: _graded,
@@ -213,6 +222,7 @@ MODEL_RULES: dict[str, str | None] = {
     "probe_facts": None,
     "check_probe": "train",
     "compose_adapters": "train",
+    "sample_answers": None,
     "train_adapter": "train",
     "scale_adapter": "train",
     "evaluate_epochs": None,

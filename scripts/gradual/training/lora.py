@@ -1,18 +1,18 @@
 """LoRA fine-tuning of a state with peft and the transformers Trainer, on one or several ranks."""
 
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from gradual.ground.errors import InputError
 from gradual.models.adapters import with_adapter
-from gradual.training.batches import BLANK, EpochBatches, micro_rows, pad
+from gradual.training.batches import BLANK, EpochBatches, micro_rows
 from gradual.training.callbacks import last_checkpoint, log_progress, seal_checkpoints, stop_at_bad_loss
 from gradual.training.checkpoints import checkpoints, ends_epoch, keep_checkpoints, steps, stop_if_unfinished
 from gradual.training.gpu_memory import needs_checkpointing
-from gradual.training.objectives import trainer_class
+from gradual.training.objectives import OBJECTIVES, Objective, trainer_class
 from gradual.training.ranks import from_first, rank, ranks
 from gradual.training.settings import ALL_LINEAR, TrainingSettings
 from gradual.training.texts import Row
@@ -23,7 +23,7 @@ class Training:
     """The inputs of a LoRA training besides the model.
 
     `rows` are the tokens of the examples. The first `trained` rows are those to train on. The others are the replay pool,
-    and each epoch draws the share `ratio` of it. Checkpoints go to `folder`.
+    and each epoch draws the share `ratio` of it. Checkpoints go to `folder`. `own` are the objective's own settings.
     """
 
     rows: Sequence[Row]
@@ -32,6 +32,7 @@ class Training:
     settings: TrainingSettings
     seed: int
     folder: Path
+    own: Mapping[str, Any] = field(default_factory=dict)
 
 
 def attach_adapter(model: Any, parent: Path | None, settings: TrainingSettings) -> Any:
@@ -83,7 +84,9 @@ def train_adapter(model: Any, training: Training) -> tuple[list[Path], list[dict
     import torch
 
     settings, folder = training.settings, training.folder
-    longest = max(len(row["input_ids"]) for row in training.rows)
+    objective = OBJECTIVES[settings.objective](training.own)
+    sequences = [objective.sequences(row) for row in training.rows]
+    longest = max(len(sequence["input_ids"]) for found in sequences for sequence in found)
     limit = model.config.get_text_config().max_position_embeddings
     if longest > limit:
         raise InputError("training", f"a text of {longest} tokens", f"at most the model's {limit} (or shorter facts)")
@@ -91,7 +94,8 @@ def train_adapter(model: Any, training: Training) -> tuple[list[Path], list[dict
     pool = len(training.rows) - training.trained
     batches = EpochBatches(training.trained, pool, training.ratio, training.seed, per_rank, rank(), ranks())
     before = {n: p.detach().cpu().clone() for n, p in model.named_parameters() if p.requires_grad}
-    trainer = _trainer(model, training, batches, _arguments(model, training, per_rank, longest))
+    checkpointing = _exceeds_memory(model, settings, per_rank * max(map(len, sequences)), longest)
+    trainer = _trainer(model, training, objective, batches, _arguments(model, training, per_rank, checkpointing))
     log_progress(trainer)
     stop_at_bad_loss(trainer, "training")
     seal_checkpoints(trainer)
@@ -107,15 +111,15 @@ def train_adapter(model: Any, training: Training) -> tuple[list[Path], list[dict
     return kept, [entry for entry in trainer.state.log_history if "loss" in entry]
 
 
-def _arguments(model: Any, training: Training, rows: int, tokens: int) -> Any:
-    """The Trainer's arguments, for micro batches of `rows` rows of at most `tokens` tokens."""
+def _arguments(model: Any, training: Training, rows: int, checkpointing: bool) -> Any:
+    """The Trainer's arguments, for micro batches of `rows` rows, with or without gradient checkpointing."""
     import torch
     from transformers import TrainingArguments
 
     settings, gpu = training.settings, torch.cuda.is_available()
     # Older versions of transformers, as vLLM needs them, have another name for it.
     renamed = "activation_checkpointing" in {field.name for field in fields(TrainingArguments)}
-    checkpointing = "activation_checkpointing" if renamed else "gradient_checkpointing"
+    name = "activation_checkpointing" if renamed else "gradient_checkpointing"
     arguments = TrainingArguments(
         output_dir=str(training.folder),
         num_train_epochs=settings.epochs,
@@ -139,25 +143,26 @@ def _arguments(model: Any, training: Training, rows: int, tokens: int) -> Any:
         remove_unused_columns=False,
         dataloader_pin_memory=gpu,
         disable_tqdm=not sys.stderr.isatty(),
-        **{checkpointing: _exceeds_memory(model, settings, rows, tokens)},
+        **{name: checkpointing},
     )
     if ranks() == 1:
         arguments._n_gpu = min(arguments.n_gpu, 1)  # otherwise the Trainer uses all GPUs and multiplies the batch
     return arguments
 
 
-def _exceeds_memory(model: Any, settings: TrainingSettings, rows: int, tokens: int) -> bool:
-    """Whether the training needs gradient checkpointing to fit into the memory of this rank's GPU. False without a GPU."""
+def _exceeds_memory(model: Any, settings: TrainingSettings, sequences: int, tokens: int) -> bool:
+    """Whether micro batches of at most so many sequences, of at most `tokens` tokens, need gradient checkpointing to fit
+    into the memory of this rank's GPU. False without a GPU."""
     import torch
 
     if not torch.cuda.is_available():
         return False
     memory = torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory
     dtype = str(model.dtype).removeprefix("torch.")
-    return needs_checkpointing(model.config.to_dict(), settings, rows, tokens, dtype, ranks(), memory)
+    return needs_checkpointing(model.config.to_dict(), settings, sequences, tokens, dtype, ranks(), memory)
 
 
-def _trainer(model: Any, training: Training, batches: EpochBatches, arguments: Any) -> Any:
+def _trainer(model: Any, training: Training, objective: Objective, batches: EpochBatches, arguments: Any) -> Any:
     """A Trainer of the model on the training's rows. It reads the rows in the order of `batches`."""
     from torch.utils.data import DataLoader
 
@@ -165,13 +170,13 @@ def _trainer(model: Any, training: Training, batches: EpochBatches, arguments: A
         def set_epoch(self, epoch: int) -> None:
             self.batch_sampler.set_epoch(epoch)
 
-    class EpochTrainer(trainer_class(training.settings.objective)):  # type: ignore[misc]
+    class EpochTrainer(trainer_class(objective)):  # type: ignore[misc]
         def get_train_dataloader(self) -> EpochLoader:
             """Replaces accelerate's loader, which gives rows of the epoch's beginning again to a rank without rows."""
             return EpochLoader(
                 self.train_dataset,
                 batch_sampler=batches,
-                collate_fn=pad,
+                collate_fn=objective.pad,
                 pin_memory=self.args.dataloader_pin_memory,
             )
 

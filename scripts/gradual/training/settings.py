@@ -26,3 +26,27 @@ class TrainingSettings:
     warmup_ratio: float
     objective: str
     loss_on: str
+
+
+@dataclass(frozen=True)
+class SampleSettings:
+    """How the parent of a run is sampled, for the objective `preference`. The fields are keys of its section.
+
+    `align` names the judge of a sample (see `knowledge.alignment`).
+    """
+
+    samples: int
+    temperature: float
+    top_k: int
+    align: str
+
+
+@dataclass(frozen=True)
+class PreferenceSettings:
+    """The loss of the objective `preference` (see `preference`). The fields are keys of its section."""
+
+    alpha: float
+    beta: float
+    bound: str  # npo | none
+    b: float
+    target: bool

@@ -8,7 +8,7 @@ from gradual.probe.prompts import PromptFormat, adds_special_tokens
 
 IGNORED = -100  # the label of tokens without loss
 
-Row = dict[str, list[int]]
+Row = dict[str, Any]  # the lists input_ids and labels, and what an objective adds
 
 
 def texts(examples: pd.DataFrame, written: PromptFormat) -> list[tuple[str, str]]:

@@ -476,6 +476,37 @@ def test_a_composition_reads_the_examples_of_all_runs_and_adds_up_the_ranks_of_t
     assert last["hours"] * 3600 == pytest.approx(90 + passed, rel=1e-6)
 
 
+def test_a_run_with_samples_asks_for_them_and_trains_on_each():
+    own = {"from": "stage1", "select": {"stage1": ["HighlyKnown", "MaybeKnown"]}, "adapter": "merge"}
+    given = {"objective": "preference", "preference": {"samples": 4}}
+    mine = {"plain": own, "preferred": own | given, "replayed": own | given}
+    mine["replayed"] |= {"replay": {"category": "WeaklyKnown & Unknown", "ratio": 0.5}}
+    study = tiny(runs=TINY["runs"] | mine, tables=TINY["tables"] | {"strategies": ["train_on", *mine], "show": [8]})
+    rows = planned(study).loc["small"]
+    plain, preferred, replayed = (rows.loc[(run, "training")] for run in mine)
+    assert preferred["training_tokens"] == pytest.approx(5 * plain["training_tokens"])
+    only_once = replayed["training_tokens"] - preferred["training_tokens"]
+    assert 0 < only_once < preferred["training_tokens"]  # replayed facts have no samples
+    sampling = rows.loc[("preferred", "sampling")]
+    probe = rows.loc[("stage1", "probe of train")]
+    facts = (
+        plain["training_tokens"] / 2 / (rows.loc[("stage1", "training"), "training_tokens"] / 2)
+    )  # relative to stage 1, which trains on as long texts in as many epochs
+    selected = Knowledge(ROOT / "none", 0, "small", count_train(), runs(study), "Qwen2-7B").selected
+    assert sampling["prompts"] == pytest.approx(selected(runs(study)["preferred"])[0])
+    assert facts == pytest.approx(sampling["prompts"] / selected(runs(study)["stage1"])[0])
+    assert sampling["answer_tokens"] / sampling["prompts"] == pytest.approx(
+        5 * probe["answer_tokens"] / probe["prompts"]
+    )  # a greedy answer and four samples
+    assert sampling["prompt_tokens"] / sampling["prompts"] < 0.5 * probe["prompt_tokens"] / probe["prompts"]
+
+
+def count_train() -> int:
+    """The train facts of the tiny study."""
+    facts = count_facts(tiny(), ROOT)[0]
+    return int(facts.loc[facts["split"] == "train", "facts"].sum())
+
+
 def test_more_gpus_shorten_the_critical_path():
     study = large()
     one, four = (plan_rows(study, ROOT, profile(train_adapter=n), device("A100"))[0] for n in (1, 4))

@@ -3,7 +3,7 @@
 import json
 import shutil
 from copy import deepcopy
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import pytest
@@ -17,16 +17,29 @@ from gradual.data.question_sets import QUESTION_SETS
 from gradual.data.revisions import ROLES
 from gradual.ground.errors import InputError
 from gradual.knowledge import categories, golds, scoring
+from gradual.knowledge.alignment import ALIGNMENTS
 from gradual.probe.engines.load import ENGINES
 from gradual.probe.prompts import FORMATS
 from gradual.study import config
 from gradual.study.load_study import load_files, load_study
 from gradual.study.methods import OWN_KEYS
 from gradual.study.result_files import ADAPTER
-from gradual.study.runs import DRAWN, GOLD, REVISION, Replay, composed, probe_mode, runs, runs_of, selected_states
+from gradual.study.runs import (
+    DRAWN,
+    GOLD,
+    REVISION,
+    Preference,
+    Replay,
+    composed,
+    probe_mode,
+    runs,
+    runs_of,
+    selected_states,
+)
 from gradual.study.steps import EXAMPLE_RULES, STATE_KINDS, adapter_chain
 from gradual.tables import registry
 from gradual.training.objectives import OBJECTIVES
+from gradual.training.settings import PreferenceSettings, SampleSettings
 from gradual.workflow.works import works_of
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -38,6 +51,7 @@ SAME = {"from": "origin", "select": {"origin": ["MaybeKnown"]}}
 COMPOSE = {"adapter": "compose", "compose": {"sharpness": 8}}
 REPLAY = {"category": "HighlyKnown", "ratio": 0.2}
 OF_EVERY_RUN = {"size_of": None, "label": None, "kind": "trained", "answers": "gold", "scale": 1.0}
+PREFERENCE = {"objective": "preference", "preference": {}}
 TINY = {
     "label": "tiny",
     "source": "pretrain",
@@ -132,6 +146,9 @@ def test_enums_are_what_the_library_has():
     assert properties["probe"]["properties"]["format"]["enum"] == list(FORMATS)
     assert properties["dataset"]["properties"]["reader"]["enum"] == list(READERS)
     assert properties["training"]["properties"]["objective"]["enum"] == list(OBJECTIVES)
+    preference = properties["training"]["properties"]["preference"]["properties"]
+    assert preference["align"]["enum"] == list(ALIGNMENTS)
+    assert {*preference} == {field.name for kind in (SampleSettings, PreferenceSettings) for field in fields(kind)}
     assert parts["run"]["properties"]["kind"]["enum"] == list(STATE_KINDS)
     texts = [answers for answers in EXAMPLE_RULES if config._Validator(parts["answers"]).is_valid(answers)]
     assert texts == [GOLD, DRAWN] and [*EXAMPLE_RULES] == [*texts, REVISION]
@@ -186,7 +203,9 @@ def test_the_default_study_is_config_yaml_which_names_every_key():
         model.setdefault("runs", None)
     for run in extended["runs"].values():
         run |= OF_EVERY_RUN | run
-    empty = {key: value for key, value in default["tables"].items() if key not in ("controls", "frequent_share", "methods")}
+    empty = {
+        key: value for key, value in default["tables"].items() if key not in ("controls", "frequent_share", "methods")
+    }
     assert default["runs"] == default["methods"] == {} and not any([*default["stages"], *empty.values()])
     tables = default["tables"] | extended["tables"]
     assert load() == default | {"runs": extended["runs"], "tables": tables}
@@ -259,6 +278,19 @@ def test_answers_change_and_questions_are_reworded_only_where_a_study_says_so():
     told = load(worded(**USES) | {"corpus": {"reworded": 0.75}})["dataset"]["wordings"]
     assert told == USES | {"columns": None}
     load(worded({"reader": "table", "path": "x"}, **USES | {"columns": ["a", "b", "c"]}))
+
+
+def test_a_run_with_samples_says_how_they_are_drawn_and_weighed_and_other_runs_have_none():
+    given = {"objective": "preference", "preference": {"samples": 4, "bound": "none", "target": False}}
+    table = runs(load(with_runs(x=SAME | given)))
+    assert table["x"].preference == Preference(
+        SampleSettings(samples=4, temperature=0.8, top_k=40, align="scoring"),
+        PreferenceSettings(alpha=1.0, beta=0.2, bound="none", b=1.0, target=False),
+    )
+    assert {name for name, run in table.items() if run.preference} == {"x"}
+    own = with_runs(x=SAME | {"objective": "cross_entropy", "preference": None})
+    table = runs(load({"training": PREFERENCE} | own))
+    assert {name for name, run in table.items() if not run.preference} == {"x"}
 
 
 def test_the_domains_keep_their_order():
@@ -564,6 +596,51 @@ MALFORMED = {
     "chat without a template": ({"models": {"m": TINY}, "probe": {"format": "chat"}}, "probe.format", "plain"),
     "table that is no integer": ({"tables": {"show": [2.0]}}, "tables.show[0]", "2.0; expected 2 or 3 or 4 or 5"),
     "batch of no micro batches": ({"training": {"micro_batch": 5}}, "training.micro_batch", "a divisor of the batch"),
+    "objective without its section": (
+        with_runs(x=SAME | {"objective": "preference"}),
+        "runs.x.preference",
+        "missing; expected a section, because of objective: preference",
+    ),
+    "section without its objective": (
+        with_runs(x=SAME | {"preference": {"beta": 1}}),
+        "runs.x.preference",
+        "given, but the objective is cross_entropy; expected null, or objective: preference",
+    ),
+    "section of all runs without its objective": (
+        {"training": {"preference": {}}},
+        "training.preference",
+        "given, but the objective is cross_entropy",
+    ),
+    "run of another objective than all runs": (
+        {"training": PREFERENCE} | with_runs(x=SAME | {"objective": "cross_entropy"}),
+        "runs.x.preference",
+        "expected null, or objective: preference",
+    ),
+    "preference of whole texts": (
+        with_runs(x=SAME | PREFERENCE | {"loss_on": "text"}),
+        "runs.x.loss_on",
+        "answer, because the samples are answers",
+    ),
+    "replay without a loss": (
+        with_runs(x=SAME | {"objective": "preference", "preference": {"target": False}, "replay": REPLAY}),
+        "runs.x.preference.target",
+        "true, or no replay",
+    ),
+    "unknown bound": (
+        with_runs(x=SAME | {"objective": "preference", "preference": {"bound": "dpo"}}),
+        "runs.x.preference.bound",
+        "'dpo'; expected npo or none",
+    ),
+    "unknown key of preference": (
+        with_runs(x=SAME | {"objective": "preference", "preference": {"gamma": 1}}),
+        "runs.x.preference.gamma",
+        "unknown key",
+    ),
+    "target that is no yes or no": (
+        with_runs(x=SAME | {"objective": "preference", "preference": {"target": 1}}),
+        "runs.x.preference.target",
+        "1; expected true or false",
+    ),
     "a run's batch": (with_runs(x=SAME | {"batch": 40}), "runs.x.micro_batch", "a batch of 40 is not a multiple of 32"),
     "run without from": (with_runs(x=without(SAME, "from")), "runs.x.from", "this key"),
     "run without select": (with_runs(x=without(SAME, "select")), "runs.x.select", "this key"),
@@ -898,7 +975,7 @@ def test_a_default_that_cannot_be_read(tmp_path, content):
 def test_runs_have_the_training_defaults_and_their_overrides():
     loaded = load()
     table = runs(loaded)
-    trained = {k: v for k, v in loaded["training"].items() if k != "adapter"}
+    trained = {k: v for k, v in loaded["training"].items() if k not in ("adapter", "preference")}
     trained["targets"] = tuple(trained["targets"])
     assert list(table) == list(DEFAULT_RUNS)
     assert asdict(table["stage1"].training) == trained and table["stage1"].replay is None

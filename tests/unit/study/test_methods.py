@@ -103,6 +103,16 @@ def test_the_rules_follow_from_the_runs():
     assert again["parent"] == [Result(kinds.GROUP_ANSWERS, "stage1", probe=1)]
 
 
+def test_a_method_with_preference_samples_the_state_that_each_of_its_runs_starts_from():
+    preferred = {"objective": "preference", "preference": {"beta": 0.5}}
+    table = runs(load(STUDY | {"methods": STUDY["methods"] | {"pbl": preferred}}))
+    assert {name for name, run in table.items() if run.preference} == {"pbl2", "pbl3"}
+    assert table["pbl3"].preference.loss.beta == 0.5 and table["pbl3"].preference.sampling.samples == 8
+    asked = inputs(Result(kinds.SAMPLES, "pbl3"), table)
+    assert asked["adapters"] == [Result(kinds.ADAPTER, "pbl2")]
+    assert asked["examples"] == [Result(kinds.EXAMPLES, "pbl3")]
+
+
 def changed(**keys):
     return STUDY | keys
 

@@ -5,15 +5,15 @@ from pathlib import Path
 import pytest
 
 from gradual.study import result_files as kinds
-from gradual.study.load_study import load_study
+from gradual.study.load_study import load_files, load_study
 from gradual.study.result_files import Result
 from gradual.study.runs import runs
 from gradual.study.steps import inputs, rule_of
-from gradual.workflow.works import wanted_results, works_of
+from gradual.workflow.works import wanted_results, works, works_of
 
 ROOT = Path(__file__).resolve().parents[3]
 STUDIES = sorted(path.stem for path in (ROOT / "studies").glob("*.yaml"))
-ASKS = {"probe_facts", "evaluate_epochs", "check_probe"}
+ASKS = {"probe_facts", "evaluate_epochs", "check_probe", "sample_answers"}
 
 
 @pytest.mark.parametrize("name", STUDIES)
@@ -66,3 +66,22 @@ def test_the_answers_that_a_run_trains_on_choose_the_rule_of_its_examples_and_of
         rules = {rule_of(Result(kind, run), table) for run in ("stage1", "drawn_answers")}
         assert len(rules) == (2 if kind == kinds.EXAMPLES else 1)
     assert rule_of(Result(kinds.EXAMPLES, "drawn_answers"), table) == "draw_answers"
+
+
+def test_a_run_with_preference_is_sampled_from_its_parent_before_it_is_trained():
+    own = {"objective": "preference", "preference": {}, "from": "stage1", "select": {"stage1": ["MaybeKnown"]}}
+    config = load_files([], {"runs": {"pbl": own, "after": own | {"from": "pbl", "adapter": "merge"}}}, ROOT)
+    table, samples = runs(config), Result(kinds.SAMPLES, "pbl")
+    assert inputs(samples, table) == {
+        "base": [Result(kinds.BASE)],
+        "answerable": [Result(kinds.ANSWERABLE)],
+        "adapters": [Result(kinds.ADAPTER, "stage1")],
+        "examples": [Result(kinds.EXAMPLES, "pbl")],
+    }
+    assert inputs(Result(kinds.SAMPLES, "after"), table)["adapters"] == [Result(kinds.ADAPTER, "pbl")]
+    assert inputs(Result(kinds.EPOCHS, "pbl"), table)["samples"] == [samples]
+    assert inputs(Result(kinds.EPOCHS, "stage1"), table)["samples"] == []
+    assert rule_of(samples, table) == "sample_answers"
+    found = {work.result: work for work in works({"qwen2": [Result(kinds.EPOCHS, "pbl")]}, config)}
+    assert (found[samples].name, found[samples].jobs) == ("sampling", 1)
+    assert found[samples].usage() == ["seed0/qwen2/pbl/samples-usage.json"]

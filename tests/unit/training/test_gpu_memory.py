@@ -1,11 +1,13 @@
 """The memory estimate against what is measured: torch's profiler tells every allocation of a CPU training step."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 
 from gradual.models.shape import shape_of
 from gradual.training.gpu_memory import Estimate, estimate, needs_checkpointing
+from gradual.training.preference import Preference
+from gradual.training.settings import PreferenceSettings
 from tiny import TARGETS, TRAINING
 
 SETTINGS, FEW = replace(TRAINING, rank=8), ("q_proj", "v_proj")
@@ -78,6 +80,33 @@ def test_the_estimate_is_within_five_percent_of_a_steps_peak(architecture, targe
     said = estimate(shape, settings, ROWS, TOKENS, dtype, 1, checkpointing)
     gradients = 4 * shape.adapter_parameters(settings.rank, settings.targets)
     assert said.activations + said.logits + gradients == pytest.approx(peak(model, dtype), rel=0.05)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_step_with_samples_takes_as_much_as_one_with_so_many_rows(dtype, monkeypatch):
+    """Each sample is a sequence of its own, and its loss needs its logits as a target's does."""
+    import torch
+
+    own = PreferenceSettings(alpha=1.0, beta=0.2, bound="npo", b=1.0, target=True)
+    sequence = {"input_ids": [*range(TOKENS)], "labels": [*range(TOKENS)]}
+    told = {"weight": 0.5, "reference": -1.0}
+    samples = [sequence | told | {"kind": kind} for kind in (1, 2, 2)]
+    rows = [sequence | told | {"kind": 0, "samples": samples} for _ in range(ROWS // 4)]
+
+    def preferring(model, dtype):
+        objective = Preference(asdict(own))
+        batch = objective.pad(rows)
+        objective.begin([batch], lambda tensor: tensor)
+        with torch.autocast("cpu", torch.bfloat16, enabled=dtype == "bfloat16"):
+            objective.loss(model, batch, torch.tensor(ROWS // 4 * TOKENS))[0].backward()
+
+    monkeypatch.setitem(globals(), "step", preferring)
+    model, config = small_model("qwen2", dtype, False)
+    shape = shape_of(config)
+    said = estimate(shape, SETTINGS, ROWS, TOKENS, dtype, 1, False)
+    gradients = 4 * shape.adapter_parameters(SETTINGS.rank, SETTINGS.targets)
+    taken = peak(model, dtype)
+    assert 0.98 * taken < said.activations + said.logits + gradients < 1.1 * taken
 
 
 @pytest.mark.parametrize("architecture", ["qwen2", "llama"])

@@ -2,15 +2,14 @@
 
 import pytest
 
-from gradual.models.adapters import with_adapter
-from gradual.models.loading import load_model, load_tokenizer
-from gradual.training.batches import pad
+from gradual.models.loading import load_tokenizer
+from gradual.training.cross_entropy import CrossEntropy
 from gradual.training.objectives import trainer_class
 from gradual.training.texts import IGNORED, tokenize
 from tiny import base_model, write_adapter
+from trainer_steps import STEPS, losses_and_gradients, model_of
 
 ANSWERS = ("thing", "thing 1 of train subject 2", "1", "What is r0", "of", "thing 3", "train", "thing 1 of 7")
-STEPS = 2  # of half of the rows each
 
 
 @pytest.fixture(scope="module", params=["qwen2", "llama"])
@@ -31,35 +30,6 @@ def rows(request, trained):
     return made
 
 
-def model_of(trained):
-    handle, adapter = trained
-    return with_adapter(load_model(handle, [], "float32"), adapter, trainable=True)
-
-
-def losses_and_gradients(kind, trained, rows, micro_batch, folder):
-    """What a Trainer of this kind logs as loss, and has as gradients, in each of its steps."""
-    from transformers import TrainerCallback, TrainingArguments
-
-    gradients = []
-
-    class Watch(TrainerCallback):
-        def on_pre_optimizer_step(self, args, state, control, model=None, **_):
-            gradients.append({n: p.grad.clone() for n, p in model.named_parameters() if p.requires_grad})
-
-    arguments = TrainingArguments(
-        output_dir=str(folder), num_train_epochs=1, per_device_train_batch_size=micro_batch,
-        gradient_accumulation_steps=len(rows) // STEPS // micro_batch, max_grad_norm=0, logging_steps=1, report_to=[],
-        save_strategy="no", use_cpu=True, remove_unused_columns=False, train_sampling_strategy="sequential",
-        disable_tqdm=True, dataloader_pin_memory=False,
-    )  # fmt: skip
-    trainer = kind(
-        model=model_of(trained), args=arguments, train_dataset=rows, data_collator=pad,
-        callbacks=[Watch()],
-    )  # fmt: skip
-    trainer.train()
-    return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry], gradients
-
-
 @pytest.mark.parametrize("micro_batch", [4, 2, 1])
 def test_loss_and_gradients_are_those_of_the_trainers_own_loss(micro_batch, trained, rows, tmp_path):
     import torch
@@ -67,7 +37,7 @@ def test_loss_and_gradients_are_those_of_the_trainers_own_loss(micro_batch, trai
 
     ours, own = (
         losses_and_gradients(kind, trained, rows, micro_batch, tmp_path)
-        for kind in (trainer_class("cross_entropy"), Trainer)
+        for kind in (trainer_class(CrossEntropy({})), Trainer)
     )
     assert ours[0] == own[0] and len(ours[1]) == len(own[1]) == STEPS
     for one, other in zip(ours[1], own[1], strict=True):
@@ -88,7 +58,7 @@ def test_a_steps_loss_is_the_mean_over_the_tokens_with_loss_however_it_is_split(
         found = found + F.cross_entropy(logits[:-1], torch.tensor(row["labels"][1:]), reduction="sum")
         tokens += sum(label != IGNORED for label in row["labels"][1:])
     (found / tokens).backward()
-    losses, gradients = losses_and_gradients(trainer_class("cross_entropy"), trained, rows, micro_batch, tmp_path)
+    losses, gradients = losses_and_gradients(trainer_class(CrossEntropy({})), trained, rows, micro_batch, tmp_path)
     assert losses[0] == pytest.approx(float(found.detach()) / tokens, abs=1e-4)
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:

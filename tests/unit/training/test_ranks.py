@@ -47,11 +47,29 @@ def inputs(tmp_path_factory):
     return folder
 
 
-def start(inputs, out, ranks, **settings):
+@pytest.fixture(scope="module")
+def samples(inputs):
+    """Made-up samples of the examples: of each question one, two or three distinct ones, of which one may be aligned."""
+    examples = pd.read_parquet(inputs / "examples.parquet")
+    rows = []
+    for number, example in enumerate(examples[examples["role"] == "train"].itertuples()):
+        place = {"fact_id": example.fact_id, "question": example.question}
+        given = [("target", example.answer, 0), ("conflicting", f"thing {number}", 3)]
+        given += [("aligned", f"{example.answer} 1", 4)] * (number % 3 > 0) + [("conflicting", "of", 1)] * (number % 2)
+        for kind, text, count in given:
+            told = {"kind": kind, "text": text, "count": count, "completion": f" {text}\n"}
+            rows.append(place | told | {"log_probability": -2.0 - number % 5, "tokens": 3})
+    write_parquet(pd.DataFrame(rows), inputs / "samples.parquet")
+    loss = {"alpha": 1.0, "beta": 0.5, "bound": "npo", "b": 1.0, "target": True}
+    return {"samples": [inputs / "samples.parquet"], "objective": "preference", "preference": loss, "epochs": 12}
+
+
+def start(inputs, out, ranks, samples=(), **settings):
     """A training started as a process of its own, as on one machine whose scheduler gave it so many GPUs."""
     out.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "scripts/train_adapter.py", "--base", str(inputs / "base" / "base.json")]
     command += ["--examples", str(inputs / "examples.parquet"), "--merge", "--parent"]
+    command += ["--samples", *map(str, samples)]
     command += ["--settings", json.dumps(SETTINGS | settings), "--replay-ratio", "0.6", "--format", "plain"]
     command += ["--dtype", "float32", "--run", "x", "--seed", "0", "--code", "c", "--gpus", str(ranks)]
     command += ["--loss", str(out / "loss.csv"), "--texts", str(out / "texts.jsonl")]
@@ -99,11 +117,13 @@ def adapters(out):
 
 
 def apart(one, other):
-    """The largest differences of loss, and of any weight of any epoch's adapter."""
+    """The largest differences of loss or log-ratio, and of any weight of any epoch's adapter."""
     losses = [pd.read_csv(out / "loss.csv") for out in (one, other)]
+    told = [name for name in losses[0] if name == "loss" or name.endswith("log_ratio")]
+    assert (losses[0][told].isna() == losses[1][told].isna()).all(axis=None)
     assert losses[0]["step"].tolist() == losses[1]["step"].tolist()
     weights = zip(adapters(one), adapters(other), strict=True)
-    loss = (losses[0]["loss"] - losses[1]["loss"]).abs().max()
+    loss = (losses[0][told] - losses[1][told]).abs().max(axis=None)
     return loss, max(abs(a[name] - b[name]).max() for a, b in weights for name in a)
 
 
@@ -129,6 +149,11 @@ def one(inputs, tmp_path_factory):
     return train(inputs, tmp_path_factory.mktemp("one"), 1)
 
 
+@pytest.fixture(scope="module")
+def preferred(inputs, samples, tmp_path_factory):
+    return train(inputs, tmp_path_factory.mktemp("preferred"), 1, **samples)
+
+
 @pytest.mark.parametrize("ranks", [2, 4])
 def test_loss_adapters_and_chosen_epoch_do_not_depend_on_the_ranks(ranks, inputs, one, tmp_path):
     several = train(inputs, tmp_path / "several", ranks)
@@ -139,6 +164,28 @@ def test_loss_adapters_and_chosen_epoch_do_not_depend_on_the_ranks(ranks, inputs
     assert answers.equals(same_answers)
     assert choose_epoch(rates, "train") == choose_epoch(same_rates, "train")
     assert not list(several.glob("checkpoints-*")) and not at_work(several)
+
+
+@pytest.mark.parametrize(("ranks", "micro_batch"), [(1, 2), (2, 2)])
+def test_loss_log_ratios_and_adapters_with_samples_do_not_depend_on_the_ranks(
+    ranks, micro_batch, inputs, samples, preferred, tmp_path
+):
+    several = train(inputs, tmp_path / "several", ranks, **samples, micro_batch=micro_batch)
+    loss, adapter = apart(preferred, several)
+    assert loss < 10 * LOSS and adapter < ADAPTER  # a log-ratio is a difference of larger numbers
+    told = pd.read_csv(several / "loss.csv")
+    assert told["conflicting_log_ratio"].notna().all() and told["aligned_log_ratio"].notna().any()
+
+
+def test_a_training_with_samples_resumes_as_fewer_ranks_to_the_same_adapter(inputs, samples, preferred, tmp_path):
+    run = start(inputs, tmp_path, 2, **samples)
+    wait_for_checkpoint(tmp_path, run, 5)
+    run.send_signal(signal.SIGTERM)
+    assert run.wait(timeout=60) == 1
+    train(inputs, tmp_path, 1, **samples)
+    assert "resumed after step" in (tmp_path / "log").read_text()
+    loss, adapter = apart(preferred, tmp_path)
+    assert loss < 10 * LOSS and adapter < ADAPTER
 
 
 def test_notice_ends_one_rank_in_order_and_it_resumes_to_the_same_bits(inputs, one, tmp_path):

@@ -14,15 +14,16 @@ import pytest
 from gradual.study.load_study import load_study
 from gradual.study.steps import EXAMPLE_RULES, GRAPH, rules_of
 from gradual.tables.registry import MULTI_STAGE, TABLES
+from gradual.training.objectives import OBJECTIVES
 from gradual.workflow.fingerprint import chosen_by, code_fingerprint
 
 ROOT = Path(__file__).resolve().parents[3]
 RULES = {*(rule for kind in GRAPH for rule in rules_of(kind)), "fetch_base", "write_table", "collect_tables"}
 RULES |= {"write_costs", "write_provenance"}
 
-ANSWERING = {"probe_facts", "evaluate_epochs", "ask_groups"}
+ANSWERING = {"probe_facts", "evaluate_epochs", "ask_groups", "sample_answers"}
 ASKING = {*ANSWERING, "check_probe"}
-PROBING = ASKING - {"ask_groups"}
+PROBING = ASKING - {"ask_groups", "sample_answers"}
 GROUPED = {"select_groups", "revise_examples", "ask_groups", "grade_groups"}
 KEEPING = {"choose_epoch", "keep_last_epoch", "scale_adapter"}
 LOADING = {*ASKING, "train_adapter"}
@@ -94,7 +95,7 @@ EDITS: dict[str, set[str]] = {
     "models/shape.py": {"train_adapter"},
     # the probe
     "probe/prompts.py": {*PROMPTING, "collect_tables"},
-    "probe/questions.py": ASKING,
+    "probe/questions.py": ASKING - {"sample_answers"},
     "probe/chat_template.py": {*PROMPTING, "collect_tables"},
     "probe/settings.py": ASKING,
     "probe/answers.py": ASKING,
@@ -110,7 +111,8 @@ EDITS: dict[str, set[str]] = {
     # what a state knows
     "knowledge/golds.py": {*JUDGING, "check_answers", "collect_tables"},
     "knowledge/answerable.py": {"check_answers", "collect_tables"},
-    "knowledge/scoring.py": {*GRADING, "check_probe"},
+    "knowledge/scoring.py": {*GRADING, "check_probe", "sample_answers"},
+    "knowledge/alignment.py": {"sample_answers"},
     "knowledge/categories.py": {"categorize_facts", "estimate_chance"},
     "knowledge/accuracy.py": {"grade_epochs"},
     "knowledge/epoch_choice.py": {*KEEPING, "write_costs", "write_provenance"},
@@ -121,15 +123,19 @@ EDITS: dict[str, set[str]] = {
     "knowledge/revision_grades.py": {"grade_groups"},
     "knowledge/frequent_answers.py": set(),
     # training
-    "training/examples.py": {*EXAMPLE_RULES.values(), "compose_adapters", "train_adapter"},
+    "training/examples.py": {*EXAMPLE_RULES.values(), "compose_adapters", "sample_answers", "train_adapter"},
     "training/drawn_answers.py": {"draw_answers"},
     "training/revised_answers.py": {"revise_examples"},
-    "training/texts.py": {"train_adapter"},
+    "training/texts.py": {"sample_answers", "train_adapter"},
     "training/stage_matching.py": {"compose_adapters"},
+    "training/samples.py": {"sample_answers"},
+    "training/log_probabilities.py": {"sample_answers"},
     "training/replay.py": {"train_adapter"},
     "training/lora.py": {"train_adapter"},
     "training/checkpoints.py": {"train_adapter"},
+    "training/objectives.py": {"train_adapter"},
     "training/cross_entropy.py": {"train_adapter"},
+    "training/preference.py": set(),
     "training/gpu_memory.py": {"train_adapter"},
     "training/pretraining.py": {"pretrain_base"},
     "training/equal_bits.py": {"pretrain_base"},
@@ -192,6 +198,7 @@ def changed(scripts, module, jobs, **choices):
 
 
 WITHOUT_TABLES = {rule: (rule, {}) for rule in RULES - {"write_table"}}
+WITHOUT_TABLES["train_adapter"] = ("train_adapter", {"objective": ["cross_entropy"]})
 BY_TABLE = {name: ("write_table", {"table": [name]}) for name in TABLES}
 
 
@@ -214,6 +221,14 @@ def test_what_a_study_chooses_counts_for_it(scripts):
     assert changed(scripts, "data/readers/table.py", WITHOUT_TABLES, **jsonl) == {"build_facts", "reword_questions"}
     assert changed(scripts, "data/readers/popqa.py", WITHOUT_TABLES, **jsonl) == set()
     assert changed(scripts, "data/generated_world.py", WITHOUT_TABLES, **jsonl) == set()
+
+
+def test_an_edit_of_a_runs_objective_re_runs_trainings_with_this_objective(scripts):
+    runs = {name: ("train_adapter", {"objective": [name]}) for name in OBJECTIVES}
+    for module in ("preference", "samples", "log_probabilities"):
+        assert changed(scripts, f"training/{module}.py", runs) == {"preference"}
+    assert changed(scripts, "training/cross_entropy.py", runs) == {"cross_entropy"}
+    assert changed(scripts, "training/lora.py", runs) == {*OBJECTIVES}
 
 
 def test_every_script_of_a_rule_is_looked_at():
