@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import NamedTuple
 
+from gradual.data.augmentation_forms import KINDS
 from gradual.data.dataset import NAMED_COLUMNS, OWN_FORMAT, READERS
 from gradual.data.wording_templates import WORDINGS
 from gradual.knowledge.categories import FULL, GREEDY_ONLY
@@ -146,9 +147,20 @@ def _check_wordings(config: Config) -> Iterator[Problem]:
 
 
 def _check_reworded(config: Config) -> Iterator[Problem]:
+    """Documents can ask in other wordings only if there are some. Those of tests alone are in no rewritten question."""
     wordings = config["dataset"]["wordings"] or {"train": [], "augment": [], "test": []}
-    if config["corpus"]["reworded"] and not any({*wordings[use]} - {0} for use in ("train", "augment", "test")):
-        yield Problem("corpus.reworded", f"{config['corpus']['reworded']}", "0, or other wordings in dataset.wordings")
+    for key, uses in (("reworded", ("train", "augment", "test")), ("rewrite", ("train", "augment"))):
+        if config["corpus"][key] and not any({*wordings[use]} - {0} for use in uses):
+            expected = f"0, or other wordings in dataset.wordings ({', '.join(uses)})"
+            yield Problem(f"corpus.{key}", f"{config['corpus'][key]}", expected)
+
+
+def _check_support(config: Config) -> Iterator[Problem]:
+    """Documents that teach to augment are about support facts, as far as the config tells whether there are any."""
+    corpus, dataset = config["corpus"], config["dataset"]
+    for kind in KINDS:
+        if corpus[kind] and dataset["reader"] in OWN_FORMAT and "support" not in dataset["carve"]:
+            yield Problem(f"corpus.{kind}", f"{corpus[kind]}", "0, or a share dataset.carve.support")
 
 
 def _check_paths(config: Config) -> Iterator[Problem]:
@@ -392,6 +404,7 @@ CHECKS: tuple[tuple[tuple[str, ...], Callable[[Config], Iterable[Problem]]], ...
     (("dataset",), _check_revisions),
     (("dataset",), _check_wordings),
     (("dataset", "corpus"), _check_reworded),
+    (("dataset", "corpus"), _check_support),
     (("dataset", "probe", "evaluation"), _check_exemplars),
     (("dataset", "models"), _check_paths),
     (("models",), _check_models),
