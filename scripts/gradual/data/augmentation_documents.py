@@ -22,10 +22,10 @@ Writer = Callable[[int], tuple[str, str]]  # from the place of a fact to a quest
 def augmentation_documents(
     way: str, facts: pd.DataFrame, told: pd.DataFrame, seed: int, wordings: pd.DataFrame | None
 ) -> Iterator[str]:
-    """Documents of a way without end. A support fact is drawn by its exposure; `told` comes from `pretraining_text.exposure`.
+    """Documents of a way, without end. Their support facts are drawn by exposure (`told`; see `pretraining_text.exposure`).
 
-    A rewritten question has two of the wordings in `wordings` (fact_id, wording, question). Raises InputError if there is no
-    support fact that such a document can be about. Pure: the same arguments give the same documents.
+    A rewritten question has two of the wordings in `wordings` (fact_id, wording, question). Raises InputError if no support
+    fact can have such a document. Pure: the same arguments give the same documents.
     """
     rng = np.random.default_rng([seed, STREAMS[way]])
     weight = told["weight"].to_numpy()

@@ -1,7 +1,7 @@
 """The forms in which a question is augmented. The corpus teaches them, and prompts begin them, so that a model continues.
 
-There are three ways (Guan et al. 2025): a paraphrase of the question (their PA), background on its subject (BKI), and a chain
-of reasoning (LCE). The augmented question is the paraphrase itself, or it is the question after the background or the
+There are three ways (Guan et al. 2025): a paraphrase of the question (their PA), background on its subject (BKI), and a
+chain of reasoning (LCE). The augmented question is the paraphrase itself, or it is the question after the background or the
 reasoning.
 """
 

@@ -107,7 +107,7 @@ def documents(
     wordings: pd.DataFrame | None = None,
     rewritten: pd.DataFrame | None = None,
 ) -> Iterator[tuple[str, str]]:
-    """Documents as (kind, text), kind being "statement", "question" or one of KINDS, until `settings.words` words are written.
+    """Documents as (kind, text), until `settings.words` words are written. A kind is "statement", "question" or of KINDS.
 
     `told` comes from `exposure`; `communities` (subject, community) keeps the facts of a document together;
     without it, documents mix all subjects. A question document has one relation. With `wordings` (fact_id, wording,

@@ -12,7 +12,7 @@ from gradual.data.augmentation_documents import augmentation_documents
 from gradual.data.augmentation_forms import BACKGROUND, KINDS, LOGIC, PARAPHRASE, TITLES, augmented, document, head
 from gradual.data.dataset import build_dataset
 from gradual.data.facts import make_table
-from gradual.data.generated_world import build_world
+from gradual.data.generated_world import WorldSettings, build_world
 from gradual.data.neighbours import Neighbours
 from gradual.data.pretraining_text import CorpusSettings, documents, exposure
 from gradual.data.question_wordings import by_templates
@@ -21,9 +21,11 @@ from gradual.ground.errors import InputError
 from gradual.ground.settings import pick
 from gradual.models.shipped import texts_digest
 from gradual.study.load_study import load_study
-from test_generated_world import CORPUS, WORLD
 
 ROOT = Path(__file__).resolve().parents[3]
+CONFIG = load_study("default", ROOT)
+WORLD = WorldSettings(4, cities=16, universities=8, labels=8, people=60, works=60, companies=16, coherence=0.75)
+CORPUS = replace(pick(CorpusSettings, CONFIG["corpus"]), words=20_000)
 TAUGHT = replace(CORPUS, rewrite=0.05, background=0.06, reason=0.04)
 
 
@@ -76,8 +78,8 @@ def test_the_corpus_of_a_shipped_model_is_still_the_one_of_its_card():
     dataset = json.loads(
         json.dumps(config["dataset"], sort_keys=True)
     )  # as the rule gives it: splits are carved in order
-    made = build_dataset(dataset, config["world"], None, {"train": config["probe"]["shots"]}, 0)
-    settings = pick(CorpusSettings, config["corpus"])
+    made = build_dataset(dataset, CONFIG["world"], None, {"train": CONFIG["probe"]["shots"]}, 0)
+    settings = pick(CorpusSettings, CONFIG["corpus"])
     told = exposure(made.facts, settings, np.random.default_rng([0, 2]))
     texts = documents(made.facts, told, made.communities, settings, 0)
     assert texts_digest(text for _, text in texts) == recipe["corpus"]
