@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-MODEL, TEMPLATES = "model", "templates"  # what writes the augmented questions
+SOURCES = MODEL, TEMPLATES = "model", "templates"  # what writes the augmented questions
 
 
 @dataclass(frozen=True)
