@@ -23,6 +23,7 @@ GENERATIONS, PROBE_GRADES, CATEGORIES = "generations", "probe_grades", "categori
 AGREEMENT, CHANCE, ANSWERABLE = "agreement", "chance", "answerable"
 SELECTION, EXAMPLES, EPOCHS, ADAPTER = "selection", "examples", "epochs", "adapter"
 EVALUATION, GRADES, ACCURACY = "evaluation", "evaluation_grades", "accuracy"
+OWN_EXAMPLES, AUGMENTED = "own_examples", "augmented"
 GROUP_ANSWERS, GROUP_GRADES = "group_answers", "group_grades"
 TABLE_CSV, TABLE_MARKDOWN, TABLES, COSTS_CSV, COSTS, PROVENANCE = (
     "table_csv table_markdown tables costs_csv costs provenance".split()
@@ -54,6 +55,12 @@ KINDS: dict[str, Kind] = {
     CHANCE: Kind("estimate_chance", f"{_PROBE}/chance.csv"),
     SELECTION: Kind("select_facts", f"{_STATE}/selection.parquet"),  # or another rule of steps.ALTERNATIVES
     EXAMPLES: Kind("build_examples", f"{_STATE}/examples.parquet"),
+    OWN_EXAMPLES: Kind(
+        "revise_examples", f"{_STATE}/own_examples.parquet"
+    ),  # of a run that adds to them or repeats them
+    AUGMENTED: Kind("augment_questions", f"{_STATE}/augmented.parquet"),
+    "augmented_counts": Kind("augment_questions", f"{_STATE}/augmented.csv"),
+    "augmented_usage": Kind("augment_questions", f"{_STATE}/augmented-usage.json"),
     EPOCHS: Kind("train_adapter", f"{_STATE}/epochs/epochs.json"),  # the handle of a state's epochs
     "texts": Kind("train_adapter", f"{_STATE}/texts.jsonl"),
     "loss": Kind("train_adapter", f"{_STATE}/loss.csv"),
@@ -93,8 +100,9 @@ JOBS = (
     )
     | dict.fromkeys(("ask_groups", "grade_groups"), "{model}-seed{seed}-{state}-{probe}")
     | dict.fromkeys(
-        "select_facts select_groups build_examples draw_answers revise_examples train_adapter evaluate_epochs grade_epochs"
-        " choose_epoch keep_last_epoch scale_adapter".split(),
+        "select_facts select_groups build_examples draw_answers revise_examples revise_own_examples augment_questions"
+        " augment_examples match_steps train_adapter evaluate_epochs grade_epochs choose_epoch keep_last_epoch"
+        " scale_adapter".split(),
         "{model}-seed{seed}-{state}",
     )
 )

@@ -6,6 +6,7 @@ from typing import Any
 
 from gradual.ground.settings import pick
 from gradual.knowledge.epoch_choice import LAST
+from gradual.training.augment_settings import Augment, Keep
 from gradual.training.settings import TrainingSettings
 
 ORIGIN = "origin"  # the untouched model
@@ -39,7 +40,8 @@ class Run:
     that the run trains on (see `steps.EXAMPLE_RULES`). With REVISION, they are valid at the revision `revision`, and None
     stands for the latest. `adapter` says whether the run continues its parent's adapter, or merges it into the weights and
     trains a new one. `scale` is a factor of what the training changes. `last` says that the last epoch is taken, and not
-    the one with the best accuracy.
+    the one with the best accuracy. With `augment`, the run also trains on augmented questions. `steps_of` names another
+    run, and this run repeats its examples until it has as many rows to train on, and so as many steps.
     """
 
     name: str
@@ -56,6 +58,8 @@ class Run:
     adapter: str
     scale: float
     last: bool
+    augment: Augment | None
+    steps_of: str | None
     training: TrainingSettings
 
 
@@ -84,6 +88,8 @@ def runs(config: Config) -> dict[str, Run]:
             adapter=settings["adapter"],
             scale=given.get("scale", 1.0),
             last=config["choose_on"] == LAST,
+            augment=_augment(given),
+            steps_of=given.get("steps_of"),
             training=pick(TrainingSettings, settings),
         )
     return table
@@ -98,6 +104,13 @@ def _replay(given: Mapping[str, Any]) -> Replay | None:
     return Replay(replay["ratio"], replay.get("state", given["from"]), replay.get("category"))
 
 
+def _augment(given: Mapping[str, Any]) -> Augment | None:
+    """The augmentation of a run, from the run's keys."""
+    if not (augment := given.get("augment")):
+        return None
+    return Augment(tuple(augment["ways"]), augment["source"], Keep(**augment["keep"] or {}))
+
+
 def selected_states(run: Run) -> list[str]:
     """The states by whose categories a run selects and replays facts, in alphabetical order."""
     replayed = run.replay.state if run.replay else None
@@ -106,7 +119,8 @@ def selected_states(run: Run) -> list[str]:
 
 def awaited(run: Run) -> set[str]:
     """The runs that a run needs."""
-    return {run.parent, *selected_states(run), *([run.size_of] if run.size_of else [])} - {ORIGIN}
+    others = [other for other in (run.size_of, run.steps_of) if other]
+    return {run.parent, *selected_states(run), *others} - {ORIGIN}
 
 
 def adapter_chain(table: Runs, state: str) -> list[str]:

@@ -10,12 +10,18 @@ from gradual.study.runs import Config, runs
 from gradual.study.steps import rule_of, standing_on
 from gradual.tables import registry
 
-USAGE = {kinds.GENERATIONS: "probe_usage", kinds.EVALUATION: "evaluation_usage", kinds.GROUP_ANSWERS: "group_usage"}
+USAGE = {
+    kinds.GENERATIONS: "probe_usage",
+    kinds.EVALUATION: "evaluation_usage",
+    kinds.GROUP_ANSWERS: "group_usage",
+    kinds.AUGMENTED: "augmented_usage",
+}
 NAMES = {
     kinds.BASE: "pretraining",
     kinds.EPOCHS: "training",
     kinds.EVALUATION: "evaluation",
     kinds.GROUP_ANSWERS: "questions about the groups",
+    kinds.AUGMENTED: "augmentation",
 }
 
 
