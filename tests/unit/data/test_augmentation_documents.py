@@ -15,8 +15,8 @@ from gradual.data.facts import make_table
 from gradual.data.generated_world import WorldSettings, build_world
 from gradual.data.neighbours import Neighbours
 from gradual.data.pretraining_text import CorpusSettings, documents, exposure
-from gradual.data.question_wordings import by_templates
 from gradual.data.subsets import carve
+from gradual.data.wording_templates import by_templates
 from gradual.ground.errors import InputError
 from gradual.ground.settings import pick
 from gradual.models.shipped import texts_digest

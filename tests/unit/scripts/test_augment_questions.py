@@ -9,7 +9,7 @@ import pytest
 import augment_questions
 from gradual.data.augmentation_forms import LOGIC, PARAPHRASE, TITLES, head
 from gradual.data.facts import make_table
-from gradual.data.question_wordings import by_templates
+from gradual.data.wording_templates import by_templates
 from gradual.ground.files import read_json, write_parquet
 from gradual.probe.answers import Answer, Answered, Progress, Usage
 from gradual.probe.settings import AnswerSettings

@@ -10,7 +10,7 @@ import pytest
 
 from gradual.data.augmentation_forms import BACKGROUND, LOGIC, PARAPHRASE
 from gradual.data.facts import make_table
-from gradual.data.question_wordings import by_templates
+from gradual.data.wording_templates import by_templates
 from gradual.ground.errors import InputError
 from gradual.training.augmentation import (
     AUGMENTED_COLUMNS,
