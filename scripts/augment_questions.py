@@ -26,13 +26,12 @@ from gradual.probe.engines.load import ENGINES, add_deployment, deployment, load
 from gradual.probe.prompts import ExemplarPool, PromptSettings, exemplars_of, prompt_format
 from gradual.probe.settings import AnswerSettings
 from gradual.training.augment_settings import MODEL, SOURCES
-from gradual.training.augmentation import AUGMENTED_COLUMNS, count, earlier_answers, flag, gate, judge, to_write
+from gradual.training.augmentation import AUGMENTED_COLUMNS, GATED, count, earlier_answers, flag, gate, judge, to_write
 from gradual.training.augmentation_templates import write_by_templates
 from gradual.training.examples import read_examples
 from gradual.workflow.starting import on_gpus
 
 log = logging.getLogger("gradual")
-GATED = 200  # the most support facts that the gate asks about
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -15,9 +15,12 @@ from gradual.planning.groups import asked_facts, group_sizes
 from gradual.planning.hours import Device
 from gradual.planning.models import base_of, shipped_seeds, weight_bytes
 from gradual.planning.shares import Knowledge
-from gradual.study.result_files import BASE, EPOCHS, EVALUATION, GENERATIONS, GROUP_ANSWERS
-from gradual.study.runs import ORIGIN, Config, Runs, adapter_chain, probe_mode, runs
+from gradual.probe.augmentation_prompts import WRITING
+from gradual.study.result_files import AUGMENTED, BASE, EPOCHS, EVALUATION, GENERATIONS, GROUP_ANSWERS
+from gradual.study.runs import ORIGIN, Config, Run, Runs, adapter_chain, probe_mode, runs
 from gradual.tables.gradual_learning.paper import COMPLETE
+from gradual.training.augment_settings import MODEL
+from gradual.training.augmentation import GATED
 from gradual.training.replay import replay_size
 from gradual.workflow.profiles import Profile
 from gradual.workflow.works import Work, works_of
@@ -119,7 +122,7 @@ def _pretraining(subject: Subject, work: Work) -> Numbers:
 def _training(subject: Subject, work: Work) -> Numbers:
     run = subject.runs[work.state]
     settings, ratio = run.training, run.replay.ratio if run.replay else 0.0
-    trained, pool = subject.knowledge.selected(run)
+    trained, pool = _examples(subject, run)
     rows = settings.epochs * (trained + replay_size(pool, ratio))
     tokens = rows * subject.texts.example()
     least = subject.seconds("micro_batch", rows / settings.micro_batch)  # even with few tokens
@@ -127,6 +130,32 @@ def _training(subject: Subject, work: Work) -> Numbers:
     disk = (settings.epochs + 1) * adapter  # each epoch's, and a copy of the chosen one
     sizes = {"disk": disk, "checkpoints": settings.epochs * CHECKPOINT_COPIES * adapter}
     return {"training_tokens": tokens, "seconds": max(subject.seconds("training", tokens), least)} | sizes
+
+
+def _examples(subject: Subject, run: Run) -> tuple[float, float]:
+    """How many rows a run trains on and may replay, as if all its augmented questions were usable."""
+    trained, pool = subject.knowledge.selected(run)
+    if run.steps_of:
+        return _examples(subject, subject.runs[run.steps_of])[0], pool
+    if run.augment:
+        keep = run.augment.keep
+        trained *= 1 + len(run.augment.ways) * (keep.random or keep.information or 1.0)
+    return trained, pool
+
+
+def _augmentation(subject: Subject, work: Work) -> Numbers:
+    """Augmented questions, as long as they may be, of which the gate asks some; and the questions about agreement."""
+    run = subject.runs[work.state]
+    assert run.augment  # there is no such work for another run
+    rows = subject.knowledge.selected(run)[0] * len(run.augment.ways)
+    written = rows + GATED * len(run.augment.ways) if run.augment.source == MODEL else 0.0
+    asked = 2 * rows if run.augment.keep.agreement else 0.0
+    loads = len(adapter_chain(subject.runs, run.parent)) if written or asked else 0
+    split = subject.config["evaluation"]["exemplar_split"]
+    numbers = _answers(subject, ["train"], split, written + asked, 0.0, loads)
+    more = written * WRITING.max_new_tokens
+    answered, seconds = numbers["answer_tokens"] + more, numbers["seconds"] + subject.seconds("decode", more)
+    return numbers | {"answer_tokens": answered, "seconds": seconds}
 
 
 def _evaluation(subject: Subject, work: Work) -> Numbers:
@@ -168,4 +197,11 @@ def _answers(
     return {"prompts": prompts, "seconds": seconds} | tokens | sizes
 
 
-PLANNED = {BASE: _pretraining, EPOCHS: _training, EVALUATION: _evaluation, GENERATIONS: _probe, GROUP_ANSWERS: _groups}
+PLANNED = {
+    BASE: _pretraining,
+    EPOCHS: _training,
+    EVALUATION: _evaluation,
+    GENERATIONS: _probe,
+    GROUP_ANSWERS: _groups,
+    AUGMENTED: _augmentation,
+}

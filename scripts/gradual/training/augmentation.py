@@ -24,6 +24,7 @@ AUGMENTED_COLUMNS = ("fact_id", "question", "way", "made_by", "written", "augmen
 # The gate, which was set before any result: the least shares of questions about support facts whose augmentation has the
 # form of its way, and keeps the subject. A way that fails is made by templates, and its rows are named so.
 GATE = {"parsed": 0.9, "subject_kept": 0.8}
+GATED = 200  # the most support facts that the gate asks about
 SENTENCE = re.compile(r"[^.!?]*\w[^.!?]*[.!?](?=\s|$)")
 
 
