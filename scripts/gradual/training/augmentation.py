@@ -111,10 +111,11 @@ def usable(rows: pd.DataFrame) -> pd.Series:
 def count(rows: pd.DataFrame, gated: pd.DataFrame) -> pd.DataFrame:
     """A row per way: who made its rows, the gate's figures, and how many rows have each flag, agree, and are usable.
 
-    `gated` is empty where no model wrote anything, and then the gate's figures are NaN.
+    `gated` is empty where no model wrote anything, and then the gate's figures are NaN. `agrees` is NaN where no model was
+    asked.
     """
     marked = rows.assign(agrees=rows["agrees"].astype("boolean"), usable=usable(rows))
-    numbers = {name: (name, "sum") for name in (*FLAGS, "agrees", "usable")}
+    numbers = {name: (name, lambda told: told.sum(min_count=1)) for name in (*FLAGS, "agrees", "usable")}
     counts = marked.groupby("way", sort=False).agg(made_by=("made_by", "first"), questions=("way", "size"), **numbers)
     figures = gated.set_index("way").reindex(columns=["facts", *GATE, "passed"]).add_prefix("gate_")
     return counts[["made_by"]].join(figures).join(counts.drop(columns="made_by")).reset_index()

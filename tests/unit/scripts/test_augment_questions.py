@@ -108,7 +108,7 @@ def test_the_parent_writes_and_its_texts_are_judged(folder, engine):
     assert len(rows) == 6 and set(rows["made_by"]) == {"model"} and rows["parsed"].all()
     assert rows.loc[0, "augmented"] == rows.loc[0, "question"].replace("Where", "In which city")
     assert rows["new_inside"].tolist() == [False, True] * 3 and not rows["old_inside"].any()
-    assert rows["agrees"].isna().all()
+    assert rows["agrees"].isna().all() and counts["agrees"].isna().all()
     assert counts.loc[PARAPHRASE, ["gate_facts", "questions", "usable"]].tolist() == [8, 3, 3]
     assert counts.loc[LOGIC, ["new_inside", "usable"]].tolist() == [3, 0]
     assert counts["gate_passed"].all()
