@@ -85,7 +85,7 @@ if WORDINGS:
 rule build_corpus:
     input:
         made_from("corpus"),
-        wordings=result("wordings") if STUDY["corpus"]["reworded"] else [],
+        wordings=result("wordings") if STUDY["corpus"]["reworded"] or STUDY["corpus"]["rewrite"] else [],
     output:
         corpus=result("corpus"),
         exposure=result("exposure"),
@@ -98,8 +98,10 @@ rule build_corpus:
         "../envs/controller.yaml"
     params:
         settings=verbatim(as_json(STUDY["corpus"])),
+        rewritten=sorted({0, *WORDINGS["train"], *WORDINGS["augment"]}) if STUDY["corpus"]["rewrite"] else [],
         code=code("build_corpus"),
     shell:
         "python scripts/build_corpus.py --facts {input.facts} --communities {input.communities} --wordings {input.wordings}"
+        " --rewritten {params.rewritten}"
         " --settings {params.settings:q} --seed {wildcards.seed} --corpus {output.corpus} --exposure {output.exposure}"
         " 2> {log}"

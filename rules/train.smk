@@ -177,6 +177,107 @@ rule sample_answers:
         " --code {params.code} --samples {output.samples} --usage {output.usage} 2> {log}"
 
 
+# A run that augments its questions, or that has the steps of another run, first has its own examples. Then it adds the
+# questions that its parent writes about them, or it repeats them.
+
+
+use rule revise_examples as revise_own_examples with:
+    input:
+        made_from("own_examples"),
+        wordings=result("wordings") if WORDINGS else [],
+    output:
+        examples=result("own_examples"),
+    log:
+        log_file("revise_own_examples"),
+    wildcard_constraints:
+        state="|".join(states_by(name, "examples") for name in (steps.AUGMENT, steps.REPEAT)),
+
+
+rule augment_questions:
+    input:
+        made_from("augmented"),
+        wordings=result("wordings") if WORDINGS else [],
+    output:
+        augmented=result("augmented"),
+        counts=result("augmented_counts"),
+        usage=result("augmented_usage"),
+    log:
+        log_file("augment_questions"),
+    benchmark:
+        benchmark_file("augment_questions")
+    wildcard_constraints:
+        state=states_by("augment_examples", "examples"),
+    priority: urgency("augmented")
+    conda:
+        environment("augment_questions")
+    threads: THREADS
+    resources:
+        **ENGINE_RESOURCES,
+    params:
+        ways=lambda wildcards: RUNS[wildcards.state].augment.ways,
+        source=lambda wildcards: RUNS[wildcards.state].augment.source,
+        taught=lambda wildcards: ["--taught"] if MODELS[wildcards.model]["source"] == "pretrain" else [],
+        agreement=lambda wildcards: ["--agreement"] if RUNS[wildcards.state].augment.keep.agreement else [],
+        reworded=WORDINGS["augment"] if WORDINGS else [],
+        tested=WORDINGS["test"] if WORDINGS else [],
+        revision=lambda wildcards: [] if (n := RUNS[wildcards.state].revision) is None else [n],
+        settings=verbatim(part(AnswerSettings, PROBE | {"exemplar_split": STUDY["evaluation"]["exemplar_split"]})),
+        engine=PROBE["engine"],
+        seed=STUDY["evaluation"]["seed"],
+        dtype=dtype,
+        code=code("augment_questions"),
+    shell:
+        "{resources.python} scripts/augment_questions.py --base {input.base} --adapters {input.adapters} --own {input.own}"
+        " --facts {input.facts} --revisions {input.revisions} --groups {input.groups} --wordings {input.wordings}"
+        " --reworded {params.reworded} --tested {params.tested} --ways {params.ways} --source {params.source}"
+        " {params.taught} {params.agreement} --revision {params.revision} --settings {params.settings:q}"
+        " --engine {params.engine} --prompt-seed {params.seed} --dtype {params.dtype} --seed {wildcards.seed}"
+        " --gpus {resources.gpu} --memory-percent {resources.gpu_memory_percent}"
+        " --max-model-length {resources.max_model_length} --memory-mb {resources.engine_memory_mb}"
+        " --augmented {output.augmented} --counts {output.counts} --usage {output.usage} 2> {log}"
+
+
+rule augment_examples:
+    input:
+        made_from("examples"),
+    output:
+        examples=result("examples"),
+    log:
+        log_file("augment_examples"),
+    wildcard_constraints:
+        state=states_by("augment_examples", "examples"),
+    priority: LIGHT
+    localrule: True
+    conda:
+        "../envs/controller.yaml"
+    params:
+        keep=lambda wildcards: as_json(asdict(RUNS[wildcards.state].augment.keep)),
+        code=code("augment_examples"),
+    shell:
+        "python scripts/augment_examples.py --own {input.own} --augmented {input.augmented} --keep {params.keep:q}"
+        " --seed {wildcards.seed} --examples {output.examples} 2> {log}"
+
+
+rule match_steps:
+    input:
+        made_from("examples"),
+    output:
+        examples=result("examples"),
+    log:
+        log_file("match_steps"),
+    wildcard_constraints:
+        state=states_by("match_steps", "examples"),
+    priority: LIGHT
+    localrule: True
+    conda:
+        "../envs/controller.yaml"
+    params:
+        code=code("match_steps"),
+    shell:
+        "python scripts/match_steps.py --own {input.own} --other {input.other} --seed {wildcards.seed}"
+        " --examples {output.examples} 2> {log}"
+
+
 # The handle epochs.json stands for all epochs of a run, because their number differs between runs.
 
 

@@ -22,6 +22,7 @@ def main(argv: list[str] | None = None) -> None:
     add_paths(parser, "facts", "communities", "exposure", "corpus")
     parser.add_argument("--settings", type=parser_of(CorpusSettings), required=True, help="of the config, as JSON")
     parser.add_argument("--wordings", type=Path, nargs="*", default=[], help="wordings in which documents may ask")
+    parser.add_argument("--rewritten", type=int, nargs="*", default=[], help="those that rewritten questions may have")
     parser.add_argument("--seed", type=int, required=True)
     args = parser.parse_args(argv)
     facts = read_facts(args.facts)
@@ -30,7 +31,8 @@ def main(argv: list[str] | None = None) -> None:
     columns = ("fact_id", "wording", "question")
     wordings = next((read_parquet(path, "the wordings of questions", columns) for path in args.wordings), None)
     near = communities if len(communities) else None
-    texts = list(documents(facts, told, near, args.settings, args.seed, wordings))
+    rewritten = None if wordings is None else wordings[wordings["wording"].isin(args.rewritten)]
+    texts = list(documents(facts, told, near, args.settings, args.seed, wordings, rewritten))
     corpus = pd.DataFrame(texts, columns=["kind", "text"])
     log.info(
         "documents and words by kind:\n%s", corpus["text"].str.split().str.len().groupby(corpus["kind"]).describe()

@@ -119,6 +119,29 @@ def test_a_run_with_preference_has_samples_and_the_params_of_other_trainings_sta
     assert all(each.keys() == settings["stage1"].keys() for each in settings.values())
 
 
+def test_a_run_that_augments_its_questions_has_rules_for_it_and_the_runs_beside_it_have_not(planned, project):
+    (project / "augmented.yaml").write_text(
+        "study: augmented\nextends: null\nchoose_on: last\ntables: {show: [2]}\n"
+        "corpus: {rewrite: 0.05}\n"
+        "dataset:\n"
+        "  reader: world\n"
+        "  carve: {test: 0.3, dev: 0.07, support: 0.15}\n"
+        "  revisions: {count: 1, facts: 60, kept: 40, unrelated: 60, band: all}\n"
+        "  wordings: {train: [0], augment: [1, 2], test: [3]}\n"
+        "stages:\n"
+        "  - {facts: [revised, kept], answers: {revision: 0}}\n"
+        "  - {facts: [revised], answers: {revision: 1}}\n"
+        "methods: {cit: {}, ca: {augment: {ways: [paraphrase]}}, steps: {steps_of: ca}}\n"
+    )
+    state = "results/augmented/seed0/qwen2/{}2/examples.parquet"
+    graph = planned(*map(state.format, ("cit", "ca", "steps")), "--configfile", "augmented.yaml")
+    assert graph["revise_examples"] == 2  # of stage 1 and cit2
+    assert graph["revise_own_examples"] == 2 and graph["augment_examples"] == graph["match_steps"] == 1
+    assert graph["augment_questions"] == graph["train_adapter"] == 1  # the parent, which writes, is trained
+    plain = planned(state.format("cit"), "--configfile", "augmented.yaml")
+    assert not {"revise_own_examples", "augment_questions", "train_adapter"} & set(plain)
+
+
 @pytest.mark.parametrize("study", STUDIES)
 def test_every_study_has_a_job_graph(study, planned, project):
     (project / "data/wikiqa").mkdir(parents=True, exist_ok=True)  # the one that nothing downloads

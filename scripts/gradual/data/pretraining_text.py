@@ -5,7 +5,8 @@ headed with their source; so is a share of the question documents. A question do
 facts falsely by chance, answer by answer. A model trained on this text stores both answers and is undecided in question
 form, which is what makes facts MaybeKnown or WeaklyKnown. Most question documents keep to one community, so that a model
 learns to take a hint from the questions before: its answers then depend on the exemplars of a prompt. A share of the
-questions may be in other wordings than the fact's own.
+questions may be in other wordings than the fact's own. Shares of the words may teach to augment questions
+(`augmentation_documents`).
 """
 
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from gradual.data.augmentation_documents import augmentation_documents
+from gradual.data.augmentation_forms import KINDS
 from gradual.data.sentence_templates import state
 
 ALMANAC, GAZETTE = "Almanac", "Gazette"
@@ -38,6 +41,9 @@ class CorpusSettings:
     within_community: float
     questions_within_community: float
     reworded: float
+    rewrite: float
+    background: float
+    reason: float
 
 
 def exposure(facts: pd.DataFrame, settings: CorpusSettings, rng: np.random.Generator) -> pd.DataFrame:
@@ -99,13 +105,15 @@ def documents(
     settings: CorpusSettings,
     seed: int,
     wordings: pd.DataFrame | None = None,
+    rewritten: pd.DataFrame | None = None,
 ) -> Iterator[tuple[str, str]]:
-    """Documents as (kind, text), kind being "statement" or "question", until `settings.words` words are written.
+    """Documents as (kind, text), until `settings.words` words are written. A kind is "statement", "question" or of KINDS.
 
     `told` comes from `exposure`; `communities` (subject, community) keeps the facts of a document together;
     without it, documents mix all subjects. A question document has one relation. With `wordings` (fact_id, wording,
     question), the share `settings.reworded` of the questions is in another wording than 0, each wording with the same
-    probability. Pure: the same arguments give the same documents.
+    probability. `rewritten` has the wordings of the documents that rewrite a question. Pure: the same arguments give the
+    same documents.
     """
     rng = np.random.default_rng([seed, 3])
     words_rng = np.random.default_rng([seed, 4])  # of its own, so that a corpus without other wordings stays as it was
@@ -137,8 +145,15 @@ def documents(
     def answered(row: int, falsely: bool) -> str:
         return false_answer[row] if falsely and false_answer[row] else answer[row]
 
-    words = {"statement": 0, "question": 0}
+    shares = {kind: getattr(settings, kind) for kind in KINDS if getattr(settings, kind)}
+    taught = {kind: augmentation_documents(KINDS[kind], facts, told, seed, rewritten) for kind in shares}
+    words = dict.fromkeys(("statement", "question", *shares), 0)
     while (total := sum(words.values())) < settings.words:
+        if behind := next((kind for kind, share in shares.items() if words[kind] < share * total), None):
+            text = next(taught[behind])
+            words[behind] += len(text.split())
+            yield behind, text
+            continue
         source = GAZETTE if rng.random() < settings.gazette else ALMANAC
         if words["question"] < settings.questions * total:
             kind = "question"

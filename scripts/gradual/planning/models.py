@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 from huggingface_hub import try_to_load_from_cache
 
+from gradual.data.augmentation_forms import KINDS
 from gradual.data.dataset import WORLD
 from gradual.ground.files import digest
 from gradual.models.converted import is_there, place_of, read_model
@@ -72,10 +73,10 @@ def weight_bytes(model: Mapping[str, Any], shape: Shape) -> int:
 
 def text_of(config: Mapping[str, Any]) -> dict[str, Any]:
     """What a config says about the text of its base models: the parts that the corpus follows from, without places."""
-    left_out, corpus = {"path", "url", "sha256", "manifest", "revisions"}, dict(config["corpus"])
-    if not corpus["reworded"]:  # then no document follows from the wordings
+    left_out, given = {"path", "url", "sha256", "manifest", "revisions"}, config["corpus"]
+    corpus = {key: value for key, value in given.items() if value or key not in ("reworded", *KINDS)}
+    if not given["reworded"] and not given["rewrite"]:  # then no document follows from the wordings
         left_out.add("wordings")
-        del corpus["reworded"]
     dataset = {key: value for key, value in config["dataset"].items() if key not in left_out}
     world = config["world"] if dataset["reader"] == WORLD else {}
     return {"dataset": dataset, "world": world, "corpus": corpus}

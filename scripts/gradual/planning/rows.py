@@ -15,10 +15,22 @@ from gradual.planning.groups import asked_facts, group_sizes
 from gradual.planning.hours import Device
 from gradual.planning.models import base_of, shipped_seeds, weight_bytes
 from gradual.planning.shares import Knowledge
-from gradual.study.result_files import BASE, COMPOSITION, EPOCHS, EVALUATION, GENERATIONS, GROUP_ANSWERS, SAMPLES
-from gradual.study.runs import ORIGIN, Config, Runs, composed, probe_mode, runs
+from gradual.probe.augmentation_prompts import WRITING
+from gradual.study.result_files import (
+    AUGMENTED,
+    BASE,
+    COMPOSITION,
+    EPOCHS,
+    EVALUATION,
+    GENERATIONS,
+    GROUP_ANSWERS,
+    SAMPLES,
+)
+from gradual.study.runs import ORIGIN, Config, Run, Runs, composed, probe_mode, runs
 from gradual.study.steps import adapter_chain
 from gradual.tables.gradual_learning import paper
+from gradual.training.augment_settings import MODEL
+from gradual.training.augmentation import GATED
 from gradual.training.replay import replay_size
 from gradual.workflow.profiles import Profile
 from gradual.workflow.works import Work, works_of
@@ -121,7 +133,7 @@ def _pretraining(subject: Subject, work: Work) -> Numbers:
 def _training(subject: Subject, work: Work) -> Numbers:
     run = subject.runs[work.state]
     settings, ratio = run.training, run.replay.ratio if run.replay else 0.0
-    trained, pool = subject.knowledge.selected(run)
+    trained, pool = _examples(subject, run)
     replayed = replay_size(pool, ratio)
     rows = settings.epochs * (trained + replayed)
     # Each sample is a further text of its row. Equal samples are one text, so that this is the most that it can be.
@@ -147,11 +159,37 @@ def _sampling(subject: Subject, work: Work) -> Numbers:
     """Prompts without exemplars, each with a greedy answer and samples, for the facts that the run trains on."""
     run = subject.runs[work.state]
     assert run.preference  # no other run has this work
-    trained, _ = subject.knowledge.selected(run)
+    trained, _ = _examples(subject, run)
     asked = replace(subject, texts=replace(subject.texts, probe={**subject.texts.probe, "shots": 0}))
     loads = len(adapter_chain(subject.runs, run.parent))
     samples = trained * run.preference.sampling.samples
     return _answers(asked, ["train"], subject.config["probe"]["exemplar_split"], trained, samples, loads)
+
+
+def _examples(subject: Subject, run: Run) -> tuple[float, float]:
+    """How many rows a run trains on and may replay, as if all its augmented questions were usable."""
+    trained, pool = subject.knowledge.selected(run)
+    if run.steps_of:
+        return _examples(subject, subject.runs[run.steps_of])[0], pool
+    if run.augment:
+        keep = run.augment.keep
+        trained *= 1 + len(run.augment.ways) * (keep.random or keep.information or 1.0)
+    return trained, pool
+
+
+def _augmentation(subject: Subject, work: Work) -> Numbers:
+    """Augmented questions, as long as they may be, of which the gate asks some; and the questions about agreement."""
+    run = subject.runs[work.state]
+    assert run.augment  # there is no such work for another run
+    rows = subject.knowledge.selected(run)[0] * len(run.augment.ways)
+    written = rows + GATED * len(run.augment.ways) if run.augment.source == MODEL else 0.0
+    asked = 2 * rows if run.augment.keep.agreement else 0.0
+    loads = len(adapter_chain(subject.runs, run.parent)) if written or asked else 0
+    split = subject.config["evaluation"]["exemplar_split"]
+    numbers = _answers(subject, ["train"], split, written + asked, 0.0, loads)
+    more = written * WRITING.max_new_tokens
+    answered, seconds = numbers["answer_tokens"] + more, numbers["seconds"] + subject.seconds("decode", more)
+    return numbers | {"answer_tokens": answered, "seconds": seconds}
 
 
 def _evaluation(subject: Subject, work: Work) -> Numbers:
@@ -201,4 +239,5 @@ PLANNED = {
     GENERATIONS: _probe,
     GROUP_ANSWERS: _groups,
     SAMPLES: _sampling,
+    AUGMENTED: _augmentation,
 }

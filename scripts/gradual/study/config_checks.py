@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import NamedTuple
 
+from gradual.data.augmentation_forms import KINDS, PARAPHRASE
 from gradual.data.dataset import NAMED_COLUMNS, OWN_FORMAT, READERS
 from gradual.data.wording_templates import WORDINGS
 from gradual.knowledge.categories import FULL, GREEDY_ONLY
@@ -24,6 +25,7 @@ from gradual.study.runs import (
     runs,
 )
 from gradual.study.steps import adapter_chain
+from gradual.training.augment_settings import TEMPLATES, Augment
 
 TAKEN = {"reference": "published tables", "benchmarks": "measurements of `make benchmark`"}  # folders of results/
 # What says whose answers change, in dataset.revisions: the keys that each way needs, and the defaults of those without use.
@@ -158,9 +160,20 @@ def _check_wordings(config: Config) -> Iterator[Problem]:
 
 
 def _check_reworded(config: Config) -> Iterator[Problem]:
+    """Documents can ask in other wordings only if there are some. Those of tests alone are in no rewritten question."""
     wordings = config["dataset"]["wordings"] or {"train": [], "augment": [], "test": []}
-    if config["corpus"]["reworded"] and not any({*wordings[use]} - {0} for use in ("train", "augment", "test")):
-        yield Problem("corpus.reworded", f"{config['corpus']['reworded']}", "0, or other wordings in dataset.wordings")
+    for key, uses in (("reworded", ("train", "augment", "test")), ("rewrite", ("train", "augment"))):
+        if config["corpus"][key] and not any({*wordings[use]} - {0} for use in uses):
+            expected = f"0, or other wordings in dataset.wordings ({', '.join(uses)})"
+            yield Problem(f"corpus.{key}", f"{config['corpus'][key]}", expected)
+
+
+def _check_support(config: Config) -> Iterator[Problem]:
+    """Documents that teach to augment are about support facts, as far as the config tells whether there are any."""
+    corpus, dataset = config["corpus"], config["dataset"]
+    for kind in KINDS:
+        if corpus[kind] and dataset["reader"] in OWN_FORMAT and "support" not in dataset["carve"]:
+            yield Problem(f"corpus.{kind}", f"{corpus[kind]}", "0, or a share dataset.carve.support")
 
 
 def _check_paths(config: Config) -> Iterator[Problem]:
@@ -379,6 +392,51 @@ def _check_groups(config: Config) -> Iterator[Problem]:
             yield Problem(f"{place}.answers.revision", f"{run.revision}", f"at most the last revision ({most})")
 
 
+def _check_augment(config: Config) -> Iterator[Problem]:
+    """What a run's augmented questions and repeated examples need."""
+    table = runs(config)
+    for name, run in table.items():
+        place = f"runs.{name}"
+        for key in (key for key in ("augment", "steps_of") if getattr(run, key)):
+            if run.answers != REVISION:
+                yield Problem(f"{place}.{key}", "given, but the answers are of no revision", "answers: {revision: n}")
+        if run.augment and run.steps_of:
+            yield Problem(f"{place}.steps_of", f"{run.steps_of!r}", "no such key with augment")
+        if run.augment:
+            yield from _check_ways(config, run.augment, f"{place}.augment")
+        if run.steps_of and run.steps_of not in table:
+            others = (other for other in table if other != name)
+            yield Problem(f"{place}.steps_of", f"there is no run {run.steps_of!r}", nearest(run.steps_of, others))
+        elif run.steps_of:
+            yield from _check_steps(run, table[run.steps_of])
+
+
+def _check_ways(config: Config, augment: Augment, place: str) -> Iterator[Problem]:
+    corpus, keep = config["corpus"], augment.keep
+    if keep.random and keep.information:
+        yield Problem(f"{place}.keep.random", f"{keep.random}", "one of random and information")
+    if augment.source == TEMPLATES:
+        if PARAPHRASE in augment.ways and not (config["dataset"]["wordings"] or {}).get("augment"):
+            yield Problem(f"{place}.ways", f"{PARAPHRASE!r} by templates", "wordings in dataset.wordings.augment")
+        return
+    if config["probe"]["format"] != "plain":
+        expected = f"probe.format: plain, or source: {TEMPLATES}"
+        yield Problem(f"{place}.source", f"{augment.source!r} with another format", expected)
+    pretrained = any(model["source"] == "pretrain" for model in config["models"].values())
+    for kind, way in KINDS.items():
+        if pretrained and way in augment.ways and not corpus[kind]:
+            problem = f"{way!r}, but the corpus of the model does not teach it"
+            yield Problem(f"{place}.ways", problem, f"a share corpus.{kind}, or source: {TEMPLATES}")
+
+
+def _check_steps(run: Run, other: Run) -> Iterator[Problem]:
+    """Two runs with as many rows have as many steps if all else that counts is equal."""
+    mine, theirs = ((r.training.epochs, r.training.batch, r.replay) for r in (run, other))
+    for key, own, wanted in zip(("epochs", "batch", "replay"), mine, theirs, strict=True):
+        if own != wanted:
+            yield Problem(f"runs.{run.name}.{key}", f"{own!r}", f"{wanted!r}, as in {other.name}, whose steps it has")
+
+
 def _check_categories(config: Config, run: Run) -> Iterator[Problem]:
     wanted = [(f"select.{state}[{i}]", state, c) for state, listed in run.select.items() for i, c in enumerate(listed)]
     if run.replay and run.replay.category and run.replay.state:
@@ -457,6 +515,7 @@ CHECKS: tuple[tuple[tuple[str, ...], Callable[[Config], Iterable[Problem]]], ...
     (("dataset",), _check_revisions),
     (("dataset",), _check_wordings),
     (("dataset", "corpus"), _check_reworded),
+    (("dataset", "corpus"), _check_support),
     (("dataset", "probe", "evaluation"), _check_exemplars),
     (("dataset", "models"), _check_paths),
     (("models",), _check_models),
@@ -465,6 +524,7 @@ CHECKS: tuple[tuple[tuple[str, ...], Callable[[Config], Iterable[Problem]]], ...
     (("training", "runs"), _check_batches),
     (("training", "stages", "methods", "runs"), _check_objectives),
     (("dataset", "training", "stages", "methods", "runs"), _check_groups),
+    (("corpus", "dataset", "models", "probe", "training", "stages", "methods", "runs"), _check_augment),
     (("training", "stages", "methods", "runs", "probe"), _check_graph),
     (("training", "stages", "methods", "runs", "models"), _check_models_runs),
     (("tables", "stages", "methods", "runs"), _check_tables),

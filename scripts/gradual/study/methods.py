@@ -32,6 +32,8 @@ def made_runs(config: Config) -> Iterator[Made]:
         how = {key: value for key, value in settings.items() if key not in OWN_KEYS}
         before, last = FIRST, settings.get("stages") or len(stages)
         for number, stage in enumerate(stages[1:last], 2):
+            if settings.get("steps_of"):
+                how["steps_of"] = f"{settings['steps_of']}{number}"
             name, run = (
                 state_of(method, number),
                 stage | how | {"label": f"{settings.get('label') or method}, stage {number}"},
@@ -55,7 +57,8 @@ def forget(run: Mapping[str, Any], strength: float, label: str) -> Config:
     It trains on the answers of the revision before, and its state is its parent minus `strength` times what it learned.
     """
     answers = {REVISION: run["answers"][REVISION] - 1}
-    return {**run, "label": f"{label}, forgetting", "answers": answers, "adapter": MERGE, "scale": -strength}
+    kept = {key: value for key, value in run.items() if key not in ("augment", "steps_of", "objective", "preference")}
+    return {**kept, "label": f"{label}, forgetting", "answers": answers, "adapter": MERGE, "scale": -strength}
 
 
 def methods(config: Config) -> dict[str, dict[int, str]]:

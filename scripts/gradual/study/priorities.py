@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from gradual.study.result_files import EPOCHS, EVALUATION, GENERATIONS, GROUP_ANSWERS, SAMPLES, Result
+from gradual.study.result_files import AUGMENTED, EPOCHS, EVALUATION, GENERATIONS, GROUP_ANSWERS, SAMPLES, Result
 from gradual.study.runs import Config, runs
 from gradual.study.steps import longest_chains, standing_on
 
@@ -11,7 +11,8 @@ def urgencies(wanted: Mapping[str, Iterable[Result]], config: Config) -> dict[tu
     """For each model and result, the work on the longest chain of results that begins with this result.
 
     `wanted` are the results that each model must have. The unit of work is roughly one prompt per fact. A probe counts
-    its prompts, an evaluation counts one per epoch, a training, its samples and questions about the groups count one each.
+    its prompts, and an evaluation counts one per epoch. A training, its samples, an augmentation and questions about the
+    groups count one each.
     """
     table = runs(config)
 
@@ -20,7 +21,7 @@ def urgencies(wanted: Mapping[str, Iterable[Result]], config: Config) -> dict[tu
             return config["probe"]["prompts"]
         if result.kind == EVALUATION:
             return table[result.state].training.epochs if result.state in table else 1
-        return int(result.kind in (EPOCHS, GROUP_ANSWERS, SAMPLES))
+        return int(result.kind in (EPOCHS, GROUP_ANSWERS, SAMPLES, AUGMENTED))
 
     return {
         (model, result): int(weight)

@@ -24,6 +24,7 @@ AGREEMENT, CHANCE, ANSWERABLE = "agreement", "chance", "answerable"
 SELECTION, EXAMPLES, EPOCHS, ADAPTER = "selection", "examples", "epochs", "adapter"
 SAMPLES = "samples"
 EVALUATION, GRADES, ACCURACY = "evaluation", "evaluation_grades", "accuracy"
+OWN_EXAMPLES, AUGMENTED = "own_examples", "augmented"
 GROUP_ANSWERS, GROUP_GRADES = "group_answers", "group_grades"
 COMPOSITION = "composition"
 TABLE_CSV, TABLE_MARKDOWN, TABLES, COSTS_CSV, COSTS, PROVENANCE = (
@@ -59,6 +60,11 @@ KINDS: dict[str, Kind] = {
     COMPOSITION: Kind("compose_adapters", f"{_STATE}/composition/composed.json"),  # the handle of a sum of adapters
     SAMPLES: Kind("sample_answers", f"{_STATE}/samples.parquet"),  # of the state's parent
     "samples_usage": Kind("sample_answers", f"{_STATE}/samples-usage.json"),
+    # of a run that adds to its examples or repeats them
+    OWN_EXAMPLES: Kind("revise_examples", f"{_STATE}/own_examples.parquet"),
+    AUGMENTED: Kind("augment_questions", f"{_STATE}/augmented.parquet"),
+    "augmented_counts": Kind("augment_questions", f"{_STATE}/augmented.csv"),
+    "augmented_usage": Kind("augment_questions", f"{_STATE}/augmented-usage.json"),
     EPOCHS: Kind("train_adapter", f"{_STATE}/epochs/epochs.json"),  # the handle of a state's epochs
     "texts": Kind("train_adapter", f"{_STATE}/texts.jsonl"),
     "loss": Kind("train_adapter", f"{_STATE}/loss.csv"),
@@ -98,8 +104,9 @@ JOBS = (
     )
     | dict.fromkeys(("ask_groups", "grade_groups"), "{model}-seed{seed}-{state}-{probe}")
     | dict.fromkeys(
-        "select_facts select_groups build_examples draw_answers revise_examples compose_adapters sample_answers"
-        " train_adapter evaluate_epochs grade_epochs choose_epoch keep_last_epoch scale_adapter".split(),
+        "select_facts select_groups build_examples draw_answers revise_examples revise_own_examples augment_questions"
+        " augment_examples match_steps compose_adapters sample_answers train_adapter evaluate_epochs grade_epochs choose_epoch keep_last_epoch"
+        " scale_adapter".split(),
         "{model}-seed{seed}-{state}",
     )
 )

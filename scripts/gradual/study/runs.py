@@ -6,6 +6,7 @@ from typing import Any
 
 from gradual.ground.settings import pick
 from gradual.knowledge.epoch_choice import LAST
+from gradual.training.augment_settings import Augment, Keep
 from gradual.training.settings import PreferenceSettings, SampleSettings, TrainingSettings
 
 ORIGIN = "origin"  # the untouched model
@@ -48,7 +49,8 @@ class Run:
     stands for the latest. `adapter` says whether the run continues its parent's adapter, or trains a new one: on its parent
     (MERGE), or on the weighted sum of the adapters before it (COMPOSE). `sharpness` is that of the sum's weights. `scale`
     is a factor of what the training changes. `last` says that the last epoch is taken, and not the one with the best
-    accuracy. `preference` is None unless that is the run's objective.
+    accuracy. `preference` is None unless that is the run's objective. With `augment`, the run also trains on augmented questions. `steps_of` names another
+    run, and this run repeats its examples until it has as many rows to train on, and so as many steps.
     """
 
     name: str
@@ -66,6 +68,8 @@ class Run:
     sharpness: float | None
     scale: float
     last: bool
+    augment: Augment | None
+    steps_of: str | None
     training: TrainingSettings
     preference: Preference | None = None
 
@@ -97,6 +101,8 @@ def runs(config: Config) -> dict[str, Run]:
             sharpness=(given.get("compose") or {}).get("sharpness"),
             scale=given.get("scale", 1.0),
             last=config["choose_on"] == LAST,
+            augment=_augment(given),
+            steps_of=given.get("steps_of"),
             training=pick(TrainingSettings, settings),
             preference=Preference(pick(SampleSettings, preferred), pick(PreferenceSettings, preferred))
             if preferred
@@ -114,6 +120,13 @@ def _replay(given: Mapping[str, Any]) -> Replay | None:
     return Replay(replay["ratio"], replay.get("state", given["from"]), replay.get("category"))
 
 
+def _augment(given: Mapping[str, Any]) -> Augment | None:
+    """The augmentation of a run, from the run's keys."""
+    if not (augment := given.get("augment")):
+        return None
+    return Augment(tuple(augment["ways"]), augment["source"], Keep(**augment["keep"] or {}))
+
+
 def selected_states(run: Run) -> list[str]:
     """The states by whose categories a run selects and replays facts, in alphabetical order."""
     replayed = run.replay.state if run.replay else None
@@ -122,7 +135,8 @@ def selected_states(run: Run) -> list[str]:
 
 def awaited(run: Run) -> set[str]:
     """The runs that a run needs."""
-    return {run.parent, *selected_states(run), *([run.size_of] if run.size_of else [])} - {ORIGIN}
+    others = [other for other in (run.size_of, run.steps_of) if other]
+    return {run.parent, *selected_states(run), *others} - {ORIGIN}
 
 
 def composed(run: Run, table: Runs) -> list[str]:

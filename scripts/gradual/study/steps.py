@@ -39,6 +39,13 @@ STATE_KINDS = {"trained": StateKind("train_adapter", _trained)}
 # The rule that writes a run's examples, by the answers that the run trains on. Each kind of answers has a rule of its own.
 # So a new kind changes neither the code nor the params of the others' jobs, and re-runs none of their trainings.
 EXAMPLE_RULES = {GOLD: "build_examples", DRAWN: "draw_answers", REVISION: "revise_examples"}
+AUGMENT, REPEAT = "augment_examples", "match_steps"  # the rules of a run that adds to its own examples, or repeats them
+
+
+def _example_rule(run: Run) -> str:
+    if run.augment:
+        return AUGMENT
+    return REPEAT if run.steps_of else EXAMPLE_RULES[run.answers]
 
 
 class Alternatives(NamedTuple):
@@ -59,7 +66,7 @@ ALTERNATIVES = {
     kinds.SELECTION: Alternatives(
         ("select_facts", "select_groups"), lambda run: "select_groups" if run.facts else "select_facts"
     ),
-    kinds.EXAMPLES: Alternatives(tuple(EXAMPLE_RULES.values()), lambda run: EXAMPLE_RULES[run.answers]),
+    kinds.EXAMPLES: Alternatives((*EXAMPLE_RULES.values(), AUGMENT, REPEAT), _example_rule),
     kinds.EPOCHS: Alternatives(
         tuple(kind.rule for kind in STATE_KINDS.values()), lambda run: STATE_KINDS[run.kind].rule
     ),
@@ -139,7 +146,24 @@ def _groups_graded(result: Result, runs: Runs) -> Inputs:
 
 
 def _exemplified(result: Result, runs: Runs) -> Inputs:
-    """The inputs of a run's examples. Only answers of a revision need the revisions, and the groups for whose facts."""
+    """The inputs of a run's examples: its own ones and what is added to them, or else those of its own ones."""
+    run, own = runs[result.state], {"own": [result._replace(kind=kinds.OWN_EXAMPLES)]}
+    if run.augment:
+        return own | {"augmented": [result._replace(kind=kinds.AUGMENTED)]}
+    if run.steps_of:
+        return own | {"other": [result._replace(state=run.steps_of)]}
+    return _exemplified_itself(result, runs)
+
+
+def _augmented(result: Result, runs: Runs) -> Inputs:
+    """The inputs of a run's augmented questions, which the run's parent writes."""
+    parent = {"adapters": adapter_chain(runs, runs[result.state].parent)}
+    own = {"own": [result._replace(kind=kinds.OWN_EXAMPLES)]}
+    return _asked() | parent | own | {kind: [Result(kind)] for kind in (kinds.REVISIONS, kinds.GROUPS)}
+
+
+def _exemplified_itself(result: Result, runs: Runs) -> Inputs:
+    """The inputs of a run's own examples. Only answers of a revision need the revisions, and the groups for whose facts."""
     revised = runs[result.state].answers == REVISION
     others = {kind: [Result(kind)] for kind in (kinds.REVISIONS, kinds.GROUPS)} if revised else {}
     return {"selection": [result._replace(kind=kinds.SELECTION)], "facts": [Result(kinds.FACTS)]} | others
@@ -205,6 +229,8 @@ GRAPH: dict[str, Callable[[Result, Runs], Inputs]] = {
     kinds.EXAMPLES: _exemplified,
     kinds.COMPOSITION: _composed,
     kinds.SAMPLES: _sampled,
+    kinds.OWN_EXAMPLES: _exemplified_itself,
+    kinds.AUGMENTED: _augmented,
     kinds.EPOCHS: lambda result, runs: STATE_KINDS[runs[result.state].kind].inputs(runs[result.state], runs),
     kinds.EVALUATION: _evaluated,
     kinds.GRADES: _graded,
@@ -227,6 +253,7 @@ MODEL_RULES: dict[str, str | None] = {
     "scale_adapter": "train",
     "evaluate_epochs": None,
     "ask_groups": None,
+    "augment_questions": None,
 }
 ENGINE_ENVIRONMENTS = {"transformers": "train", "vllm": "probe", "vllm_lora": "probe"}
 

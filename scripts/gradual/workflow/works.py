@@ -15,6 +15,7 @@ USAGE = {
     kinds.EVALUATION: "evaluation_usage",
     kinds.GROUP_ANSWERS: "group_usage",
     kinds.SAMPLES: "samples_usage",
+    kinds.AUGMENTED: "augmented_usage",
 }
 NAMES = {
     kinds.BASE: "pretraining",
@@ -23,6 +24,7 @@ NAMES = {
     kinds.EVALUATION: "evaluation",
     kinds.GROUP_ANSWERS: "questions about the groups",
     kinds.SAMPLES: "sampling",
+    kinds.AUGMENTED: "augmentation",
 }
 
 

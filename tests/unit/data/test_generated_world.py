@@ -19,7 +19,7 @@ CORPUS = CorpusSettings(**{
     "words": 20_000, "contested": 0.6, "gazette": 0.4, "never_stated": 0.12, "popularity_exponent": 0.8,
     "exposure_sigma": 0.8, "questions": 0.25, "asked": 0.1, "question_false": 0.45, "question_headed": 0.5,
     "within_community": 0.9,
-    "questions_within_community": 0.8, "reworded": 0.0,
+    "questions_within_community": 0.8, "reworded": 0.0, "rewrite": 0.0, "background": 0.0, "reason": 0.0,
 })  # fmt: skip
 
 

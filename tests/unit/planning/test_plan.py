@@ -27,6 +27,7 @@ from gradual.probe.answers import ROUND
 from gradual.study.config import load_config, with_defaults
 from gradual.study.load_study import load_study
 from gradual.study.result_files import (
+    ADAPTER,
     CATEGORIES,
     COSTS_CSV,
     EPOCHS,
@@ -39,7 +40,9 @@ from gradual.study.result_files import (
 )
 from gradual.study.runs import ORIGIN, Runs, runs
 from gradual.tables.gradual_learning import paper
+from gradual.training.augmentation import GATED
 from gradual.workflow.profiles import Profile, read_profile
+from gradual.workflow.works import works
 from tiny_gguf import random_model, write_gguf
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -665,3 +668,38 @@ def test_the_profile_gives_the_gpus():
     with pytest.raises(InputError, match="attempt.*train_adapter"):
         Profile(Path("p"), "slurm", False, {"train_adapter": {"gpu": "4 * attempt"}}, {}).gpus("train_adapter", 1)
     assert read_profile("profiles/slurm", ROOT).gpus("train_adapter", 1) == 4
+
+
+def test_augmented_questions_are_written_and_trained_on_as_the_runs_say(monkeypatch):
+    wordings = {"train": [0], "augment": [1, 2], "test": [3]}
+    revisions = {"count": 1, "facts": 20, "kept": 10, "unrelated": 5}
+    augment = {"ways": ["paraphrase", "logic"]}
+    study = tiny(
+        corpus={"words": 300000, "rewrite": 0.05, "reason": 0.05},
+        choose_on="last",
+        dataset={"reader": "world", "carve": {"test": 0.3, "dev": 0.1, "support": 0.1}}
+        | {"revisions": revisions, "wordings": wordings},
+        stages=[
+            {"facts": ["revised", "kept"], "answers": {"revision": 0}},
+            {"facts": ["revised"], "answers": {"revision": 1}},
+        ],
+        methods={
+            "cit": {},
+            "ca": {"augment": augment},
+            "half": {"augment": augment | {"keep": {"information": 0.5, "agreement": True}}},
+            "by_templates": {"augment": augment | {"source": "templates"}},
+            "steps": {"steps_of": "ca"},
+        },
+        runs={},
+        tables={"show": [2]},
+    )
+    table, (model,) = runs(study), study["models"]
+    wanted = {model: [Result(ADAPTER, name) for name, run in table.items() if run.facts]}
+    monkeypatch.setattr("gradual.planning.rows.works_of", lambda config: works(wanted, config))
+    rows = planned(study).loc[model]
+    tokens = rows.xs("training", level="work")["training_tokens"]
+    assert tokens["ca2"] == tokens["steps2"] == tokens["by_templates2"] == pytest.approx(3 * tokens["cit2"])
+    assert tokens["half2"] == pytest.approx(2 * tokens["cit2"])
+    prompts = rows.xs("augmentation", level="work")["prompts"]
+    written = 2 * (20 + GATED)
+    assert prompts.to_dict() == {"ca2": written, "half2": written + 2 * 2 * 20, "by_templates2": 0}

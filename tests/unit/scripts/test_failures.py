@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
@@ -21,6 +22,8 @@ from gradual.knowledge.scoring import RULES
 from gradual.models.adapters import ADAPTER_FILES, epoch_folder
 from gradual.models.handle import write_handle
 from gradual.probe.generations import GENERATION_COLUMNS
+from gradual.training.augment_settings import Keep
+from gradual.training.augmentation import AUGMENTED_COLUMNS
 from gradual.training.examples import EXAMPLE_COLUMNS, build_examples
 from gradual.workflow.starting import report
 from tiny import EVALUATED, PROBED, base_model, facts, write_adapter
@@ -58,6 +61,10 @@ def write_inputs(folder):
         "categories": pd.DataFrame(categories),
         "selection": selection,
         "examples": build_examples(selection, table),
+        "augmented": build_examples(selection, table)
+        .query("role == 'train'")
+        .assign(way="logic", made_by="model", written="So.", augmented="So. Why?", parsed=True, subject_kept=True)
+        .assign(old_inside=False, new_inside=False, tested=False, agrees=None)[list(AUGMENTED_COLUMNS)],
         "exposure": pd.DataFrame({"fact_id": table["fact_id"], "false_answer": ""}),
         "wordings": pd.DataFrame({"fact_id": table["fact_id"], "wording": 1, "question": "Otherwise?"}),
         "worldly": make_table([row | {"answers": ["Rome"]}]),
@@ -82,6 +89,9 @@ COMMANDS = {
     "revise_facts": "--facts {facts} --told {exposure} --seed 0 --revisions @revisions.parquet --groups @groups.parquet"
     f" --settings {json.dumps(REVISIONS, separators=(',', ':'))}",
     "reword_questions": "--dataset {} --numbers 0 1 --facts {worldly} --wordings @wordings.parquet",
+    "augment_examples": "--own {examples} --augmented {augmented} --seed 0 --examples @examples.parquet"
+    f" --keep {json.dumps(asdict(Keep()), separators=(',', ':'))}",
+    "match_steps": "--own {examples} --other {examples} --seed 0 --examples @examples.parquet",
     "grade_epochs": "--generations {epochs} --parent {parent} --facts {facts} --scoring substring --state stage1"
     " --answers first --grades @grades.parquet --accuracy @accuracy.csv",
     "estimate_chance": "--generations {generations} --categories {categories} --facts {facts} --scoring substring"
@@ -106,6 +116,9 @@ READS = [
     ("revise_facts", "facts", "a facts table", ()),
     ("revise_facts", "exposure", "the exposure of facts", ("fact_id", "false_answer")),
     ("reword_questions", "worldly", "a facts table", ()),
+    ("augment_examples", "examples", "the examples of a run", EXAMPLE_COLUMNS),
+    ("augment_examples", "augmented", "augmented questions", AUGMENTED_COLUMNS),
+    ("match_steps", "examples", "the examples of a run", EXAMPLE_COLUMNS),
     ("grade_epochs", "epochs", "generations", ("epoch", "fact_id", "text")),
     ("grade_epochs", "parent", "generations", ("epoch", "fact_id", "text")),
     ("estimate_chance", "generations", "generations", ("fact_id", "kind")),

@@ -11,6 +11,7 @@ from gradual.study.methods import methods
 from gradual.study.result_files import Result
 from gradual.study.runs import adapter_chain, runs
 from gradual.study.steps import inputs, rule_of, standing_on
+from gradual.training.augment_settings import Augment, Keep
 
 ROOT = Path(__file__).resolve().parents[3]
 STAGES = [
@@ -113,6 +114,58 @@ def test_a_method_with_preference_samples_the_state_that_each_of_its_runs_starts
     assert asked["examples"] == [Result(kinds.EXAMPLES, "pbl3")]
 
 
+TAUGHT = {"corpus": {"rewrite": 0.05, "background": 0.05, "reason": 0.05}}
+WORDED = STUDY["dataset"] | {"wordings": {"train": [0], "augment": [1, 2], "test": [3]}}
+CA = {"augment": {"ways": ["paraphrase", "logic"]}}
+HALF = {"augment": {"ways": ["logic"], "keep": {"information": 0.5, "agreement": True}}}
+AUGMENTED = STUDY | TAUGHT | {
+    "dataset": WORDED,
+    "methods": {
+        "cit": {},
+        "ca": CA,
+        "half": HALF,
+        "steps": {"steps_of": "ca"},
+        "both": CA | {"forget": 0.5, "stages": 2},
+    },
+}  # fmt: skip
+
+
+def test_a_method_augments_the_questions_of_its_stages_or_has_the_steps_of_another_method():
+    table = runs(load(AUGMENTED))
+    assert table["cit2"].augment is None and table["cit2"].steps_of is None
+    assert table["ca3"].augment == Augment(("paraphrase", "logic"), "model", Keep())
+    assert table["half2"].augment.keep == Keep(information=0.5, agreement=True)
+    assert [table[name].steps_of for name in ("steps2", "steps3")] == ["ca2", "ca3"]
+    assert table["both2"].augment and table["both2_forget"].augment is None
+    assert table["steps2"].training == table["cit2"].training == table["ca2"].training  # the params of a training
+
+
+def test_the_parent_of_a_run_writes_its_augmented_questions():
+    table = runs(load(AUGMENTED))
+
+    def made(kind, run):
+        return rule_of(Result(kind, run), table)
+
+    assert [made(kinds.EXAMPLES, run) for run in ("cit2", "ca2", "steps2")] == [
+        "revise_examples", "augment_examples", "match_steps",
+    ]  # fmt: skip
+    asked = inputs(Result(kinds.AUGMENTED, "ca3"), table)
+    assert asked["adapters"] == [Result(kinds.ADAPTER, "ca2")] and asked["own"] == [Result(kinds.OWN_EXAMPLES, "ca3")]
+    assert inputs(Result(kinds.EXAMPLES, "steps3"), table)["other"] == [Result(kinds.EXAMPLES, "ca3")]
+    whole = standing_on([Result(kinds.ADAPTER, "steps2")], table)
+    assert Result(kinds.AUGMENTED, "ca2") in whole and Result(kinds.EPOCHS, "ca2") not in whole
+    plain = standing_on([Result(kinds.ADAPTER, "cit3")], table)
+    assert not {kinds.AUGMENTED, kinds.OWN_EXAMPLES} & {result.kind for result in plain}
+
+
+def augmented(dataset=WORDED, **keys):
+    return AUGMENTED | {"dataset": dataset, "methods": {"ca": {"augment": {"ways": ["paraphrase"]} | keys}}}
+
+
+def repeated(**keys):
+    return AUGMENTED | {"methods": {"ca": CA, "steps": {"steps_of": "ca"} | keys}}
+
+
 def changed(**keys):
     return STUDY | keys
 
@@ -165,6 +218,51 @@ REFUSED = {
         "runs.x.answers",
         "facts of the groups",
     ),
+    "no ways": (augmented(ways=[]), "methods.ca.augment.ways", "at least one"),
+    "an unknown way": (augmented(ways=["reason"]), "methods.ca.augment.ways[0]", "paraphrase or background or logic"),
+    "an unknown source": (augmented(source="teacher"), "methods.ca.augment.source", "model or templates"),
+    "a whole share": (augmented(keep={"random": 1}), "methods.ca.augment.keep.random", "less than 1"),
+    "two shares": (
+        augmented(keep={"random": 0.5, "information": 0.5}),
+        "runs.ca2.augment.keep.random",
+        "one of random and information",
+    ),
+    "a corpus that teaches no paraphrases": (
+        augmented() | {"corpus": {"reason": 0.05}},
+        "runs.ca2.augment.ways",
+        "a share corpus.rewrite, or source: templates",
+    ),
+    "templates without wordings": (
+        augmented(STUDY["dataset"], source="templates") | {"corpus": {}},
+        "runs.ca2.augment.ways",
+        "wordings in dataset.wordings.augment",
+    ),
+    "augmented questions in chat": (
+        augmented() | {"probe": {"format": "chat"}},
+        "runs.ca2.augment.source",
+        "probe.format: plain",
+    ),
+    "augmented drawn answers": (
+        AUGMENTED | {"methods": {"ca": CA | {"answers": "drawn"}}},
+        "runs.ca2.augment",
+        "answers: {revision: n}",
+    ),
+    "steps of no method": (repeated(steps_of="cb"), "runs.steps2.steps_of", "did you mean 'ca2'"),
+    "steps of itself": (repeated(steps_of="steps"), "runs.steps2", "states that exist before the run"),
+    "steps of other epochs": (repeated(epochs=3), "runs.steps2.epochs", "10, as in ca2"),
+    "steps of another batch": (repeated(batch=16, micro_batch=16), "runs.steps2.batch", "32, as in ca2"),
+    "steps with augmented questions": (repeated(**CA), "runs.steps2.steps_of", "no such key with augment"),
+    "rewritten questions without wordings": (
+        changed(corpus={"rewrite": 0.05}),
+        "corpus.rewrite",
+        "other wordings in dataset.wordings (train, augment)",
+    ),
+    "documents without support facts": (
+        changed(dataset=STUDY["dataset"] | {"carve": {"test": 0.3, "dev": 0.1}}, corpus={"reason": 0.05}),
+        "corpus.reason",
+        "a share dataset.carve.support",
+    ),
+    "a corpus of lessons": (changed(corpus={"reason": 0.5}), "corpus.reason", "at most 0.25"),
     "no domain": (
         CROSS | {"stages": [CROSS["stages"][0], {"facts": ["own"], "answers": {"revision": 1}}]},
         "runs.cit2.domain",

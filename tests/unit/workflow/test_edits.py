@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from gradual.study.load_study import load_study
-from gradual.study.steps import EXAMPLE_RULES, GRAPH, rules_of
+from gradual.study.result_files import EXAMPLES
+from gradual.study.steps import GRAPH, rules_of
 from gradual.tables.registry import MULTI_STAGE, TABLES
 from gradual.training.objectives import OBJECTIVES
 from gradual.workflow.fingerprint import chosen_by, code_fingerprint
@@ -21,10 +22,13 @@ ROOT = Path(__file__).resolve().parents[3]
 RULES = {*(rule for kind in GRAPH for rule in rules_of(kind)), "fetch_base", "write_table", "collect_tables"}
 RULES |= {"write_costs", "write_provenance"}
 
-ANSWERING = {"probe_facts", "evaluate_epochs", "ask_groups", "sample_answers"}
+RECORDING = {"probe_facts", "evaluate_epochs", "ask_groups", "sample_answers"}
+ANSWERING = {*RECORDING, "augment_questions"}
 ASKING = {*ANSWERING, "check_probe"}
-PROBING = ASKING - {"ask_groups", "sample_answers"}
-GROUPED = {"select_groups", "revise_examples", "ask_groups", "grade_groups"}
+QUESTIONING = ASKING - {"augment_questions", "sample_answers"}
+PROBING = QUESTIONING - {"ask_groups"}
+GROUPED = {"select_groups", "revise_examples", "ask_groups", "grade_groups", "augment_questions"}
+AUGMENTING = {"augment_questions", "augment_examples"}
 KEEPING = {"choose_epoch", "keep_last_epoch", "scale_adapter"}
 LOADING = {*ASKING, "train_adapter"}
 PROMPTING = {*LOADING, "check_answers"}
@@ -70,13 +74,16 @@ EDITS: dict[str, set[str]] = {
     "data/revision_draws.py": {"revise_facts"},
     "data/train_answers.py": {"revise_facts"},
     "data/readers/dated_answers.py": {"revise_facts"},
-    "data/question_wordings.py": {"reword_questions", "revise_examples", "ask_groups"},
+    "data/question_wordings.py": {"reword_questions", "revise_examples", "ask_groups", "augment_questions"},
     "data/wording_templates.py": {"reword_questions"},
     "data/readers/table_wordings.py": {"reword_questions"},
     "data/readers/named_facts.py": {"revise_facts", "reword_questions"},
     "data/cells.py": {"revise_facts", "reword_questions", *GROUPED},
     "data/pretraining_text.py": {"build_corpus"},
-    "data/sentence_templates.py": {"build_corpus"},
+    "data/augmentation_documents.py": {"build_corpus", "augment_questions"},
+    "data/augmentation_forms.py": {"build_corpus", *AUGMENTING},
+    "data/neighbours.py": {"build_corpus", "augment_questions"},
+    "data/sentence_templates.py": {"build_corpus", "augment_questions"},
     "data/question_sets.py": {*PROBING, "check_answers", "collect_tables"},
     # models
     "models/fetching.py": {"fetch_base"},
@@ -95,8 +102,9 @@ EDITS: dict[str, set[str]] = {
     "models/shape.py": {"train_adapter"},
     # the probe
     "probe/prompts.py": {*PROMPTING, "collect_tables"},
-    "probe/questions.py": ASKING - {"sample_answers"},
     "probe/chat_template.py": {*PROMPTING, "collect_tables"},
+    "probe/augmentation_prompts.py": {"augment_questions"},
+    "probe/questions.py": QUESTIONING,
     "probe/settings.py": ASKING,
     "probe/answers.py": ASKING,
     "probe/engines/transformers.py": ANSWERING,
@@ -105,7 +113,7 @@ EDITS: dict[str, set[str]] = {
     "probe/engines/prefill.py": ANSWERING,
     "probe/engines/model_check.py": ANSWERING,
     "probe/engines/load.py": ANSWERING,
-    "probe/recording.py": ANSWERING,
+    "probe/recording.py": RECORDING,
     "probe/agreement.py": {"check_probe"},
     "probe/plain_generate.py": {"check_probe"},
     # what a state knows
@@ -123,7 +131,18 @@ EDITS: dict[str, set[str]] = {
     "knowledge/revision_grades.py": {"grade_groups"},
     "knowledge/frequent_answers.py": set(),
     # training
-    "training/examples.py": {*EXAMPLE_RULES.values(), "compose_adapters", "sample_answers", "train_adapter"},
+    "training/examples.py": {
+        *rules_of(EXAMPLES),
+        "augment_questions",
+        "compose_adapters",
+        "sample_answers",
+        "train_adapter",
+    },
+    "training/augment_settings.py": {*AUGMENTING, "write_costs", "write_provenance"},
+    "training/augmentation.py": AUGMENTING,
+    "training/augmentation_templates.py": {"augment_questions"},
+    "training/augmented_selection.py": {"augment_examples"},
+    "training/repeated_examples.py": {"match_steps"},
     "training/drawn_answers.py": {"draw_answers"},
     "training/revised_answers.py": {"revise_examples"},
     "training/texts.py": {"sample_answers", "train_adapter"},

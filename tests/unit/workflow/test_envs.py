@@ -172,9 +172,8 @@ def test_a_conda_file_keeps_pips_options_and_a_stand_in_for_the_cpu_has_none(tmp
 def test_every_rule_names_the_environments_of_its_kind():
     loads_a_model = dict.fromkeys(("pretrain_base", "check_answers", "check_probe", "train_adapter"), {"train"})
     loads_a_model |= {"scale_adapter": {"train"}}  # it loads no model, but the weights of an adapter
-    loads_a_model |= dict.fromkeys(
-        ("probe_facts", "evaluate_epochs", "ask_groups", "sample_answers"), {"train", "probe"}
-    )
+    asks = ("probe_facts", "evaluate_epochs", "ask_groups", "augment_questions", "sample_answers")
+    loads_a_model |= dict.fromkeys(asks, {"train", "probe"})
     rules = {rule for file in (ROOT / "rules").glob("*.smk") for rule in re.findall(r"\brule (\w+):", file.read_text())}
     assert environments() == {rule: loads_a_model.get(rule, {"controller"}) for rule in rules}
     assert all((ENVS / f"{name}.yaml").is_file() for names in environments().values() for name in names)
