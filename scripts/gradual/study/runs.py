@@ -49,8 +49,9 @@ class Run:
     stands for the latest. `adapter` says whether the run continues its parent's adapter, or trains a new one: on its parent
     (MERGE), or on the weighted sum of the adapters before it (COMPOSE). `sharpness` is that of the sum's weights. `scale`
     is a factor of what the training changes. `last` says that the last epoch is taken, and not the one with the best
-    accuracy. `preference` is None unless that is the run's objective. With `augment`, the run also trains on augmented questions. `steps_of` names another
-    run, and this run repeats its examples until it has as many rows to train on, and so as many steps.
+    accuracy. `preference` is None unless that is the run's objective. With `augment`, the run also trains on augmented
+    questions. `steps_of` names another run, and this run repeats its examples until it has as many rows to train on, and so
+    as many steps.
     """
 
     name: str
