@@ -9,8 +9,8 @@ from gradual.study import result_files as kinds
 from gradual.study.config import load_config
 from gradual.study.methods import methods
 from gradual.study.result_files import Result
-from gradual.study.runs import adapter_chain, runs
-from gradual.study.steps import inputs, rule_of, standing_on
+from gradual.study.runs import runs
+from gradual.study.steps import adapter_chain, inputs, rule_of, standing_on
 from gradual.training.augment_settings import Augment, Keep
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -80,8 +80,9 @@ def test_each_method_makes_a_run_of_every_stage_after_the_first():
     assert trained["unedited3"] == (("revised",), 0, 1) and trained["joint"] == (("revised", "kept"), None, 1)
     assert table["f_learning2"].training.epochs == 3 and table["cit2"].training.epochs == 10
     assert table["cit3"].label == "CIT, stage 3" and table["replay2"].replay.facts == ("kept",)
-    assert adapter_chain(table, "cit3") == ["cit3"]
-    assert adapter_chain(table, "f_learning2") == ["stage1", "f_learning2_forget", "f_learning2"]
+    assert adapter_chain(table, "cit3") == [Result(kinds.ADAPTER, "cit3")]
+    chain = ("stage1", "f_learning2_forget", "f_learning2")
+    assert adapter_chain(table, "f_learning2") == [Result(kinds.ADAPTER, state) for state in chain]
 
 
 def test_domains_are_stages():
