@@ -157,6 +157,8 @@ def expectation(schema: Mapping[str, Any], root: Mapping[str, Any]) -> str:
         return ("a mapping with at least one key" if schema.get("minProperties") else "a mapping") + null
     if "string" in types:
         return ("a text that is not empty" if schema.get("minLength") else "a text") + null
+    if "boolean" in types:
+        return "true or false"
     bounds = [
         f"{words} {schema[keyword]}"
         for keyword, words in (
