@@ -9,7 +9,7 @@ import sys
 
 import smart_open  # noqa: F401  imported by Snakemake when it runs, as are the reports
 import snakemake.cli
-import snakemake.report.html_reporter  # noqa: F401
+import snakemake.report.html_reporter
 
 
 def dry_run(folder: str, words: list[str], environment: dict[str, str], output: str) -> None:
