@@ -5,21 +5,25 @@ Nothing of the project is imported here. So each run takes the project's modules
 
 import json
 import os
+import signal
 import sys
 
 import smart_open  # noqa: F401  imported by Snakemake when it runs, as are the reports
 import snakemake.cli
 import snakemake.report.html_reporter
 
+SECONDS = 900  # after which a dry run is ended
+
 
 def dry_run(folder: str, words: list[str], environment: dict[str, str], output: str) -> None:
     """What `python -m snakemake` does with these words; it ends the process."""
+    signal.alarm(SECONDS)
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
-    file = os.open(output, os.O_WRONLY)
-    os.dup2(file, 1)
-    os.dup2(file, 2)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    for stream in (1, 2):
+        os.dup2(os.open(output, os.O_WRONLY | os.O_APPEND), stream)
     sys.path[0] = folder
     sys.argv[1:] = words
     snakemake.cli.main()

@@ -71,6 +71,7 @@ def snakemake_in(folder: Path) -> Snakemake:
         )
 
     def dry_run(words: tuple[str, ...], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+        """The same, in a process of which nothing but the imports is older."""
         with tempfile.NamedTemporaryFile() as output:
             asked = {"folder": str(folder), "words": words, "environment": environment, "output": output.name}
             print(json.dumps(asked), file=_dry_runs().stdin, flush=True)
