@@ -74,9 +74,9 @@ benchmark: study setup
 	snakemake --snakefile tests/benchmarks/Snakefile --cores 2 --forceall --config study=results/$(STUDY) model=$(MODEL)
 	@cat results/benchmarks/probe.md
 
-# On two cores: each worker takes whole files, and what it starts says itself how many threads it has.
+# On two cores: each worker takes whole files, in the order of testpaths. What it starts says itself how many threads it has.
 test: setup lint
-	OMP_NUM_THREADS=1 python -m pytest --numprocesses 2 --dist loadfile
+	OMP_NUM_THREADS=1 python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test-slurm: setup
 	python -m pytest tests/slurm/test_study.py
@@ -128,7 +128,7 @@ setup-probe:
 test-vllm: setup
 	$(MAKE) setup-probe PROBE_LOCK=envs/probe-cpu.lock
 	$(PROBE_BIN)/python -m pytest tests/contract -k vllm  # the other engine is tested by `make test`
-	python -m pytest tests/workflow/test_vllm_study.py
+	python -m pytest tests/vllm_study
 
 # A base model takes some ten minutes.
 pretrained: study setup

@@ -8,6 +8,7 @@ import json
 import shutil
 from collections import Counter
 from dataclasses import replace
+from functools import cache
 from importlib.util import find_spec
 
 import numpy as np
@@ -33,19 +34,20 @@ class Loader:
     """Loads engines, one at a time, which are slow to start: tests that want the same one after another get the same.
 
     A test that changes its engine asks for a `fresh` one: none that another has changed, and no other gets it. The engine's
-    usage counts from then on.
+    usage counts from then on, and its limits are those that it was loaded with.
     """
 
     def __init__(self, name):
-        self.name, self.key, self.engine = name, None, None
+        self.name, self.key, self.engine, self.limits = name, None, None, None
 
     def __call__(self, handle, adapters=(), deployment=Deployment(), fresh=False):  # noqa: B008
         key = (handle, *adapters, deployment)
         if key != self.key:
             self.close()
             self.engine = load_engine(self.name, handle, list(adapters), "plain", "float32", deployment)
+            self.limits = self.engine.limits
         self.key = None if fresh else key
-        self.engine.usage = Usage()
+        self.engine.usage, self.engine.limits = Usage(), self.limits
         return self.engine
 
     def close(self):
@@ -70,12 +72,12 @@ def load(request):
     loader.close()
 
 
-@pytest.fixture(scope="module", params=["qwen2", "llama"])
+@pytest.fixture(scope="session", params=["qwen2", "llama"])  # all engines get the same model, one after another
 def handle(request, tmp_path_factory):
     return base_model(tmp_path_factory.mktemp(request.param), request.param)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def adapters(handle, tmp_path_factory):
     """Three adapters of the model; the last one's products are zero, as training would leave them that did nothing."""
     folder = tmp_path_factory.mktemp("adapters")
@@ -100,11 +102,16 @@ def answers(engine, asked, decoding, wants=lambda _: True):
 
 def generated_tokens(handle, adapters, asked, decoding):
     """The tokens of each prompt's greedy answer that `generate` gives."""
+    return _generated_tokens(handle, (*adapters,), tuple(prompt for group in asked for prompt in group), decoding)
+
+
+@cache  # all engines are compared with the same answers
+def _generated_tokens(handle, adapters, prompts, decoding):
     import torch
 
-    tokenizer, model = load_tokenizer(handle), load_model(handle, adapters, "float32")
+    tokenizer, model = load_tokenizer(handle), load_model(handle, [*adapters], "float32")
     found = {}
-    for prompt in (prompt for group in asked for prompt in group):
+    for prompt in prompts:
         ids = tokenizer(prompt.text, return_tensors="pt")["input_ids"]
         with torch.inference_mode():
             out = model.generate(
@@ -221,35 +228,6 @@ def test_an_answer_ends_at_a_stop_string_that_spans_tokens(load, handle):
     assert any(a.finish == "stop" and stop in free[key].text for key, a in stopped.items())
 
 
-def test_stop_strings_are_looked_for_in_the_text_of_the_models_own_tokenizer(load, handle, tmp_path):
-    """Its decoder makes lines of words; that of the architecture's class would not."""
-    folder = shutil.copytree(handle.parent, tmp_path / "model")
-    own = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    own.decoder = decoders.Sequence([decoders.ByteLevel(), decoders.Replace(" ", "\n")])
-    own.save(str(folder / "tokenizer.json"))
-    write_handle(folder / "base.json", folder, "test")
-    asked, stopped = groups(), 0
-    tokens = generated_tokens(handle, [], asked, replace(GREEDY, stop=()))
-    for key, answer in answers(load(folder / "base.json", fresh=True), asked, GREEDY, lambda _: False).items():
-        texts = [own.decode(tokens[key][:count]) for count in range(1, len(tokens[key]) + 1)]
-        ends = next((count for count, text in enumerate(texts, 1) if "\n" in text), None)
-        assert (answer.greedy.tokens, answer.greedy.finish == "stop") == (
-            ends or len(texts),
-            len(texts) < 12 or ends is not None,
-        )
-        stopped += ends is not None
-    assert stopped > 3
-
-
-def test_weights_that_are_not_finite_are_refused(load, handle, tmp_path):
-    folder = shutil.copytree(handle.parent, tmp_path / "model")
-    edit_weights(folder / "model.safetensors", lambda ts: ts | {"model.norm.weight": ts["model.norm.weight"] * np.nan})
-    write_handle(folder / "base.json", folder, "test")
-    with pytest.raises(InputError, match="not finite; expected finite weights") as caught:
-        load(folder / "base.json")
-    assert caught.value.file == str(folder / ".")
-
-
 def test_a_repetition_penalty_is_that_of_generate(load, handle):
     asked, decoding = groups(1), replace(GREEDY, repetition_penalty=1.5)
     found = greedy(load(handle), asked, decoding)
@@ -295,7 +273,7 @@ def test_a_group_is_asked_in_rounds_until_it_is_settled(load, handle):
     greedy = {fact_id: 1 + i % 7 for i, fact_id in enumerate(facts) if i % 7 < 5}
     sampled = {fact_id: 1 + i // 7 for i, fact_id in enumerate(facts)}
     exact = answers(load(handle), asked, decoding)
-    engine = load(handle, fresh=True)
+    engine = load(handle)
     narrow(engine)
     found = list(engine.answer(iter(asked), decoding, Asking(lambda _: True, until(greedy, sampled))))
     assert len({len(group) for group in found}) > 1 and len(found) == len(asked)
@@ -324,7 +302,7 @@ def test_greedy_answers_alone_are_asked_until_settled_too(load, handle):
 def test_batch_and_order_change_no_answer(load, handle):
     decoding = Decoding(8, ("\n",), samples=8, temperature=0.7, top_k=20, seed=3)
     asked = groups()
-    engine = load(handle, fresh=True)
+    engine = load(handle)
     one = answers(engine, asked, decoding)
     narrow(engine)
     assert answers(engine, asked[::-1], decoding) == one
@@ -390,6 +368,35 @@ def test_an_answer_ends_at_any_special_token_of_the_tokenizer(load, handle, tmp_
     assert any(answer.finish == "stop" and answer.tokens > 1 for answer in found.values())
 
 
+def test_stop_strings_are_looked_for_in_the_text_of_the_models_own_tokenizer(load, handle, tmp_path):
+    """Its decoder makes lines of words; that of the architecture's class would not."""
+    folder = shutil.copytree(handle.parent, tmp_path / "model")
+    own = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    own.decoder = decoders.Sequence([decoders.ByteLevel(), decoders.Replace(" ", "\n")])
+    own.save(str(folder / "tokenizer.json"))
+    write_handle(folder / "base.json", folder, "test")
+    asked, stopped = groups(), 0
+    tokens = generated_tokens(handle, [], asked, replace(GREEDY, stop=()))
+    for key, answer in answers(load(folder / "base.json", fresh=True), asked, GREEDY, lambda _: False).items():
+        texts = [own.decode(tokens[key][:count]) for count in range(1, len(tokens[key]) + 1)]
+        ends = next((count for count, text in enumerate(texts, 1) if "\n" in text), None)
+        assert (answer.greedy.tokens, answer.greedy.finish == "stop") == (
+            ends or len(texts),
+            len(texts) < 12 or ends is not None,
+        )
+        stopped += ends is not None
+    assert stopped > 3
+
+
+def test_weights_that_are_not_finite_are_refused(load, handle, tmp_path):
+    folder = shutil.copytree(handle.parent, tmp_path / "model")
+    edit_weights(folder / "model.safetensors", lambda ts: ts | {"model.norm.weight": ts["model.norm.weight"] * np.nan})
+    write_handle(folder / "base.json", folder, "test")
+    with pytest.raises(InputError, match="not finite; expected finite weights") as caught:
+        load(folder / "base.json")
+    assert caught.value.file == str(folder / ".")
+
+
 def limited(handle, folder, positions):
     """The model with other positions in its config."""
     shutil.copytree(handle.parent, folder)
@@ -423,6 +430,7 @@ def failing(function, times, error):
     return run
 
 
+@pytest.mark.parametrize("handle", ["qwen2"], indirect=True)  # memory knows no architecture, and engines start again
 @pytest.mark.parametrize(
     ("times", "settled"),
     [({9}, None), ({9}, lambda answered: answered[-1].greedy.tokens > 4), ({*range(9, 1000)}, None)],

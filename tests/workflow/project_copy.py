@@ -1,10 +1,13 @@
 """Copies of the project to run workflows in, so that tests leave nothing behind in it."""
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,19 +45,37 @@ def stand_in(folder: Path, name: str, text: str) -> str:
     return f"{folder}{os.pathsep}{os.environ['PATH']}"
 
 
+@cache
+def _dry_runs() -> subprocess.Popen[str]:
+    """The process that dry runs are forked from. It ends when this process ends, because that closes its input."""
+    command = [sys.executable, str(Path(__file__).with_name("dry_runs.py"))]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
 def snakemake_in(folder: Path) -> Snakemake:
     """A function that runs Snakemake in the folder and returns its result, output and errors together in stdout."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
     def run(*words: str) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "PATH": path}
+        if "-n" in words:
+            return dry_run(words, environment)
         return subprocess.run(
             [sys.executable, "-m", "snakemake", *words],
             cwd=folder,
-            env={**os.environ, "PATH": path},
+            env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             timeout=900,
         )
+
+    def dry_run(words: tuple[str, ...], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+        """The same, in a process of which nothing but the imports is older."""
+        with tempfile.NamedTemporaryFile() as output:
+            asked = {"folder": str(folder), "words": words, "environment": environment, "output": output.name}
+            print(json.dumps(asked), file=_dry_runs().stdin, flush=True)
+            status = int(_dry_runs().stdout.readline())
+            return subprocess.CompletedProcess(words, status, Path(output.name).read_text(encoding="utf-8"))
 
     return run

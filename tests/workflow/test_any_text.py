@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -82,11 +83,16 @@ STUDIES = {
 }
 
 
+@pytest.fixture(scope="module")
+def rules(project):
+    """The rules of each of the studies, by its name."""
+    return cache(lambda name: rules_of(project, STUDIES[name][0]))
+
+
 @pytest.fixture(scope="module", params=STUDIES)
-def found(request, project):
+def found(request, rules):
     """The rules of a study, and what it has of the free texts."""
-    study, kinds = STUDIES[request.param]
-    return rules_of(project, study), kinds
+    return rules(request.param), STUDIES[request.param][1]
 
 
 def arguments(command: str) -> list[str]:
@@ -128,13 +134,12 @@ def test_no_constant_param_or_path_is_filled_in_by_snakemake(found):
         assert not [path for path in paths if re.search("[{}<>]", path)], name
 
 
-def test_the_files_of_a_base_model_that_is_made_here_are_inputs_of_what_reads_it(project):
+def test_the_files_of_a_base_model_that_is_made_here_are_inputs_of_what_reads_it(rules):
     """So one that is missing or damaged is noticed, as the files of an adapter are. Other base models are elsewhere."""
-    rules = rules_of(project, LOCAL)
-    folder = "results/tiny/seed0/{}/base/{}"
+    local, folder = rules("local"), "results/tiny/seed0/{}/base/{}"
     names = {"model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json"}
     for name in ("probe_facts", "evaluate_epochs", "check_probe", "train_adapter"):
-        inputs = {*rules[name]["inputs"]}
+        inputs = {*local[name]["inputs"]}
         assert inputs >= {folder.format("small", file) for file in names}
         assert not inputs & {folder.format("folder", file) for file in names}
         assert folder.format("folder", "base.json") in inputs
@@ -157,7 +162,7 @@ def test_no_command_is_too_long_for_forty_seeds_and_two_models(longest):
     assert longest["write_provenance"] > 10_000  # so it is the study's
 
 
-@pytest.mark.parametrize("start", [".", "studies", "/"])
+@pytest.mark.parametrize("start", ["studies", "/"])  # all other tests start in the project's folder
 def test_a_study_runs_in_the_projects_folder_wherever_it_is_started(start, project):
     facts = "results/tiny/seed0/facts.parquet"
     (project / facts).unlink(missing_ok=True)

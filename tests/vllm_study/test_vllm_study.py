@@ -4,6 +4,7 @@ Both share what no engine touches: facts, corpus and base model.
 """
 
 import json
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -13,7 +14,7 @@ from project_copy import ROOT, copy_project, snakemake_in
 PROBE = ROOT / ".venv-probe"
 MODEL = "results/tiny/seed0/small"
 ORIGIN = f"{MODEL}/origin/train-probe-0"
-STUDY = ("--cores", "2", "--configfile", "tests/workflow/tiny.yaml", "tests/workflow/vllm.yaml")
+STUDY = ("--cores", "2", "--configfile", "tests/workflow/tiny.yaml", str(Path(__file__).with_name("vllm.yaml")))
 
 pytestmark = pytest.mark.skipif(not (PROBE / "ready").is_file(), reason="no .venv-probe: make test-vllm")
 
