@@ -1,0 +1,79 @@
+"""The tiny study of answers that change, end to end: what must hold of any such study's results."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from project_copy import copy_project, snakemake_in
+
+RESULTS = "results/stages"
+MODEL = f"{RESULTS}/seed0/small"
+STAGES = ("--cores", "2", "--configfile", "tests/workflow/stages.yaml")
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    project = copy_project(tmp_path_factory.mktemp("stages") / "project")
+    run = snakemake_in(project)(*STAGES)
+    assert run.returncode == 0, run.stdout[-6000:]
+    return project
+
+
+@pytest.fixture(scope="module")
+def revisions(done):
+    return pd.read_parquet(done / RESULTS / "seed0/revisions.parquet").set_index(["fact_id", "revision"])["answer"]
+
+
+def roles(done, *wanted):
+    groups = pd.read_parquet(done / RESULTS / "seed0/groups.parquet")
+    return set(groups.loc[groups["role"].isin(wanted), "fact_id"])
+
+
+def test_each_stage_trains_on_its_facts_with_the_answers_of_its_revision(done, revisions):
+    for run, facts, revision in (
+        ("stage1", ("revised", "kept"), 0),
+        ("cit2", ("revised",), 1),
+        ("cit3", ("revised",), 2),
+    ):
+        examples = pd.read_parquet(done / MODEL / run / "examples.parquet")
+        assert set(examples["fact_id"]) == roles(done, *facts) and set(examples["role"]) == {"train"}
+        assert list(examples["answer"]) == [revisions[fact_id, revision] for fact_id in examples["fact_id"]]
+    replayed = pd.read_parquet(done / MODEL / "replay2/examples.parquet")
+    assert set(replayed.loc[replayed["role"] == "replay", "fact_id"]) == roles(done, "kept")
+
+
+def test_every_fact_of_the_groups_is_asked_in_both_wordings_and_graded_by_each_of_its_revisions(done, revisions):
+    everyone = roles(done, "revised", "kept", "unrelated")
+    for state in ("origin", "stage1", "f_learning2", "mocl3"):
+        grades = pd.read_parquet(done / MODEL / state / "groups-0/grades.parquet")
+        asked = set(grades[["fact_id", "wording"]].itertuples(index=False, name=None))
+        assert asked == {(fact_id, wording) for fact_id in everyone for wording in (0, 3)}
+        assert len(grades) == 2 * len(revisions)
+
+
+def test_the_states_are_what_the_methods_say(done):
+    forgot = json.loads((done / MODEL / "f_learning2_forget/adapter/chosen.json").read_text())
+    assert forgot["scale"] == -0.7 and forgot["chosen_on"] == "last" and forgot["epoch"] == 2
+    weights = json.loads((done / MODEL / "mocl3/composition/composed.json").read_text())["weights"]
+    assert list(weights) == ["stage1", "mocl2", "mocl3"] and sum(weights.values()) == pytest.approx(1, abs=1e-5)
+    samples = pd.read_parquet(done / MODEL / "theirs2/samples.parquet")
+    assert set(samples.loc[samples["kind"] != "target"].groupby(["fact_id", "question"])["count"].sum()) == {4}
+    longer = [
+        len(pd.read_parquet(done / MODEL / run / "examples.parquet")) for run in ("theirs2", "same_steps2", "cit2")
+    ]
+    assert longer[0] == longer[1] > longer[2] == 40
+
+
+def test_the_tables_tell_of_every_method_and_a_second_run_has_nothing_to_do(done):
+    stages = pd.read_csv(done / RESULTS / "tables/stages.csv")
+    assert {"CIT", "MoCL", "F-Learning", "replay", "theirs", "same_steps", "joint"} <= set(stages["method"])
+    claims = pd.read_csv(done / RESULTS / "tables/stage_claims.csv")
+    assert set(claims["verdict"]) <= {"shows", "does not show", "undecided"} and len(claims)
+    again = snakemake_in(done)(*STAGES, "-n")
+    assert "Nothing to be done" in again.stdout
+    changed = (done / "tests/workflow/stages.yaml").read_text().replace("forget: 0.7", "forget: 0.5")
+    (done / "edited.yaml").write_text(changed)
+    planned = snakemake_in(done)("--cores", "2", "-n", "--configfile", "edited.yaml")
+    model_jobs = [line for line in planned.stdout.splitlines() if line.startswith(("train_adapter ", "scale_adapter "))]
+    assert [line.split() for line in model_jobs] == [["scale_adapter", "1"], ["train_adapter", "1"]]
