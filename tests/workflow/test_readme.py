@@ -127,20 +127,9 @@ def of_a_config(published, today, schema=None):
     return behind_the_tables(filled) == behind_the_tables(today)
 
 
-OLDER = {"replicated"}  # tables that are to be made again with the study's new settings; the README says so
-
-
-def unless_older():
-    """The published studies. The test of those that are OLDER has to fail."""
-    mark = pytest.mark.xfail(reason="to be published once more", strict=True)
-    return [pytest.param(name, marks=mark if name in OLDER else ()) for name in REFERENCES]
-
-
 @pytest.mark.parametrize("name", REFERENCES)
-def test_published_tables_are_of_the_config_as_it_is_or_the_readme_says_otherwise(name):
-    same = of_a_config(published_config(name), config_today(name))
-    assert same != (name in OLDER)
-    assert (f"`studies/{name}.yaml` has other settings now" in " ".join(README.split())) == (name in OLDER)
+def test_published_tables_are_of_the_config_as_it_is(name):
+    assert of_a_config(published_config(name), config_today(name))
 
 
 def test_published_tables_are_not_of_a_config_with_another_value():
@@ -185,7 +174,7 @@ def test_published_costs_are_as_their_numbers_say(name):
     assert (folder / "costs.md").read_text() == costs.render(pd.read_csv(folder / "costs.csv"), len(seeds))
 
 
-@pytest.mark.parametrize("name", unless_older())
+@pytest.mark.parametrize("name", REFERENCES)
 def test_published_tables_are_those_that_the_config_shows_each_as_its_numbers_say(name):
     folder = ROOT / "results/reference" / name
     config = json.loads((folder / "provenance.json").read_text())["config"]
