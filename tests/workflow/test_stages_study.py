@@ -75,5 +75,5 @@ def test_the_tables_tell_of_every_method_and_a_second_run_has_nothing_to_do(done
     changed = (done / "tests/workflow/stages.yaml").read_text().replace("forget: 0.7", "forget: 0.5")
     (done / "edited.yaml").write_text(changed)
     planned = snakemake_in(done)("--cores", "2", "-n", "--configfile", "edited.yaml")
-    model_jobs = [line for line in planned.stdout.splitlines() if line.startswith(("train_adapter ", "scale_adapter "))]
-    assert [line.split() for line in model_jobs] == [["scale_adapter", "1"], ["train_adapter", "1"]]
+    counts = {tuple(line.split()) for line in planned.stdout.splitlines() if line.startswith(("train_", "scale_"))}
+    assert counts == {("scale_adapter", "1"), ("train_adapter", "1")}  # of F-Learning alone

@@ -170,7 +170,8 @@ def test_a_conda_file_keeps_pips_options_and_a_stand_in_for_the_cpu_has_none(tmp
 
 
 def test_every_rule_names_the_environments_of_its_kind():
-    loads_a_model = dict.fromkeys(("pretrain_base", "check_answers", "check_probe", "train_adapter"), {"train"})
+    alone = ("pretrain_base", "check_answers", "check_probe", "compose_adapters", "train_adapter")
+    loads_a_model = dict.fromkeys(alone, {"train"})
     loads_a_model |= {"scale_adapter": {"train"}}  # it loads no model, but the weights of an adapter
     asks = ("probe_facts", "evaluate_epochs", "ask_groups", "augment_questions", "sample_answers")
     loads_a_model |= dict.fromkeys(asks, {"train", "probe"})
