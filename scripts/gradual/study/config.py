@@ -15,9 +15,11 @@ from jsonschema.validators import extend
 from gradual.ground.errors import InputError
 from gradual.ground.strict_yaml import read_mapping
 from gradual.knowledge.golds import FIRST
-from gradual.study.config_checks import CHECKS, Problem, check_methods, nearest
+from gradual.study.config_checks import CHECKS
+from gradual.study.config_problems import Problem, nearest
 from gradual.study.config_texts import secret_at, text_problem
 from gradual.study.methods import made_runs
+from gradual.study.run_checks import check_methods
 from gradual.study.runs import Config
 
 REPLACED = ("dataset", "models")  # sections that a study replaces as a whole
