@@ -135,6 +135,14 @@ def test_defaults_of_schema_are_those_of_config_yaml():
         agree(section, config.resolve(schema, RULES), default[section])
 
 
+def test_a_section_published_without_a_key_is_filled_with_its_default():
+    """So a key that comes later does not make published results those of another config."""
+    default = yaml.safe_load(DEFAULT.read_text(encoding="utf-8"))
+    sections = [key for key, value in default.items() if isinstance(value, dict) and key not in ("dataset", "models")]
+    filled = config.with_defaults({section: {} for section in sections}, RULES, RULES)
+    assert {section: set(filled[section]) for section in sections} == {key: set(default[key]) for key in sections}
+
+
 def test_enums_are_what_the_library_has():
     properties, parts = RULES["properties"], RULES["$defs"]
     assert properties["scoring"]["enum"] == list(scoring.RULES)
