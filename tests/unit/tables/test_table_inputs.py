@@ -4,6 +4,7 @@ import json
 import re
 from copy import deepcopy
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import yaml
 
 import collect_tables
 import write_table
+from gradual.ground import statistics
 from gradual.ground.errors import InputError
 from gradual.study.result_files import (
     ACCURACY,
@@ -87,6 +89,13 @@ CONFIG: dict[str, Any] = {
     "answers": "first",
 }
 MODELS = ("qwen2", "other", "bare")
+
+
+@pytest.fixture(autouse=True)
+def few_draws(monkeypatch):
+    """Few random draws, because no test here is about the intervals and p-values that come from them."""
+    monkeypatch.setattr(graph, "PERMUTATIONS", 10)
+    monkeypatch.setattr(statistics, "of_facts", partial(statistics.of_facts, resamples=20))
 
 
 def changed(*path: str, value: Any) -> dict[str, Any]:
@@ -189,8 +198,7 @@ def test_the_tables_of_guessing_tell_of_every_control_that_a_model_has(name):
     assert {need.state for need in found["other"]} == {*STAGES}
 
 
-def test_every_table_reads_no_more_than_it_needs(monkeypatch):
-    monkeypatch.setattr(graph, "PERMUTATIONS", 10)
+def test_every_table_reads_no_more_than_it_needs():
     study, made = whole_study(), whole_results()
     for name, spec in TABLES_OF_GL.items():
         needs = {"m": spec.needs(study, study.models["m"])}

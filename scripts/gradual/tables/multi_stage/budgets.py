@@ -58,6 +58,6 @@ SPEC = TableSpec(
     ),
     note="Each row is a method, or the same method with another learning rate or number of epochs, after its last "
     "stage. So the rows of a method are points of a curve, and a method is better only where it moves this curve: "
-    f"more new answers for as much that is kept. A budget is the learning rate times the epochs, in thousandths. "
+    "more new answers for as much that is kept. A budget is the learning rate times the epochs, in thousandths. "
     f"{columns.KEPT} {columns.VALID} {columns.UNITS} {columns.DECIDING} {columns.GREEDY} {columns.DASH}",
 )
