@@ -13,6 +13,7 @@ from pathlib import Path
 
 import forked_jobs
 import forked_snakemake
+from gradual.workflow import gpus
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("Snakefile", "config.yaml", "rules", "scripts", "schemas", "studies", "profiles", "envs", "tests/workflow")
@@ -76,12 +77,13 @@ def snakemake_in(folder: Path) -> Snakemake:
     """A function that runs Snakemake in the folder and returns its result, output and errors together in stdout.
 
     Snakemake and its jobs are forked from processes that have imported the libraries, because imports take longer than
-    most runs and jobs here. tests/workflow/test_killed.py has all jobs as processes of their own, as have real studies.
+    most runs and jobs here. Where there are GPUs, jobs are not forked, because a forked process cannot use a GPU that its
+    parent has looked for. tests/workflow/test_killed.py has all jobs as processes of their own, as have real studies.
     """
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
     def run(*words: str) -> subprocess.CompletedProcess[str]:
-        before = [] if "-n" in words else [_forking_python()]
+        before = [] if "-n" in words or gpus.here() else [_forking_python()]
         environment = {**os.environ, "PATH": os.pathsep.join([*before, path])}
         with tempfile.NamedTemporaryFile() as output:
             asked = {"folder": str(folder), "words": words, "environment": environment, "output": output.name}
