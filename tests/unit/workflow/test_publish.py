@@ -121,6 +121,6 @@ def test_the_markdown_is_rendered_again_from_the_numbers_and_nothing_else_is_tou
     readme.write_text("<!-- wikiqa: head -->\nold\n<!-- end -->\n<!-- wikiqa: table_02 -->\n<!-- end -->\n")
     publish_results.main(["--render", "--reference", str(folder), "--readme", str(readme)])
     assert {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()} == before
-    head, table = re.findall(r"-->\n(.*?)\n<!-- end", readme.read_text(), re.DOTALL)
+    head, table = re.findall(r"<!-- wikiqa: \w+ -->\n(.*?)\n<!-- end", readme.read_text(), re.DOTALL)
     assert head.startswith("Models: tiny Qwen2 (") and "No gold answer of 6 of 125 dev" in head and "| " not in head
     assert table == (folder / "tables/table_02.md").read_text().strip()
