@@ -29,6 +29,7 @@ rule write_table:
 rule collect_tables:
     input:
         tables=expand(result("table_markdown"), table=TABLES_SHOWN),
+        numbers=expand(result("table_csv"), table=TABLES_SHOWN),
         agreements=AGREEMENTS,
         answerable=ANSWERABLE,
     output:
@@ -39,17 +40,12 @@ rule collect_tables:
     conda:
         "../envs/controller.yaml"
     params:
-        about=verbatim(
-            as_json(
-                {"study": STUDY["study"], "seeds": SEEDS, "cited": registry.citations(TABLES_SHOWN)}
-                | {"models": [model["label"] for model in MODELS.values()], "answers": STUDY["answers"]}
-            )
-        ),
+        about=verbatim(as_json(registry.about(TABLES_SHOWN, STUDY))),
         unanswerable=PROBE["unanswerable"],
         code=code("collect_tables"),
     shell:
         "python scripts/collect_tables.py --about {params.about:q} --unanswerable {params.unanswerable}"
-        " --tables {input.tables} --agreements {input.agreements} --answerable {input.answerable} --output {output}"
+        " --tables {input.tables} --numbers {input.numbers} --agreements {input.agreements} --answerable {input.answerable} --output {output}"
         " 2> {log}"
 
 

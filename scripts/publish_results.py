@@ -1,17 +1,27 @@
-"""Copy a finished study's tables, costs and provenance to its reference folder, and the tables into the README."""
+"""Copy a finished study's tables, costs and provenance to its reference folder, and the tables into the README.
+
+With --render, write the Markdown of a study that is published already again, from its CSV files and its provenance.
+"""
 
 import argparse
 import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from gradual.ground.errors import InputError
 from gradual.ground.files import read_json, write_atomically, write_text
+from gradual.study.config import with_defaults
 from gradual.study.result_files import COSTS, COSTS_CSV, PROVENANCE, TABLE_CSV, TABLE_MARKDOWN, TABLES, path
-from gradual.tables.registry import name_of
+from gradual.tables import markdown
+from gradual.tables.head import head
+from gradual.tables.registry import about, name_of, render
 from gradual.workflow.starting import report
 
 BLOCK = re.compile(r"(?s)<!-- (\w+): (\w+) -->\n.*?<!-- end -->")
+SCHEMA = Path(__file__).resolve().parents[1] / "schemas" / "config.schema.json"
+HEAD = "head"  # the block of what is above a study's tables
+UNANSWERABLE = re.compile(r"^No gold answer of .*$", re.MULTILINE)
 
 
 def with_tables(text: str, study: str, tables: dict[str, str]) -> str:
@@ -31,29 +41,75 @@ def with_tables(text: str, study: str, tables: dict[str, str]) -> str:
     return BLOCK.sub(block, text)
 
 
+def rendered(reference: Path) -> dict[str, str]:
+    """The Markdown of a published study, by file: that of each table that its config shows, and `tables.md`.
+
+    The provenance does not have the counts of facts that cannot be answered. So the sentence on them stays as it is.
+    """
+    provenance = read_json(reference / path(PROVENANCE), "a study's provenance")
+    rules = read_json(SCHEMA, "the schema of a config")
+    config = with_defaults(provenance["config"], rules, rules)  # it may be older than a key
+    names = [name_of(shown) for shown in config["tables"]["show"]]
+    numbers = {name: markdown.read(reference / path(TABLE_CSV, table=name)) for name in names}
+    order = dict.fromkeys(key for frame in numbers.values() for key in frame["model"])  # the provenance has another one
+    config["models"] = {key: config["models"][key] for key in order | config["models"]}
+    tables = {path(TABLE_MARKDOWN, table=name): render(name, frame) for name, frame in numbers.items()}
+    kept = UNANSWERABLE.search((reference / path(TABLES)).read_text(encoding="utf-8"))
+    agreements = [*provenance["agreement"].values()]
+    top = head(about(names, config), numbers, agreements, kept[0] if kept else "")
+    return tables | {path(TABLES): "\n".join([f"{top}\n", *tables.values()])}
+
+
+def blocks(texts: Mapping[str, str]) -> dict[str, str]:
+    """What blocks can show, by name: each table, and as HEAD what is above the tables, without its title.
+
+    `texts` maps files to their Markdown: that of each table, and `tables.md`.
+    """
+    tables = {Path(file).stem: text for file, text in texts.items() if file != path(TABLES)}
+    above = texts[path(TABLES)].partition(next(iter(tables.values())))[0]
+    return tables | {HEAD: above.partition("\n")[2]}
+
+
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--results", type=Path, required=True, help="results/<study>")
-    parser.add_argument("--reference", type=Path, required=True, help="the folder to copy to")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--results", type=Path, help="results/<study>")
+    source.add_argument("--render", action="store_true", help="write the published Markdown again, and copy nothing")
+    parser.add_argument("--reference", type=Path, required=True, help="the folder of the published results")
     parser.add_argument("--readme", type=Path, required=True)
     args = parser.parse_args(argv)
-    names = [path(kind) for kind in (TABLES, PROVENANCE, COSTS_CSV, COSTS)]
-    files = [args.results / name for name in names]
-    _require(files)
-    shows = read_json(files[1], "a study's provenance")["config"]["tables"]["show"]
-    kinds = (TABLE_CSV, TABLE_MARKDOWN)
-    tables = [args.results / path(kind, table=name_of(shown)) for shown in shows for kind in kinds]
-    _require(tables)
-    shown = {t.stem: t.read_text(encoding="utf-8") for t in tables if t.suffix == ".md"}
-    readme = with_tables(args.readme.read_text(encoding="utf-8"), args.results.name, shown)
-    for file in [*files, *tables]:
-        with write_atomically(args.reference / file.relative_to(args.results)) as temporary:
-            shutil.copyfile(file, temporary)
-    for stale in {*(args.reference / "tables").glob("*")} - {
-        args.reference / t.relative_to(args.results) for t in tables
-    }:
-        stale.unlink()
+    if args.render:
+        texts = rendered(args.reference)
+    else:
+        files = finished(args.results)
+        shown = [file for file in files if file.endswith(".md") and file != path(COSTS)]
+        texts = {file: (args.results / file).read_text(encoding="utf-8") for file in shown}
+    readme = with_tables(args.readme.read_text(encoding="utf-8"), args.reference.name, blocks(texts))
+    if args.render:
+        for file, text in texts.items():
+            write_text(text, args.reference / file)
+    else:
+        copy(args.results, args.reference, files)
     write_text(readme, args.readme)
+
+
+def finished(results: Path) -> list[str]:
+    """The files of a study that are published, relative to its folder. Raises InputError if one of them is missing."""
+    files = [path(kind) for kind in (TABLES, PROVENANCE, COSTS_CSV, COSTS)]
+    _require([results / file for file in files])
+    shows = read_json(results / path(PROVENANCE), "a study's provenance")["config"]["tables"]["show"]
+    tables = [path(kind, table=name_of(shown)) for shown in shows for kind in (TABLE_CSV, TABLE_MARKDOWN)]
+    _require([results / table for table in tables])
+    return files + tables
+
+
+def copy(results: Path, reference: Path, files: list[str]) -> None:
+    """Copy the files, and remove the other tables of the reference folder."""
+    for file in files:
+        with write_atomically(reference / file) as temporary:
+            shutil.copyfile(results / file, temporary)
+    for stale in {*(reference / "tables").glob("*")} - {reference / file for file in files}:
+        stale.unlink()
 
 
 def _require(files: list[Path]) -> None:

@@ -4,11 +4,9 @@ import argparse
 import json
 from pathlib import Path
 
-import pandas as pd
-
 from gradual.ground.files import write_csv, write_text
 from gradual.ground.settings import add_paths
-from gradual.tables.markdown import whole
+from gradual.tables.markdown import read, whole
 from gradual.tables.reading import load
 from gradual.tables.registry import TABLES, render, study
 from gradual.tables.spec import needs_by_model
@@ -27,9 +25,7 @@ def main(argv: list[str] | None = None) -> None:
     told, spec = study(args.table, args.study), TABLES[args.table]
     frame = whole(spec.build(load(args.results, told, needs_by_model(spec, told)), told))
     write_csv(frame, args.csv)
-    texts = [name for name in frame if frame[name].dropna().map(type).eq(str).all()]  # a label may be NA, 007 or True
-    read = pd.read_csv(args.csv, dtype=dict.fromkeys(texts, str), keep_default_na=False, na_values=[""])
-    write_text(render(args.table, read), args.markdown)
+    write_text(render(args.table, read(args.csv)), args.markdown)
 
 
 if __name__ == "__main__":

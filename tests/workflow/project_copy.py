@@ -1,5 +1,6 @@
 """Copies of the project to run workflows in, so that tests leave nothing behind in it."""
 
+import atexit
 import json
 import os
 import shutil
@@ -9,6 +10,10 @@ import tempfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+
+import forked_jobs
+import forked_snakemake
+from gradual.workflow import gpus
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("Snakefile", "config.yaml", "rules", "scripts", "schemas", "studies", "profiles", "envs", "tests/workflow")
@@ -46,36 +51,44 @@ def stand_in(folder: Path, name: str, text: str) -> str:
 
 
 @cache
-def _dry_runs() -> subprocess.Popen[str]:
-    """The process that dry runs are forked from. It ends when this process ends, because that closes its input."""
-    command = [sys.executable, str(Path(__file__).with_name("dry_runs.py"))]
+def _snakemake_runs() -> subprocess.Popen[str]:
+    """The process that runs of Snakemake are forked from. It ends when this process ends, because that closes its input."""
+    command = [sys.executable, forked_snakemake.__file__]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
+@cache
+def _forking_python() -> str:
+    """The folder of a command `python` whose jobs are forked from a process that ends when this one does."""
+    folder = tempfile.mkdtemp(prefix="forked-jobs-")
+    atexit.register(shutil.rmtree, folder)
+    address = f"{folder}/socket"
+    command = [sys.executable, forked_jobs.__file__, address]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    server = subprocess.Popen(command, env=os.environ | forked_jobs.SETTINGS, text=True, **pipes)
+    assert server.stdout.readline() == "ready\n"
+    atexit.register(server.communicate)
+    client = {"interpreter": os.path.realpath(sys.executable), "python": sys.executable, "address": address}
+    stand_in(Path(folder), "python", forked_jobs.CLIENT.format(settings=forked_jobs.SETTINGS, **client))
+    return folder
+
+
 def snakemake_in(folder: Path) -> Snakemake:
-    """A function that runs Snakemake in the folder and returns its result, output and errors together in stdout."""
+    """A function that runs Snakemake in the folder and returns its result, output and errors together in stdout.
+
+    Snakemake and its jobs are forked from processes that have imported the libraries, because imports take longer than
+    most runs and jobs here. Where there are GPUs, jobs are not forked, because a forked process cannot use a GPU that its
+    parent has looked for. tests/workflow/test_killed.py has all jobs as processes of their own, as have real studies.
+    """
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
     def run(*words: str) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "PATH": path}
-        if "-n" in words:
-            return dry_run(words, environment)
-        return subprocess.run(
-            [sys.executable, "-m", "snakemake", *words],
-            cwd=folder,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=900,
-        )
-
-    def dry_run(words: tuple[str, ...], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-        """The same, in a process of which nothing but the imports is older."""
+        before = [] if "-n" in words or gpus.here() else [_forking_python()]
+        environment = {**os.environ, "PATH": os.pathsep.join([*before, path])}
         with tempfile.NamedTemporaryFile() as output:
             asked = {"folder": str(folder), "words": words, "environment": environment, "output": output.name}
-            print(json.dumps(asked), file=_dry_runs().stdin, flush=True)
-            status = int(_dry_runs().stdout.readline())
+            print(json.dumps(asked), file=_snakemake_runs().stdin, flush=True)
+            status = int(_snakemake_runs().stdout.readline())
             return subprocess.CompletedProcess(words, status, Path(output.name).read_text(encoding="utf-8"))
 
     return run

@@ -176,4 +176,4 @@ def test_a_table(project):
     assert (row["label"], row["seeds"], row["trained_on"]) == ("My model", 2, 5.5)
     shown = (project / "results/mine/tables/sizes.md").read_text(encoding="utf-8")
     assert shown.startswith("Sizes: How many facts the one-stage run trains on.\n")
-    assert re.search(r"\| My model +\| +5\.5 \|", shown)
+    assert re.search(r"\| +Facts trained on \|\n\|-+\|\n\| +5\.5 \|\n", shown)

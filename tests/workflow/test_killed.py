@@ -15,7 +15,7 @@ from project_copy import copy_project, snakemake_in
 # The tables of the two stages alone, which are as in the whole study. All kinds of jobs run for them, but draw_answers.
 FEWER = "tables: {show: [2, 3, 4, 5, 10, 12, scoring, chance]}\n"
 TINY = ("--configfile", "tests/workflow/tiny.yaml", "fewer.yaml")
-KILLS = 10
+KILLS = 6
 STARTED = re.compile(r"^(?:local)?rule \w+:\n((?:    .*\n)+)", re.MULTILINE)
 
 
@@ -50,7 +50,7 @@ def kill(run: subprocess.Popen, log: Path, jobs: int, seconds: float) -> None:
     run.wait()
 
 
-def test_killed_at_ten_random_moments_it_comes_to_the_same_tables_and_finishes_no_job_twice(finished, tmp_path):
+def test_killed_at_six_random_moments_it_comes_to_the_same_tables_and_finishes_no_job_twice(finished, tmp_path):
     folder = copy_project(tmp_path / "project")
     (folder / "fewer.yaml").write_text(FEWER)
     # The world and its base model are there: pretraining resumes by a test of its own, and would take most of the moments.

@@ -6,7 +6,7 @@ import random
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -135,12 +135,11 @@ def test_the_logic_of_a_table_runs_the_tables_that_use_it_and_nothing_before_the
     assert tables(jobs) == {"table_05", "claims"}
 
 
-@pytest.mark.parametrize(
-    "module", ["probe/engines/vllm.py", "workflow/gpus.py", "study/steps.py", "planning/report.py"]
-)
-def test_what_the_study_does_not_use_or_no_result_depends_on_runs_nothing(finished, module):
-    file = finished / "scripts/gradual" / module
-    with edited(file, file.read_text() + "\nEDITED = 1\n"):
+def test_what_the_study_does_not_use_or_no_result_depends_on_runs_nothing(finished):
+    with ExitStack() as edits:
+        for module in ("probe/engines/vllm.py", "workflow/gpus.py", "study/steps.py", "planning/report.py"):
+            file = finished / "scripts/gradual" / module
+            edits.enter_context(edited(file, file.read_text() + "\nEDITED = 1\n"))
         assert rules(planned(finished)) <= {"write_provenance"}  # which holds what works_of tells
 
 
@@ -235,25 +234,20 @@ def test_the_share_of_impossible_answers_runs_only_the_report(finished):
 
 
 @pytest.mark.parametrize(
-    "words",
+    ("cores", "words"),
     [
-        ("--resources", "gpu=4"),
-        ("--resources", "gpu=1", "mem_mb=4000"),
-        ("--set-resources", "probe_facts:python=/some/python", "train_adapter:gpu=4"),
+        ("1", ("--resources", "gpu=4")),
+        ("7", ("--resources", "gpu=1", "mem_mb=4000")),
+        ("64", ("--set-resources", "probe_facts:python=/some/python", "train_adapter:gpu=4")),
     ],
 )
-def test_where_and_on_what_a_study_runs_does_not_matter(finished, words):
-    assert planned(finished, *words) == []
+def test_where_and_on_what_a_study_runs_does_not_matter(finished, cores, words):
+    assert planned(finished, *words, cores=cores) == []
 
 
 def test_with_conda_or_without_does_not_matter(finished, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", stand_in(tmp_path / "bin", "conda", CONDA))
     assert planned(finished, "--sdm", "conda") == []
-
-
-@pytest.mark.parametrize("cores", ["1", "7", "64"])
-def test_the_number_of_cores_does_not_matter(finished, cores):
-    assert planned(finished, cores=cores) == []
 
 
 def test_another_profile_runs_nothing(finished):

@@ -8,11 +8,13 @@ import pandas as pd
 import pytest
 import yaml
 
+import publish_results
 from gradual.study.config import load_config, with_defaults
 from gradual.study.runs import runs
 from gradual.tables import registry
 from gradual.workflow import costs
 from gradual.workflow.works import works_of
+from page_width import fits, markdown_tables, width
 from project_copy import ROOT, copy_project, snakemake_in
 from tiny import base_model
 
@@ -174,20 +176,26 @@ def test_published_costs_are_as_their_numbers_say(name):
     assert (folder / "costs.md").read_text() == costs.render(pd.read_csv(folder / "costs.csv"), len(seeds))
 
 
+def published_markdown(name):
+    """The Markdown of a published study, as its numbers and its provenance say; by file."""
+    return publish_results.rendered(ROOT / "results/reference" / name)
+
+
 @pytest.mark.parametrize("name", REFERENCES)
 def test_published_tables_are_those_that_the_config_shows_each_as_its_numbers_say(name):
     folder = ROOT / "results/reference" / name
-    config = json.loads((folder / "provenance.json").read_text())["config"]
-    shown = [registry.name_of(entry) for entry in config["tables"]["show"]]
-    assert {path.stem for path in (folder / "tables").iterdir()} == set(shown)
-    texts = {table: (folder / "tables" / f"{table}.md").read_text() for table in shown}
-    for table, text in texts.items():
-        assert text == registry.render(table, pd.read_csv(folder / "tables" / f"{table}.csv")), table
-    whole = (folder / "tables.md").read_text()
-    assert whole.endswith("\n".join(texts[table] for table in shown))
+    texts = published_markdown(name)
+    assert {f"tables/{path.stem}.md" for path in (folder / "tables").iterdir()} == set(texts) - {"tables.md"}
+    assert {file: (folder / file).read_text() for file in texts} == texts
+
+
+@pytest.mark.parametrize("name", REFERENCES)
+def test_no_published_table_is_wider_than_a_page(name):
+    tables = markdown_tables((ROOT / "results/reference" / name / "tables.md").read_text())
+    assert [(table[0], width(table)) for table in tables if not fits(table)] == [] and tables
 
 
 @pytest.mark.parametrize(("name", "table"), re.findall(r"<!-- (\w+): (\w+) -->", README))
 def test_the_readme_shows_the_published_tables(name, table):
     shown = re.search(rf"<!-- {name}: {table} -->\n(.*?)\n<!-- end -->", README, re.DOTALL)[1]
-    assert shown == (ROOT / f"results/reference/{name}/tables/{table}.md").read_text().strip()
+    assert shown == publish_results.blocks(published_markdown(name))[table].strip()

@@ -9,7 +9,7 @@ import pandas as pd
 from gradual.ground import statistics
 from gradual.ground.errors import InputError
 from gradual.tables import reading
-from gradual.tables.markdown import MISSING, count, interval, number, probability
+from gradual.tables.markdown import number, with_interval
 from gradual.tables.spec import Column, Results, Study
 
 
@@ -109,37 +109,16 @@ def _row(loaded: Results, study: Study, key: str, line: Line) -> dict[str, Any]:
     }
 
 
-def points(row: pd.Series, name: str) -> str:
-    """The interval of a difference in points, from the columns <name>_low and <name>_high."""
-    return interval(number(row[f"{name}_low"], "+.2f"), number(row[f"{name}_high"], "+.2f"))
-
-
-def _epochs(value: Any) -> str:
-    """The epochs by seed. With one seed the CSV has numbers, and these have decimals if a row has no epoch."""
-    return MISSING if pd.isna(value) or value == "" else str(value).removesuffix(".0")
-
-
-MODEL = Column("Model", lambda row: row["label"], right=False)
-PAPER = Column("Paper: max over epochs", lambda row: number(row["paper_percent"]))
+PAPER = Column("Paper: max", lambda row: number(row["paper_percent"]))
 PAPER_GAIN = Column("Paper: gain", lambda row: number(row["paper_gain_points"], "+.2f"))
-MAX = Column("Ours: max over epochs", lambda row: number(row["max_over_epochs_percent"]))
-CHOSEN = Column("Ours: at the chosen epoch", lambda row: number(row["percent"]))
-INTERVAL = Column("Ours: 95% interval", lambda row: interval(number(row["percent_low"]), number(row["percent_high"])))
-GAIN = Column("Ours: gain", lambda row: number(row["gain_points"], "+.2f"))
-GAIN_INTERVAL = Column("Ours: 95% interval of the gain", lambda row: points(row, "gain_points"))
-MCNEMAR = Column("Ours: McNemar p", lambda row: probability(row["mcnemar_p"]))
-EPOCH = Column("Ours: chosen epoch", lambda row: _epochs(row["epoch"]))
-N = Column("Ours: n", lambda row: count(row["n"]))
-# Our columns of a row, and the same with the paper's columns before them.
-OURS = (CHOSEN, INTERVAL, GAIN, GAIN_INTERVAL, MCNEMAR, EPOCH, N)
+MAX = Column("Ours: max", lambda row: number(row["max_over_epochs_percent"]))
+CHOSEN = Column("Ours [95% interval]", lambda row: with_interval(row, "percent"))
+GAIN = Column("Gain [95% interval]", lambda row: with_interval(row, "gain_points", "+.2f"))
+OURS = (CHOSEN, GAIN)
 BESIDE_THE_PAPER = (PAPER, PAPER_GAIN, MAX, *OURS)
 
-_UNITS = "Accuracies are on the test set, in percent. Gains are in points."
-_INTERVALS = (
-    "For one seed, the interval of an accuracy is Wilson's, the interval of a gain is for matched pairs (Agresti and Min), "
-    "and p is from McNemar's exact test. For several seeds, intervals are Student's t over the seeds."
-)
-NOTE = f"{_UNITS} {_INTERVALS}"
+NOTE = "Accuracies are on the test set at the chosen epoch, in percent. Gains are in points."
 NOTE_BESIDE_THE_PAPER = (
-    f"{_UNITS} The maximum over epochs is taken on the test set itself, as in the paper. {_INTERVALS}"
+    f"{NOTE} The maximum (max) is over the epochs. It is taken on the test set itself, as in the paper, and so are the "
+    "paper's gains."
 )

@@ -1,11 +1,14 @@
-"""A table's CSV as Markdown: the caption, the paper's numbers and ours, and a note on ours."""
+"""A table's CSV as Markdown: the caption, the paper's numbers and ours, and a note on ours.
 
+What all tables of a study have in common is said once, at their head (tables/head.py)."""
+
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from tabulate import tabulate
 
-from gradual.tables.spec import TableSpec
+from gradual.tables.spec import Part, TableSpec
 
 MISSING = "–"
 COUNTS = (
@@ -13,6 +16,9 @@ COUNTS = (
     *("majority_n", "frequent_n", "rare_n", "rare_facts"),
     *("kept_n", "unrelated_n", "own_n", "conflicting_n", "earlier_n"),
 )
+
+# The columns of texts that a study chooses.
+NAMES = ("model", "label", "name", "method", "control", "claim", "relation", "domain")
 
 
 def number(value: Any, form: str = ".2f") -> str:
@@ -30,20 +36,19 @@ def count(value: Any) -> str:
     return MISSING if pd.isna(value) else number(value, ",.0f" if float(value).is_integer() else ",.1f")
 
 
-def interval(low: str, high: str) -> str:
-    """The ends of an interval in brackets, or a dash where there is none."""
-    return MISSING if MISSING in (low, high) else f"[{low}, {high}]"
+def with_interval(row: pd.Series, name: str, form: str = ".2f", factor: float = 1) -> str:
+    """The number of a column, and behind it its interval if it has one, from the columns <name>_low and <name>_high.
+
+    All three are multiplied by the factor.
+    """
+    cells = [row[f"{name}{end}"] for end in ("", "_low", "_high")]
+    value, low, high = (MISSING if pd.isna(cell) else number(factor * cell, form) for cell in cells)
+    return value if MISSING in (low, high) else f"{value} [{low}, {high}]"
 
 
 def percents(row: pd.Series, name: str, form: str = ".1f") -> str:
-    """The interval of a share in percent, from the columns <name>_low and <name>_high."""
-    return interval(percent(row[f"{name}_low"], form), percent(row[f"{name}_high"], form))
-
-
-def with_interval(row: pd.Series, name: str, form: str = ".2f") -> str:
-    """The number of a column, and behind it its interval if it has one, from the columns <name>_low and <name>_high."""
-    value, low, high = (number(row[f"{name}{end}"], form) for end in ("", "_low", "_high"))
-    return value if low == MISSING else f"{value} {interval(low, high)}"
+    """A share in percent, and behind it its interval if it has one."""
+    return with_interval(row, name, form, 100)
 
 
 def probability(value: Any) -> str:
@@ -57,16 +62,30 @@ def whole(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.astype(dict.fromkeys(columns, "Int64"))
 
 
+def read(file: Path) -> pd.DataFrame:
+    """A table's CSV, as `render` takes it. A name may be NA, 007 or True."""
+    return pd.read_csv(file, dtype=dict.fromkeys(NAMES, str), keep_default_na=False, na_values=[""])
+
+
 def render(spec: TableSpec, frame: pd.DataFrame) -> str:
-    """The Markdown of a table's CSV."""
-    table = tabulate(
-        [[column.cell(row).replace("|", r"\|") for column in spec.columns] for _, row in frame.iterrows()],
-        headers=[column.header for column in spec.columns],
+    """The Markdown of a table's CSV. Each model and each part of the table has a table of its own, one below the other."""
+    models = [rows for _, rows in frame.groupby("model", sort=False)]
+    tables = []
+    for rows in models:
+        for part in spec.parts:
+            told = [rows["label"].iloc[0]] * (len(models) > 1) + [part.heading] * bool(part.heading)
+            tables.append("".join(f"{', '.join(told)}:\n\n" * bool(told)) + _table(part, part.rows(rows)))
+    return "\n\n".join([f"{title(spec)}: {spec.caption}", *tables, *filter(None, [_note(spec, frame)])]) + "\n"
+
+
+def _table(part: Part, frame: pd.DataFrame) -> str:
+    return tabulate(
+        [[column.cell(row).replace("|", r"\|") for column in part.columns] for _, row in frame.iterrows()],
+        headers=[column.header for column in part.columns],
         tablefmt="github",
-        colalign=["right" if column.right else "left" for column in spec.columns],
+        colalign=["right" if column.right else "left" for column in part.columns],
         disable_numparse=True,
     )
-    return f"{title(spec)}: {spec.caption}\n\n{table}\n\n{_note(spec, frame)}\n"
 
 
 def title(spec: TableSpec) -> str:
@@ -74,27 +93,10 @@ def title(spec: TableSpec) -> str:
     return f"Table {spec.number}" if spec.number else spec.name.capitalize().replace("_", " ")
 
 
-def beside(model: str, paper_model: Any) -> str:
-    """A model's name and the model of the paper that it is compared with."""
-    other = "no model of the paper" if pd.isna(paper_model) else f"the paper's {paper_model}"
-    return f"{model} (compared with {other})"
-
-
 def _note(spec: TableSpec, frame: pd.DataFrame) -> str:
-    """What our numbers come from (models, facts, seeds, scoring rule, choice of the epoch), and the table's own note."""
-    first = frame.iloc[0]
-    models = frame.drop_duplicates("model")
-    same = "n" in frame and (frame.groupby("model")["n"].nunique(dropna=False) == 1).all()
-    names = [
-        (beside(row["label"], row["paper_model"]) if spec.number or spec.reported else row["label"])
-        + (f", {count(row['n'])} facts" if same else "")
-        for _, row in models.iterrows()
-    ]
-    seeds = "from 1 seed" if first["seeds"] == 1 else f"means over {count(first['seeds'])} seeds"
-    parts = [f"Our numbers are for {'; '.join(names)}. They are {seeds}."]
-    parts.append(f"The rule `{first['scoring']}` decides whether an answer is right.")
-    if "chosen_on" in frame:
-        parts.append(f"Epochs are chosen on {first['chosen_on']}.")
-    if spec.reported and not models["paper_model"].dropna().isin(spec.reported).all():
-        parts.append(f"The paper reports {' and '.join(spec.reported)} only.")
-    return " ".join([*parts, spec.note])
+    """The table's own note, after a word on models that the paper's table does not have."""
+    compared = frame["paper_model"].dropna()
+    all_there = not spec.reported or compared.isin(spec.reported).all()
+    return " ".join(
+        filter(None, ["" if all_there else f"The paper reports {' and '.join(spec.reported)} only.", spec.note])
+    )

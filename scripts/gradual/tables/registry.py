@@ -1,7 +1,7 @@
 """All tables by name, from the packages of the papers: the results that they need under a config, and their settings."""
 
 from collections import ChainMap
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -82,9 +82,19 @@ def study(name: str, told: Any) -> Study:
     return parse_study(package_of(name).study, told)
 
 
-def citations(names: Iterable[str]) -> list[str]:
-    """The papers that have the captions and the paper's numbers of the tables."""
-    return list(dict.fromkeys(package_of(name).citation for name in names))
+def about(names: Sequence[str], config: Mapping[str, Any]) -> dict[str, Any]:
+    """What the head of a study's tables says of the study, for JSON; see `head.head`.
+
+    `cited` are the papers that have the captions and the paper's numbers, and `models` are pairs of a label and the paper's
+    model, or None. `facts` says what the numbers of facts in the tables count, by table.
+    """
+    packages = [package for package in PACKAGES if any(name in package.tables for name in names)]
+    studies = [package.study_of(config) for package in packages]
+    papers = {key: [each.models[key].paper for each in studies] for key in config["models"]}
+    models = [(config["models"][key]["label"], next(filter(None, found), None)) for key, found in papers.items()]
+    told = {key: config[key] for key in ("study", "seeds", "scoring", "choose_on", "answers")}
+    facts = {name: TABLES[name].facts for name in names if TABLES[name].facts}
+    return told | {"models": models, "cited": [package.citation for package in packages], "facts": facts}
 
 
 def render(name: str, frame: pd.DataFrame) -> str:

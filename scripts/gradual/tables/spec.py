@@ -59,24 +59,45 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Part:
+    """A part of a table in Markdown, which is a table of its own below the part before it: its heading and its columns.
+
+    `rows` gives the rows that it shows from a model's rows of the CSV: all of them, unless it is another function.
+    """
+
+    heading: str
+    columns: tuple[Column, ...]
+    rows: Callable[[pd.DataFrame], pd.DataFrame] = lambda frame: frame
+
+
+@dataclass(frozen=True)
 class TableSpec:
     """A table. `number` is that of the paper's table, or None if the paper has no such table. A numbered table has the
     paper's caption.
 
     `needs` gives the results of a model that the table needs, and none for a model that the table leaves out. `uses` names
     the fields of the study that the table reads besides seeds, models, labels and scoring. `reported` are the models that
-    the paper's table has. `note` explains our columns below the table.
+    the paper's table has. `columns` are those of the Markdown, or its parts, because a table of Markdown must not be
+    wider than a page. The CSV has more columns. `note` explains our columns below the table. `facts` says which facts the
+    CSV's column `n` counts, if it counts the same ones in all rows of a model.
     """
 
     name: str
     caption: str
     needs: Callable[[Any, Model], list[Result]]
     build: Callable[[Results, Any], pd.DataFrame]
-    columns: tuple[Column, ...]
+    columns: tuple[Column, ...] | tuple[Part, ...]
     note: str
     uses: tuple[str, ...] = ()
     number: int | None = None
     reported: tuple[str, ...] = ()
+    facts: str = ""
+
+    @property
+    def parts(self) -> list[Part]:
+        """The parts of the Markdown; a table without parts is a part without a heading."""
+        columns = tuple(each for each in self.columns if isinstance(each, Column))
+        return [Part("", columns)] if columns else [each for each in self.columns if isinstance(each, Part)]
 
 
 def common_of(config: Mapping[str, Any], reported: Collection[str]) -> dict[str, Any]:

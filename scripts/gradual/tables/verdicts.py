@@ -87,14 +87,16 @@ def text(name: str) -> Callable[[pd.Series], str]:
     return lambda row: MISSING if pd.isna(row[name]) or row[name] == "" else str(row[name])
 
 
+def _control(row: pd.Series) -> str:
+    """The control, and the verdict on the effect net of the control's."""
+    against = text("verdict_against_control")(row)
+    return text("control")(row) if against == MISSING else f"{row['control']}: {against}"
+
+
 COLUMNS = (
     Column("Claim", text("claim"), right=False),
     Column("Paper", lambda row: number(row["paper_points"], "+.2f")),
     Column("Ours [95% interval]", points("effect")),
-    Column("Seeds", lambda row: str(row["seeds"])),
     Column("Verdict", text("verdict"), right=False),
-    Column("Control", text("control"), right=False),
-    Column("The control's effect", points("control")),
-    Column("Net of the control", points("net")),
-    Column("Against the control", text("verdict_against_control"), right=False),
+    Column("Control", _control, right=False),
 )

@@ -1,8 +1,10 @@
 """What each table needs and is told of a study, and the scripts that write every table."""
 
 import json
+import re
 from copy import deepcopy
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import yaml
 
 import collect_tables
 import write_table
+from gradual.ground import statistics
 from gradual.ground.errors import InputError
 from gradual.study.result_files import (
     ACCURACY,
@@ -30,8 +33,8 @@ from gradual.study.result_files import (
     path,
     path_of,
 )
-from gradual.tables import reading, registry
-from gradual.tables.gradual_learning import paper
+from gradual.tables import markdown, reading, registry
+from gradual.tables.gradual_learning import graph, paper
 from gradual.tables.gradual_learning.roles import Study, study_of
 from gradual.tables.markdown import title, whole
 from gradual.tables.spec import Model, parse_study, settings_of
@@ -51,6 +54,7 @@ from made_up import (
     whole_study,
     write_results,
 )
+from page_width import fits, markdown_tables, width
 
 ROOT = Path(__file__).resolve().parents[3]
 TABLES_OF_GL = registry.GRADUAL_LEARNING.tables
@@ -85,6 +89,13 @@ CONFIG: dict[str, Any] = {
     "answers": "first",
 }
 MODELS = ("qwen2", "other", "bare")
+
+
+@pytest.fixture(autouse=True)
+def few_draws(monkeypatch):
+    """Few random draws, because no test here is about the intervals and p-values that come from them."""
+    monkeypatch.setattr(graph, "PERMUTATIONS", 10)
+    monkeypatch.setattr(statistics, "of_facts", partial(statistics.of_facts, resamples=20))
 
 
 def changed(*path: str, value: Any) -> dict[str, Any]:
@@ -188,10 +199,9 @@ def test_the_tables_of_guessing_tell_of_every_control_that_a_model_has(name):
 
 
 def test_every_table_reads_no_more_than_it_needs():
-    study = whole_study()
+    study, made = whole_study(), whole_results()
     for name, spec in TABLES_OF_GL.items():
         needs = {"m": spec.needs(study, study.models["m"])}
-        made = whole_results()
         given = {key: made[key] for key in reading.keys(study, needs)}
         assert len(spec.build(given, study)) > 0, name
         for key in given:  # and all of it
@@ -374,9 +384,9 @@ def arguments(root: Path, name: str, study: Study) -> list[str]:
 
 
 def cells(text: str) -> list[list[str]]:
-    """The cells of a Markdown table, by row; what is escaped is no border."""
-    lines = [line.replace(r"\|", "/") for line in text.splitlines() if line.startswith("|")]
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    """The rows of a text's only table, below its header."""
+    ((_, *body),) = markdown_tables(text)
+    return body
 
 
 @pytest.mark.parametrize("seeds", [(0,), (0, 1)])
@@ -390,41 +400,45 @@ def test_scripts_write_every_table(tmp_path, name, seeds):
     spec, frame = TABLES_OF_GL[name], pd.read_csv(tmp_path / path(TABLE_CSV, table=name))
     text = (tmp_path / path(TABLE_MARKDOWN, table=name)).read_text()
     assert text == registry.render(name, frame)
-    assert text.startswith(f"{title(spec)}: {spec.caption}\n\n| ")
-    assert ("compared with the paper's Qwen2-7B" in text) == (spec.number is not None)
-    assert "The rule `substring` decides whether an answer is right." in text
-    assert ("They are from 1 seed." if len(seeds) == 1 else "They are means over 2 seeds.") in text
-    assert ("Epochs are chosen on dev." in text) == ("choose_on" in spec.uses)
-    header, _, *body = cells(text)
-    assert header == [column.header for column in spec.columns] and len(body) == len(frame) > 0
-    assert {len(row) for row in body} == {len(header)}
-    assert all(row[0] == "tiny / Qwen2" for row in body)
-    assert not {"nan", "None", "", "NaN"} & {cell for row in body for cell in row}
+    assert text.startswith(f"{title(spec)}: {spec.caption}\n\n") and "tiny | Qwen2" not in text
+    for table, part in zip(markdown_tables(text), spec.parts, strict=True):
+        header, *body = table
+        assert header == [column.header for column in part.columns] and len(body) == len(part.rows(frame)) > 0
+        assert {len(row) for row in body} == {len(header)}
+        assert not {"nan", "None", "", "NaN"} & {cell for row in body for cell in row}
+        assert fits(table), (part.heading, width(table))
+    assert [part.heading for part in spec.parts if f"{part.heading}:\n\n| " in text or not part.heading]
+
+
+def test_each_of_several_models_has_a_table_below_its_name(tmp_path):
+    write_results(tmp_path, whole_results())
+    write_table.main(arguments(tmp_path, "scoring", whole_study()))
+    one = markdown.read(tmp_path / path(TABLE_CSV, table="scoring"))
+    two = registry.render("scoring", pd.concat([one, one.assign(model="n", label="007 | b")]))
+    headings = re.findall(r"^(.+):$", two, re.MULTILINE)
+    parts = [part.heading for part in TABLES_OF_GL["scoring"].parts]
+    assert headings == [f"{label}, {part}" for label in ("tiny Qwen2", "007 | b") for part in parts]
+    assert len(markdown_tables(two)) == 4 and markdown_tables(two)[:2] == markdown_tables(two)[2:]
+    assert markdown_tables(registry.render("scoring", one)) == markdown_tables(two)[:2]
 
 
 def test_cells_of_one_seed_read_back_from_the_csv(tmp_path):
     write_results(tmp_path, whole_results())
     for name in ("table_05", "table_07"):
         write_table.main(arguments(tmp_path, name, whole_study()))
-    header, _, *body = cells((tmp_path / path(TABLE_MARKDOWN, table="table_07")).read_text())
-    epoch = header.index("Ours: chosen epoch")
-    assert [(row[1], row[epoch]) for row in body] == [
-        ("Majority answer", "–"),
-        ("Origin", "0"),
-        ("One-Stage", "1"),
-        ("Two-Stage", "1"),
-        ("Control of One-Stage: random", "1"),
-        ("Control of Two-Stage: train_on", "1"),
-    ]
-    header, _, row = cells((tmp_path / path(TABLE_MARKDOWN, table="table_05")).read_text())
-    assert [row[i] for i, name in enumerate(header) if name == "p"] == ["1.000", "1.000"]
+    body = cells((tmp_path / path(TABLE_MARKDOWN, table="table_07")).read_text())
+    states = ("Majority answer", "Origin", "One-Stage", "Two-Stage")
+    assert [row[0] for row in body] == [*states, "Control of One-Stage: random", "Control of Two-Stage: train_on"]
+    assert body[0][-1] == body[1][-1] == "–"  # no gain
+    body = cells((tmp_path / path(TABLE_MARKDOWN, table="table_05")).read_text())
+    assert [ours for name, _, ours in body if name.startswith("p ")] == ["1.000", "1.000"]
 
 
 def test_epochs_of_several_seeds_are_listed(tmp_path):
     write_results(tmp_path, whole_results() | whole_results(1) | evaluation({RUN1: {1: 5, 2: 6}}, 10, {RUN1: 2}, 1))
     write_table.main(arguments(tmp_path, "table_07", whole_study((0, 1))))
-    _, _, *body = cells((tmp_path / path(TABLE_MARKDOWN, table="table_07")).read_text())
-    assert body[2][1] == "One-Stage" and "1 2" in body[2] and "–" in body[0]
+    rows = pd.read_csv(tmp_path / path(TABLE_CSV, table="table_07")).set_index("name")
+    assert rows.loc["One-Stage", "epoch"] == "1 2" and pd.isna(rows.loc["Majority answer", "epoch"])
 
 
 def test_rows_come_in_the_order_of_the_config(tmp_path):
@@ -441,19 +455,17 @@ def test_the_papers_counts_in_markdown(tmp_path):
     for name in ("table_02", "table_03"):
         write_table.main(arguments(tmp_path, name, study))
     second = (tmp_path / path(TABLE_MARKDOWN, table="table_02")).read_text()
-    assert "| 34,426 | 20.4 | 34,426 | 20.4 |" in " ".join(second.split())
+    assert "| 34,426 | 20.4 | 34,426 | 20.4 [" in " ".join(second.split())
     third = (tmp_path / path(TABLE_MARKDOWN, table="table_03")).read_text()
-    assert third.count("**4,889**") == 2 and "Epochs are chosen on dev." in third and "**3,952**" not in third
+    assert third.count("**4,889**") == 2 and "**3,952**" not in third
     assert ",34426," in (tmp_path / path(TABLE_CSV, table="table_02")).read_text()
     frame = whole(pd.DataFrame({"count": [1.0, None], "n": [1.5, 2.0], "share": [1.0, 1.0]}))
     assert list(map(str, frame.dtypes)) == ["Int64", "float64", "float64"]
 
 
-def test_small_p_values_and_large_counts_in_markdown(tmp_path):
-    write_results(tmp_path, whole_results(times=150))
-    write_table.main(arguments(tmp_path, "table_07", whole_study()))
-    seventh = (tmp_path / path(TABLE_MARKDOWN, table="table_07")).read_text()
-    assert "33.80" in seventh and "< 0.001" in seventh and "1,500" in seventh
+def test_small_p_values_and_large_counts_in_markdown():
+    assert [markdown.probability(p) for p in (0.0004, 0.25, None)] == ["< 0.001", "0.250", "–"]
+    assert [markdown.count(n) for n in (1500.0, 1500.25, None)] == ["1,500", "1,500.2", "–"]
 
 
 def test_the_tables_of_a_study_are_joined_in_order(tmp_path):
@@ -462,14 +474,19 @@ def test_the_tables_of_a_study_are_joined_in_order(tmp_path):
         write_table.main(arguments(tmp_path, name, whole_study()))
     output = tmp_path / path(TABLES)
     files = [str(tmp_path / path(TABLE_MARKDOWN, table=name)) for name in ("table_02", "table_10", "claims")]
-    about = {"study": "default", "seeds": [0, 1], "models": ["tiny Qwen2", "B"], "answers": "first"}
-    about["cited"] = ["Li et al. 2024 (arXiv 2410.05802)"]
-    heading = ["--about", json.dumps(about), "--unanswerable", "0.05", "--output", str(output)]
+    numbers = [str(tmp_path / path(TABLE_CSV, table=name)) for name in ("table_02", "table_10", "claims")]
+    about = registry.about(["table_02", "table_10", "claims"], CONFIG | {"study": "default"})
+    assert about["cited"] == ["Li et al. 2024 (arXiv 2410.05802)"] and set(about["facts"]) == {"table_02", "table_10"}
+    heading = ["--about", json.dumps(about), "--unanswerable", "0.05", "--output", str(output), "--numbers", *numbers]
     heading += ["--answerable", *answerable(tmp_path, {"train": 0, "test": 0})]
     collect_tables.main(["--tables", *files, *heading])
     text = output.read_text()
     assert text.startswith("# Tables of the study default\n")
-    assert "Models: tiny Qwen2, B. Seeds: 0, 1." in text
+    assert (
+        "Models: tiny Qwen2 (compared with the paper's Qwen2-7B), other (compared with no model of the paper)" in text
+    )
+    assert re.search(r"\. Facts: \d+ train facts\. Seeds: 0, 1\.", text) and "means over 2 seeds" in text
+    assert "The rule `substring` decides whether an answer is right. Epochs are chosen on dev." in text
     assert 0 < text.index("Table 2:") < text.index("Table 10:") < text.index("Claims:")
     with pytest.raises(InputError, match=r"absent\.md"):
         collect_tables.main(["--tables", str(tmp_path / "absent.md"), *heading])
@@ -494,16 +511,21 @@ def answerable(folder, never):
 )
 def test_the_head_of_the_tables_tells_which_answers_count_and_how_many_are_impossible(tmp_path, answers, never, told):
     (tmp_path / "table.md").write_text("Table 2: x\n")
-    about = {"study": "s", "seeds": [0], "models": ["m"], "cited": ["paper"], "answers": answers}
+    about = {"study": "s", "seeds": [0], "models": [["m", None]], "cited": ["paper"], "answers": answers}
+    about |= {"scoring": "exact", "choose_on": "last", "facts": {"table": "test facts"}}
+    pd.DataFrame({"n": [1741.0, 20.5]}).to_csv(tmp_path / "table.csv")
     heading = ["--about", json.dumps(about), "--output", str(tmp_path / "tables.md")]
+    heading += ["--numbers", str(tmp_path / "table.csv")]
     heading += ["--tables", str(tmp_path / "table.md"), "--answerable", *answerable(tmp_path, never)]
     if any(never.values()):
         with pytest.raises(InputError, match=r"answerable-0.csv, .* 3 of 10 train facts .* at most 29%"):
             collect_tables.main([*heading, "--unanswerable", "0.29"])
     collect_tables.main([*heading, "--unanswerable", "0.3"])
     head = (tmp_path / "tables.md").read_text().partition("Table 2")[0]
-    assert len(head.strip().split("\n\n")) == 3 + len(told)
-    assert all(part in head for part in told)
+    assert len(head.strip().split("\n\n")) == 5 + (any(never.values()))
+    assert all(part in head for part in told) and ("any of the fact's answers" in head) == (answers == "any")
+    assert "Facts: 1,741 or 20.5 test facts. Seeds: 0." in head and "from 1 seed" in head
+    assert "The last epoch of every run counts." in head and "chosen on" not in head
 
 
 @pytest.mark.parametrize("label", ["NA", "null", "007", "1e5", "True", "a | b", "{seed} $HOME"])
@@ -512,10 +534,10 @@ def test_a_label_stays_as_it_is_in_every_table(label, tmp_path):
     told = replace(whole_study(), models={"m": replace(whole_study().models["m"], label=label)})
     for name in ("table_02", "table_07", "claims"):
         write_table.main(arguments(tmp_path, name, told))
-        text = (tmp_path / path(TABLE_MARKDOWN, table=name)).read_text()
-        assert label in text.replace(r"\|", "|")
-        cells = {line.replace(r"\|", "").count("|") for line in text.splitlines() if line.startswith("|")}
-        assert len(cells) == 1
+        frame = markdown.read(tmp_path / path(TABLE_CSV, table=name))
+        assert set(frame["label"]) == {label}
+        both = registry.render(name, pd.concat([frame, frame.assign(model="n", label="another")]))
+        assert f"\n\n{label}:\n\n| " in both
 
 
 def test_a_missing_file_is_an_error_and_nothing_is_written(tmp_path):

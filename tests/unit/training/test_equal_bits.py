@@ -13,7 +13,7 @@ import pytest
 from gradual.training.equal_bits import ENVIRONMENT, equal_products
 
 SCRIPT = Path(__file__).parents[3] / "scripts" / "pretrain_base.py"
-MODEL = {"architecture": "llama", "hidden_size": 128, "intermediate_size": 384, "layers": 3, "heads": 4}
+MODEL = {"architecture": "llama", "hidden_size": 128, "intermediate_size": 384, "layers": 1, "heads": 4}
 SETTINGS = {
     "vocabulary": 400,
     "row_tokens": 128,

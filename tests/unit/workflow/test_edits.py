@@ -59,6 +59,7 @@ EDITS: dict[str, set[str]] = {
     "workflow/works.py": set(),
     "planning/report.py": set(),
     "tables/differences.py": set(),
+    "tables/head.py": {"collect_tables"},
     "study/config.py": set(),
     "study/config_checks.py": set(),
     "study/config_problems.py": set(),

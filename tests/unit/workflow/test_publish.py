@@ -1,6 +1,8 @@
 """Publishing a study: what is copied to the reference folder, what is removed from it, and the blocks of the README."""
 
 import json
+import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ import pytest
 import publish_results
 from gradual.ground.errors import InputError
 
+ROOT = Path(__file__).resolve().parents[3]
 WHOLE = ("tables.md", "provenance.json", "costs.csv", "costs.md")  # of a study, besides its tables
 README = """# Title
 
@@ -107,3 +110,17 @@ def test_a_study_that_is_not_finished_is_an_error(tmp_path, missing):
     with pytest.raises(InputError, match=rf"{missing}.*is missing.*a finished study"):
         published(tmp_path, results)
     assert "table_03.md" in names(tmp_path / "reference" / "small" / "tables")  # nothing was touched
+
+
+def test_the_markdown_is_rendered_again_from_the_numbers_and_nothing_else_is_touched(tmp_path):
+    folder = shutil.copytree(ROOT / "results/reference/wikiqa", tmp_path / "wikiqa")
+    before = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    for file in [folder / "tables.md", *(folder / "tables").glob("*.md")]:
+        file.write_text(file.read_text().replace("| ", "! "))
+    readme = tmp_path / "README.md"
+    readme.write_text("<!-- wikiqa: head -->\nold\n<!-- end -->\n<!-- wikiqa: table_02 -->\n<!-- end -->\n")
+    publish_results.main(["--render", "--reference", str(folder), "--readme", str(readme)])
+    assert {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()} == before
+    head, table = re.findall(r"<!-- wikiqa: \w+ -->\n(.*?)\n<!-- end", readme.read_text(), re.DOTALL)
+    assert head.startswith("Models: tiny Qwen2 (") and "No gold answer of 6 of 125 dev" in head and "| " not in head
+    assert table == (folder / "tables/table_02.md").read_text().strip()

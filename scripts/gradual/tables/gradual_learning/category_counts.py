@@ -125,16 +125,17 @@ SPEC = TableSpec(
     needs=needs,
     build=build,
     columns=(
-        Column("Model", lambda row: row["label"], right=False),
         Column("Type", lambda row: row["type"], right=False),
         Column("Stage", lambda row: row["stage"], right=False),
         Column("Paper", lambda row: count(row["paper_count"])),
         Column("Paper: %", lambda row: percent(row["paper_share"])),
         Column("Ours", lambda row: count(row["count"])),
-        Column("Ours: %", lambda row: percent(row["share"]) if pd.isna(row["reason"]) else f"n/a: {row['reason']}"),
-        Column("Ours: 95% interval", lambda row: percents(row, "share")),
+        Column(
+            "Ours: % [95% interval]",
+            lambda row: percents(row, "share") if pd.isna(row["reason"]) else f"n/a: {row['reason']}",
+        ),
     ),
-    note="The caption is the paper's, and it describes the paper's numbers. For one seed, intervals are Wilson's over "
-    "the facts. For several seeds, intervals are Student's t over the seeds. The growth of HighlyKnown has an interval "
-    "only for several seeds.",
+    facts="train facts",
+    note="The caption is the paper's, and it describes the paper's numbers. The growth of HighlyKnown has an interval only "
+    "for several seeds.",
 )

@@ -47,7 +47,6 @@ SPEC = TableSpec(
     needs=needs,
     build=build,
     columns=(
-        accuracy_rows.MODEL,
         Column("Relation", lambda row: row["relation"], right=False),
         Column("Facts without a right greedy answer", lambda row: count(row["facts"])),
         Column("WeaklyKnown", lambda row: count(row["count"])),

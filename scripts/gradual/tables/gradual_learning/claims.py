@@ -16,9 +16,8 @@ from gradual.tables import accuracy_rows, reading
 from gradual.tables.gradual_learning import graph, longer, paper, strategies
 from gradual.tables.gradual_learning.category_counts import OVER_GROWTH, growths
 from gradual.tables.gradual_learning.roles import Study
-from gradual.tables.markdown import MISSING, count
-from gradual.tables.spec import Column, Model, Results, TableSpec
-from gradual.tables.verdicts import COLUMNS, FALLS, NO_RISE, RISES, STAYS, Claim, points, text
+from gradual.tables.spec import Model, Results, TableSpec
+from gradual.tables.verdicts import COLUMNS, FALLS, NO_RISE, RISES, STAYS, Claim
 
 GRAPH_MARGIN = RATIO_MARGIN = 0.05
 
@@ -326,11 +325,6 @@ def build(loaded: Results, study: Study) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _rare(row: pd.Series) -> str:
-    """The effect on facts with rare gold answers, and their number."""
-    return MISSING if pd.isna(row["rare_facts"]) else f"{points('rare')(row)}, n = {count(row['rare_facts'])}"
-
-
 SPEC = TableSpec(
     name="claims",
     caption="The paper's claims, and the verdicts of this study on them.",
@@ -349,12 +343,7 @@ SPEC = TableSpec(
     ),
     needs=needs,
     build=build,
-    columns=(
-        accuracy_rows.MODEL,
-        *COLUMNS,
-        Column("On facts with rare answers", _rare),
-        Column("Verdict there", text("verdict_rare"), right=False),
-    ),
+    columns=COLUMNS,
     note="Effects are in points. A point is one percent of the facts. For the graph, it is one percent of the "
     "reclassified nodes. For the 24%, it is one percent of what stage 1 added. The smallest effect of interest was set "
     "before any of these results. It is 0.5 points, and 5 points for the graph and for the 24%. For the best strategy, "
@@ -365,12 +354,10 @@ SPEC = TableSpec(
     "*does not show* if the whole interval is below zero. For a claim that something does not rise, the signs are "
     "reversed. In all other cases, the verdict is *undecided*. The best strategy is compared with the other strategy "
     "that is best on test. This choice biases the comparison against the claim. Claims about noise and chance are "
-    "decided by the effect net of the control. The other claims are decided by the effect itself, and the column "
-    "*Against the control* has the verdict on the effect net of the control. The last two columns are net of guessing. "
-    "They have the same effect and its verdict by the same rules, but only on the facts whose gold answer is rare in its "
-    "relation (see the table guessing), and n is the number of these facts. For one seed, intervals of differences are "
-    "for matched pairs over the facts (Agresti and Min), and intervals of shares are Wilson's. For one seed, the "
-    "intervals for the 24% are bootstrapped over the facts, and the net interval for the graph comes from the middle "
-    "95% of the random draws. For several seeds, intervals are Student's t over the seeds. With one seed, a verdict "
-    "holds only for this dataset and this model. The paper's numbers are from one seed and have no intervals.",
+    "decided by the effect net of the control. The other claims are decided by the effect itself. Behind the "
+    "control is the verdict on the effect net of the control. The CSV also has the control's effect, the effect net of "
+    "it, and the same effect with its verdict on only the facts whose gold answer is rare in its relation (see the table "
+    "guessing). For one seed, the intervals for the 24% are bootstrapped over the facts, and the net interval for the "
+    "graph comes from the middle 95% of the random draws. With one seed, a verdict holds only for this dataset and this "
+    "model. The paper's numbers are from one seed and have no intervals.",
 )

@@ -7,7 +7,7 @@ from gradual.study.runs import ORIGIN
 from gradual.tables import accuracy_rows, reading
 from gradual.tables.accuracy_rows import Line
 from gradual.tables.gradual_learning.roles import Study
-from gradual.tables.markdown import count, number
+from gradual.tables.markdown import count, with_interval
 from gradual.tables.spec import Column, Model, Results, TableSpec
 
 
@@ -90,14 +90,13 @@ CONTROLS_SPEC = TableSpec(
     needs=needs_controls,
     build=build_controls,
     columns=(
-        accuracy_rows.MODEL,
         Column("Stage", lambda row: row["stage"], right=False),
         Column("Run", lambda row: row["name"], right=False),
         _TRAINED,
         *accuracy_rows.OURS,
-        Column("The stage over this control", lambda row: number(row["stage_over_control_points"], "+.2f")),
-        Column("95% interval of that", lambda row: accuracy_rows.points(row, "stage_over_control_points")),
+        Column("The stage over it [95% interval]", lambda row: with_interval(row, "stage_over_control_points", "+.2f")),
     ),
+    facts="test facts",
     note="Gains are over the state that the stage starts from. One-Stage starts from the origin, and Two-Stage starts from "
     f"One-Stage. {accuracy_rows.NOTE}",
 )
@@ -109,11 +108,11 @@ REPLAY_SPEC = TableSpec(
     needs=needs_replay,
     build=build_replay,
     columns=(
-        accuracy_rows.MODEL,
         Column("Run", lambda row: row["name"], right=False),
         Column("Replay ratio", lambda row: f"{row['ratio']:g}"),
         _TRAINED,
         *accuracy_rows.OURS,
     ),
+    facts="test facts",
     note=f"Gains are over One-Stage. {accuracy_rows.NOTE}",
 )

@@ -13,10 +13,11 @@ from gradual.study.runs import ORIGIN
 from gradual.tables import accuracy_rows, reading
 from gradual.tables.gradual_learning import paper
 from gradual.tables.gradual_learning.roles import Study
-from gradual.tables.markdown import count, percent, percents, probability
-from gradual.tables.spec import Column, Model, Results, TableSpec
+from gradual.tables.markdown import MISSING, count, percent, percents, probability
+from gradual.tables.spec import Column, Model, Part, Results, TableSpec
 
 NUMBER = 5
+NODES = ("initial", "reclassified", "linked")
 PERMUTATIONS = 1000
 
 
@@ -108,16 +109,18 @@ def _p(value: Any) -> str:
     return value if isinstance(value, str) else probability(value)
 
 
-def _over(null: str) -> tuple[Column, ...]:
-    return (
-        Column(f"Null {null}: % linked", lambda row: percent(row[f"{null}_null"])),
-        Column("Over it, points", lambda row: percent(row[f"{null}_over"], "+.1f")),
-        Column(
-            "95% interval",
-            lambda row: percents(row, f"{null}_over", "+.1f"),
-        ),
-        Column("p", lambda row: _p(row[f"{null}_p"])),
-    )
+def _upright(frame: pd.DataFrame) -> pd.DataFrame:
+    """A row per number of a model, with the cells of the paper's and of ours."""
+    row = frame.iloc[0]
+    told = [(f"{name.capitalize()} nodes", count(row[f"paper_{name}"]), count(row[name])) for name in NODES]
+    told.append(("Linked, in percent", percent(row["paper_share"]), percent(row["share"])))
+    for null in ("anywhere", "within"):
+        told.append((f"Null {null}: linked, in percent", MISSING, percent(row[f"{null}_null"])))
+        told.append(
+            (f"Ours over null {null}, in points [95% interval]", MISSING, percents(row, f"{null}_over", "+.1f"))
+        )
+        told.append((f"p against null {null}", MISSING, _p(row[f"{null}_p"])))
+    return pd.DataFrame(told, columns=["number", "paper", "ours"])
 
 
 SPEC = TableSpec(
@@ -130,21 +133,19 @@ SPEC = TableSpec(
     needs=needs,
     build=build,
     columns=(
-        accuracy_rows.MODEL,
-        Column("Paper: initial", lambda row: count(row["paper_initial"])),
-        Column("Paper: reclassified", lambda row: count(row["paper_reclassified"])),
-        Column("Paper: linked", lambda row: count(row["paper_linked"])),
-        Column("Paper: % linked", lambda row: percent(row["paper_share"])),
-        Column("Ours: initial", lambda row: count(row["initial"])),
-        Column("Ours: reclassified", lambda row: count(row["reclassified"])),
-        Column("Ours: linked", lambda row: count(row["linked"])),
-        Column("Ours: % linked", lambda row: percent(row["share"])),
-        *_over("anywhere"),
-        *_over("within"),
+        Part(
+            "",
+            (
+                Column("Number", lambda row: row["number"], right=False),
+                Column("Paper", lambda row: row["paper"]),
+                Column("Ours", lambda row: row["ours"]),
+            ),
+            _upright,
+        ),
     ),
     note="Nodes are the subjects and answers of facts. A node of both initial and reclassified facts counts only as "
     f"initial. Each null replaces the reclassified facts with as many WeaklyKnown facts, drawn at random {PERMUTATIONS:,} "
     "times. The null *anywhere* draws from all WeaklyKnown facts. The null *within* draws as many facts of each relation "
     "as were reclassified. p is one-sided, and there is one p per seed. For one seed, the interval comes from the middle "
-    "95% of the null. For several seeds, intervals are Student's t over the seeds.",
+    "95% of the null.",
 )

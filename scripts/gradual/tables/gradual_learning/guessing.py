@@ -1,7 +1,7 @@
 """Knowledge or guessing: test accuracy on facts whose gold answer is frequent in its relation and on the others, and how
 often a state gives the answer that is the most frequent one. The paper does not ask this."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import pandas as pd
 
@@ -10,7 +10,7 @@ from gradual.study.result_files import EVALUATION, FACTS, Result
 from gradual.tables import accuracy_rows, reading
 from gradual.tables.gradual_learning.roles import Study
 from gradual.tables.markdown import count, number, with_interval
-from gradual.tables.spec import Column, Model, Results, TableSpec
+from gradual.tables.spec import Column, Model, Part, Results, TableSpec
 
 GROUPS = ("majority", "frequent", "rare")  # of test facts, by their gold answers
 
@@ -99,13 +99,17 @@ def build_by_relation(loaded: Results, study: Study) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _group(group: str) -> tuple[Column, ...]:
-    title = group.capitalize()
-    return (
-        Column(f"{title} gold: n", lambda row: count(row[f"{group}_n"])),
-        Column("Accuracy [95% interval]", lambda row: with_interval(row, f"{group}_percent")),
-        Column("Change [95% interval]", lambda row: with_interval(row, f"{group}_gain_points", "+.2f")),
-    )
+def _by_group(name: str, form: str) -> list[Column]:
+    """A column with interval for each group of test facts, from the columns <group>_<name>."""
+
+    def cell(group: str) -> Callable[[pd.Series], str]:
+        return lambda row: with_interval(row, f"{group}_{name}", form)
+
+    return [Column(f"{group.capitalize()} gold", cell(group)) for group in GROUPS]
+
+
+def _size(group: str) -> Column:
+    return Column(f"Facts with a {group} gold", lambda row: count(row[f"{group}_n"]))
 
 
 _STATE = Column("State", lambda row: row["name"], right=False)
@@ -119,11 +123,7 @@ _WORDS = (
     "only frequent answers has a fact with a rare gold right. A majority answer that too few facts have is not "
     "frequent. "
 )
-_INTERVALS = (
-    "For one seed, intervals of accuracies and shares are Wilson's, and intervals of changes are for matched pairs "
-    "(Agresti and Min). For several seeds, intervals are Student's t over the seeds. A dash means that there is no "
-    "such fact."
-)
+_DASH = "A dash means that there is no such fact."
 
 SPEC = TableSpec(
     name="guessing",
@@ -132,10 +132,15 @@ SPEC = TableSpec(
     uses=_USES,
     needs=needs,
     build=build,
-    columns=(accuracy_rows.MODEL, _STATE, *(column for group in GROUPS for column in _group(group)), _SAID, _RIGHT),
+    columns=(
+        Part("test accuracy [95% interval]", (_STATE, *_by_group("percent", ".2f"))),
+        Part("change [95% interval]", (_STATE, *_by_group("gain_points", "+.2f"))),
+        Part("answers and facts", (_STATE, _SAID, _RIGHT, *map(_size, GROUPS))),
+    ),
+    facts="test facts",
     note=f"{_WORDS}Accuracies are at the chosen epoch, in percent. Changes are over the state that a state starts from, "
-    "in points. The last two columns are the share of a state's answers that are the majority answer, and the "
-    f"share of the test facts for which this answer is right, both in percent. {_INTERVALS}",
+    "in points. The last table has the share of a state's answers that are the majority answer, the share of the test "
+    f"facts for which this answer is right, both in percent, and the numbers of test facts. {_DASH}",
 )
 BY_RELATION_SPEC = TableSpec(
     name="guessing_by_relation",
@@ -144,15 +149,12 @@ BY_RELATION_SPEC = TableSpec(
     needs=needs,
     build=build_by_relation,
     columns=(
-        accuracy_rows.MODEL,
         Column("Relation", lambda row: str(row["relation"]), right=False),
         _STATE,
         Column("n", lambda row: count(row["n"])),
         Column("Accuracy [95% interval]", lambda row: with_interval(row, "percent")),
         Column("Rare gold: n", lambda row: count(row["rare_n"])),
         Column("Accuracy there [95% interval]", lambda row: with_interval(row, "rare_percent")),
-        _SAID,
-        _RIGHT,
     ),
-    note=f"{_WORDS}Accuracies are at the chosen epoch, in percent. {_INTERVALS}",
+    note=f"{_WORDS}Accuracies are at the chosen epoch, in percent. {_DASH}",
 )

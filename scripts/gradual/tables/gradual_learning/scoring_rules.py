@@ -12,8 +12,8 @@ from gradual.study.result_files import PROBE_GRADES, Result
 from gradual.study.runs import ORIGIN
 from gradual.tables import accuracy_rows, reading
 from gradual.tables.gradual_learning.roles import Study
-from gradual.tables.markdown import interval, number, percent
-from gradual.tables.spec import Column, Model, Results, TableSpec
+from gradual.tables.markdown import number, percent, with_interval
+from gradual.tables.spec import Column, Model, Part, Results, TableSpec
 
 
 def needs(study: Study, model: Model) -> list[Result]:
@@ -73,16 +73,24 @@ def _mean_difference(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> statisti
 
 
 def _share(category: str) -> Column:
-    return Column(f"{category}: %", lambda row: percent(row[category]))
+    return Column(category, lambda row: percent(row[category]))
+
+
+def _accuracy(stage: str) -> Column:
+    return Column(stage, lambda row: number(row[stage]))
 
 
 def _gain(stage: str) -> Column:
-    def cell(row: pd.Series) -> str:
-        low, high = (number(row[f"{stage} gain_points_{end}"], "+.2f") for end in ("low", "high"))
-        return f"{number(row[f'{stage} gain_points'], '+.2f')} {interval(low, high)}"
+    return Column("Gain [95% interval]", lambda row: with_interval(row, f"{stage} gain_points", "+.2f"))
 
-    return Column(f"{stage}: gain", cell)
 
+def _ruled(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows that have categories."""
+    return frame[frame["name"] != TOKEN_F1]
+
+
+_RULE = Column("Rule", lambda row: "mean token F1" if row["name"] == TOKEN_F1 else row["name"], right=False)
+_GAINS = (column for stage in ("One-Stage", "Two-Stage") for column in (_accuracy(stage), _gain(stage)))
 
 SPEC = TableSpec(
     name="scoring",
@@ -91,15 +99,10 @@ SPEC = TableSpec(
     needs=needs,
     build=build,
     columns=(
-        accuracy_rows.MODEL,
-        Column("Rule", lambda row: "mean token F1" if row["name"] == TOKEN_F1 else row["name"], right=False),
-        *map(_share, FULL),
-        Column(ORIGIN.title(), lambda row: number(row["Origin"])),
-        Column("One-Stage", lambda row: number(row["One-Stage"])),
-        _gain("One-Stage"),
-        Column("Two-Stage", lambda row: number(row["Two-Stage"])),
-        _gain("Two-Stage"),
+        Part("categories of the train facts at the origin, in percent", (_RULE, *map(_share, FULL)), _ruled),
+        Part("test accuracy, in percent", (_RULE, _accuracy(ORIGIN.title()), *_GAINS)),
     ),
-    note="Categories and test accuracies are in percent. Gains are over the stage before, in points, with 95% intervals. "
-    "In every row, facts are selected and epochs are chosen by the study's rule.",
+    facts="test facts",
+    note="Gains are over the stage before, in points. In every row, facts are selected and epochs are chosen by the "
+    "study's rule.",
 )

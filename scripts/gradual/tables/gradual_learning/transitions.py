@@ -148,24 +148,14 @@ def _bold(row: pd.Series, cell: str) -> str:
 
 
 _COLUMNS = (
-    Column("Model", lambda row: row["label"], right=False),
     Column("Origin type", lambda row: row["origin_type"], right=False),
     Column("New type", lambda row: row["new_type"], right=False),
     Column("Paper", lambda row: _bold(row, count(row["paper_count"]))),
-    Column("Paper: %", lambda row: percent(row["paper_share"])),
-    Column("Paper: % of origin type", lambda row: percent(row["paper_share_of_origin"])),
+    Column("Paper: %", lambda row: percent(row["paper_share_of_origin"])),
     Column("Ours", lambda row: _bold(row, count(row["count"]))),
-    Column("Ours: %", lambda row: percent(row["share"])),
-    Column("Ours: 95% interval", lambda row: percents(row, "share")),
-    Column("Ours: % of origin type", lambda row: percent(row["share_of_origin"])),
-    Column(
-        "Ours: 95% interval of that",
-        lambda row: percents(row, "share_of_origin"),
-    ),
+    Column("Ours: % [95% interval]", lambda row: percents(row, "share_of_origin")),
 )
-_INTERVALS = (
-    "For one seed, intervals are Wilson's over the facts. For several seeds, intervals are Student's t over the seeds."
-)
+_SHARES = "Shares are of the facts of the origin type."
 
 TRAINING_SPEC = TableSpec(
     name="table_03",
@@ -181,16 +171,11 @@ TRAINING_SPEC = TableSpec(
     build=build_training,
     columns=(
         *_COLUMNS,
-        Column("Re-probe: % of origin type", lambda row: percent(row["retest_share_of_origin"])),
-        Column("Net of re-probe, points", lambda row: percent(row["net_share_of_origin"], "+.1f")),
-        Column(
-            "Net: 95% interval",
-            lambda row: percents(row, "net_share_of_origin", "+.1f"),
-        ),
+        Column("Net of re-probe [95% interval]", lambda row: percents(row, "net_share_of_origin", "+.1f")),
     ),
-    note=f"{_INTERVALS} The re-probe asks the model before fine-tuning again, with other prompts (Table 4). The share net "
-    "of the re-probe is what training adds on the same facts. For one seed, its interval is for matched pairs (Agresti and "
-    "Min).",
+    facts="train facts",
+    note=f"{_SHARES} The re-probe asks the model before fine-tuning again, with other prompts (Table 4). The share net of "
+    "the re-probe, in points, is what training adds on the same facts.",
 )
 RETEST_SPEC = TableSpec(
     name="table_04",
@@ -201,7 +186,8 @@ RETEST_SPEC = TableSpec(
     needs=needs_retest,
     build=build_retest,
     columns=_COLUMNS,
-    note=_INTERVALS,
+    facts="train facts",
+    note=_SHARES,
 )
 SECOND_SPEC = TableSpec(
     name="table_12",
@@ -212,5 +198,6 @@ SECOND_SPEC = TableSpec(
     needs=needs_second,
     build=build_second,
     columns=_COLUMNS,
-    note=_INTERVALS,
+    facts="train facts",
+    note=_SHARES,
 )

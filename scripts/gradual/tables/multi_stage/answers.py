@@ -8,7 +8,7 @@ from gradual.tables import accuracy_rows
 from gradual.tables.multi_stage import columns, graded
 from gradual.tables.multi_stage.graded import Graded
 from gradual.tables.multi_stage.roles import Line, Study
-from gradual.tables.spec import Model, Results, TableSpec
+from gradual.tables.spec import Model, Part, Results, TableSpec
 
 
 def _lines(study: Study, model: Model) -> list[Line]:
@@ -48,6 +48,9 @@ def _changed(read: Graded, stage: int) -> list[pd.Index]:
     return found
 
 
+_ROW = (columns.METHOD, columns.STAGE, columns.WORDING)
+_NEW, _STUCK = columns.share("New", "new_percent"), columns.share("Stuck", "stuck_percent")
+
 SPEC = TableSpec(
     name="answers",
     caption="Which answer a state gives to the facts whose answers the stage changes.",
@@ -55,20 +58,20 @@ SPEC = TableSpec(
     needs=needs,
     build=build,
     columns=(
-        columns.MODEL,
-        columns.METHOD,
-        columns.STAGE,
-        columns.WORDING,
-        columns.number("n", "n"),
-        columns.share("New", "new_percent"),
-        columns.share("Previous", "previous_percent"),
-        columns.share("Original", "original_percent"),
-        columns.share("Other", "other_percent"),
-        columns.share("Stuck", "stuck_percent"),
+        Part("new and stuck answers [95% interval]", (*_ROW, columns.number("n", "n"), _NEW, _STUCK)),
+        Part(
+            "all other answers",
+            (
+                *_ROW,
+                columns.plain("Previous", "previous_percent"),
+                columns.plain("Original", "original_percent"),
+                columns.plain("Other", "other_percent"),
+            ),
+        ),
     ),
     note="n is the number of these facts. New is the answer that is valid after the stage, previous is the one that "
     "was valid before it, and original is revision 0 where this is not the previous one. Other is any other answer, "
     "also one of the stages between. An answer that fits several of them counts as the first of these. Stuck is "
-    f"previous or original. {columns.UNITS} {columns.WORDINGS} {columns.AGAIN} {columns.LAST_EPOCH} "
-    f"{columns.INTERVALS}",
+    f"previous or original. {columns.UNITS} {columns.WORDINGS} {columns.AGAIN} {columns.GREEDY} "
+    f"{columns.DASH}",
 )

@@ -6,7 +6,6 @@ from gradual.knowledge import retention
 from gradual.study.result_files import Result
 from gradual.study.runs import ORIGIN
 from gradual.tables import accuracy_rows
-from gradual.tables.markdown import count
 from gradual.tables.multi_stage import columns, graded
 from gradual.tables.multi_stage.graded import Graded
 from gradual.tables.multi_stage.retained import kept_facts
@@ -51,18 +50,14 @@ SPEC = TableSpec(
     needs=needs,
     build=build,
     columns=(
-        columns.MODEL,
         columns.METHOD,
-        columns.STAGE,
-        Column("Learning rate", lambda row: f"{row['learning_rate']:g}"),
-        Column("Epochs", lambda row: count(row["epochs"])),
-        Column("Rate x epochs, in thousandths", lambda row: f"{row['budget']:g}"),
+        Column("Rate x epochs", lambda row: f"{row['budget']:g}"),
         columns.share("New answers right", "new_percent"),
         columns.share("Kept facts right", "kept_percent"),
         columns.share("Unrelated facts right at the origin and still", "unrelated_kept_percent"),
     ),
     note="Each row is a method, or the same method with another learning rate or number of epochs, after its last "
     "stage. So the rows of a method are points of a curve, and a method is better only where it moves this curve: "
-    f"more new answers for as much that is kept. {columns.KEPT} {columns.VALID} {columns.UNITS} {columns.DECIDING} "
-    f"{columns.LAST_EPOCH} {columns.INTERVALS}",
+    "more new answers for as much that is kept. A budget is the learning rate times the epochs, in thousandths. "
+    f"{columns.KEPT} {columns.VALID} {columns.UNITS} {columns.DECIDING} {columns.GREEDY} {columns.DASH}",
 )

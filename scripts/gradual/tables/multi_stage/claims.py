@@ -121,18 +121,16 @@ SPEC = TableSpec(
     needs=needs,
     build=build,
     reported=paper.models(),
-    columns=(columns.MODEL, columns.STAGE, columns.number("n", "facts"), *COLUMNS),
+    columns=COLUMNS,
     note="Effects are differences of ACC, in points, on the same questions: of facts that the stage trains on, or "
-    f"of kept facts. n is the number of these facts. {columns.KEPT} {columns.VALID} {columns.DECIDING} The smallest "
-    "effect of interest was set before any of these results. It is 1 point. The verdict is *shows* if the whole 95% "
-    "interval is above zero, however small the effect is. Otherwise, it is *does not show* if the whole interval is "
-    "below the smallest effect of interest. In all other cases, the verdict is *undecided*. The control is another "
-    "method that could explain the effect: plain training for as many steps as the augmented questions take, or "
-    "plain replay of kept facts. The column *Against the control* has the verdict on the effect net of the control. "
-    "A random half of the augmented questions is itself the control of their selection. All methods are compared at "
-    f"one budget each; the table budgets shows what other budgets do. {columns.LAST_EPOCH} For one seed, intervals "
-    "are for matched pairs over the answers (Agresti and Min). For several seeds, intervals are Student's t over "
-    "the seeds. With one seed, a verdict holds only for this dataset and this model. The paper's numbers are from "
+    f"of kept facts. {columns.KEPT} {columns.VALID} {columns.DECIDING} The smallest effect of interest was set before "
+    "any of these results. It is 1 point. The verdict is *shows* if the whole 95% interval is above zero, however small "
+    "the effect is. Otherwise, it is *does not show* if the whole interval is below the smallest effect of interest. In "
+    "all other cases, the verdict is *undecided*. The control is another method that could explain the effect: plain "
+    "training for as many steps as the augmented questions take, or plain replay of kept facts. Behind the control is "
+    "the verdict on the effect net of the control. A random half of the augmented questions is itself the control of "
+    "their selection. All methods are compared at one budget each; the table budgets shows what other budgets do. "
+    f"{columns.GREEDY} With one seed, a verdict holds only for this dataset and this model. The paper's numbers are from "
     "one training and have no intervals. Its ablations are taken to be of stage 2 (see the table stages), and its "
     "retention is in figures only.",
 )

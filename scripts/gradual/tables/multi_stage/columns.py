@@ -5,12 +5,11 @@ from typing import Any
 
 import pandas as pd
 
-from gradual.tables import accuracy_rows
+from gradual.tables import accuracy_rows, markdown
 from gradual.tables.markdown import count, with_interval
 from gradual.tables.multi_stage.roles import Line, Study
 from gradual.tables.spec import Column
 
-MODEL = accuracy_rows.MODEL
 METHOD = Column("Method", lambda row: str(row["method"]), right=False)
 STAGE = Column("Stage", lambda row: str(row["stage"]))
 WORDING = Column("Wording", lambda row: str(row["wording"]), right=False)
@@ -28,13 +27,8 @@ DECIDING = (
     "in the trained ones."
 )
 VALID = "An answer is right if it is right by the answer that is valid after the stage."
-LAST_EPOCH = (
-    "The last epoch of every run counts. Answers are greedy; the paper draws one answer at a temperature of 0.8."
-)
-INTERVALS = (
-    "For one seed, intervals of shares are Wilson's. For several seeds, intervals are Student's t over the seeds. A "
-    "dash means that there is no such answer."
-)
+GREEDY = "Answers are greedy; the paper draws one answer at a temperature of 0.8."
+DASH = "A dash means that there is no such answer."
 AGAIN = (
     "The rows of stage 1 asked with other prompts have no training in between. So they show what a change of "
     "prompts alone does (the noise floor)."
@@ -58,6 +52,11 @@ def share(header: str, name: str) -> Column:
 def number(header: str, name: str) -> Column:
     """A column of counts."""
     return Column(header, lambda row: count(row[name]))
+
+
+def plain(header: str, name: str) -> Column:
+    """A column of a share without its interval."""
+    return Column(header, lambda row: markdown.number(row[name]))
 
 
 def _interval(name: str) -> Callable[[pd.Series], str]:

@@ -8,7 +8,7 @@ from gradual.tables import accuracy_rows
 from gradual.tables.multi_stage import columns, graded
 from gradual.tables.multi_stage.graded import Chosen, Graded
 from gradual.tables.multi_stage.roles import Line, Study
-from gradual.tables.spec import Column, Model, Results, TableSpec
+from gradual.tables.spec import Column, Model, Part, Results, TableSpec
 
 GROUPS: dict[str, Chosen] = {
     "own": retention.own,
@@ -48,6 +48,13 @@ def build(loaded: Results, study: Study) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def _part(heading: str, group: str, change: str) -> Part:
+    """The columns of a group of facts."""
+    stage = Column("Stage", lambda row: f"{row['stage']}, {row['domain']}", right=False)
+    acc, changed = columns.share("ACC", f"{group}_percent"), columns.share(change, f"{group}_change_percent")
+    return Part(heading, (columns.METHOD, stage, columns.WORDING, columns.number("n", f"{group}_n"), acc, changed))
+
+
 SPEC = TableSpec(
     name="domains",
     caption="One domain after another: facts of the domain's own, facts of the domain before whose answers it "
@@ -56,23 +63,12 @@ SPEC = TableSpec(
     needs=needs,
     build=build,
     columns=(
-        columns.MODEL,
-        columns.METHOD,
-        columns.STAGE,
-        Column("Domain", lambda row: str(row["domain"]), right=False),
-        columns.WORDING,
-        columns.number("Own facts", "own_n"),
-        columns.share("Own: ACC", "own_percent"),
-        columns.share("Own: KGR", "own_change_percent"),
-        columns.number("Conflicting facts", "conflicting_n"),
-        columns.share("Conflicting: ACC", "conflicting_percent"),
-        columns.share("Conflicting: KGR", "conflicting_change_percent"),
-        columns.number("Earlier facts", "earlier_n"),
-        columns.share("Earlier: ACC", "earlier_percent"),
-        columns.share("Earlier: KRR", "earlier_change_percent"),
+        _part("own facts", "own", "KGR"),
+        _part("conflicting facts", "conflicting", "KGR"),
+        _part("earlier facts", "earlier", "KRR"),
     ),
     note="Earlier facts are those that an earlier stage trains on and this stage does not, also those whose answers "
     f"changed in between. {columns.VALID} ACC is the share of right answers, KGR is this share among those that were "
     "wrong after the method's stage before, and KRR is this share among those that were right there. The paper "
-    f"shows this setting in figures only. {columns.UNITS} {columns.WORDINGS} {columns.LAST_EPOCH} {columns.INTERVALS}",
+    f"shows this setting in figures only. {columns.UNITS} {columns.WORDINGS} {columns.GREEDY} {columns.DASH}",
 )

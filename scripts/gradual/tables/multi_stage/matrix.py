@@ -11,13 +11,13 @@ from gradual.knowledge import retention
 from gradual.study.result_files import Result
 from gradual.study.runs import ORIGIN
 from gradual.tables import accuracy_rows
-from gradual.tables.markdown import count, with_interval
+from gradual.tables.markdown import with_interval
 from gradual.tables.multi_stage import columns, graded
 from gradual.tables.multi_stage.graded import Graded
 from gradual.tables.multi_stage.roles import Line, Study
-from gradual.tables.spec import Column, Model, Results, TableSpec
+from gradual.tables.spec import Column, Model, Part, Results, TableSpec
 
-AVERAGE, BACKWARD, FORWARD = "average accuracy", "backward transfer", "forward transfer"
+AVERAGE, BACKWARD, FORWARD = SUMMARIES = ("average accuracy", "backward transfer", "forward transfer")
 NOTHING = dict.fromkeys(("now_percent", "then_percent", "transfer_points"), UNDEFINED)
 UNTRAINED = Line("", "none: the origin", 0, ORIGIN, ORIGIN)
 
@@ -93,6 +93,14 @@ def _unchanged(read: Graded, stage: int, last: int) -> list[pd.Index]:
     return found
 
 
+def _mean(row: pd.Series) -> str:
+    average = row["facts_of"] == AVERAGE
+    return with_interval(row, *(("now_percent", ".2f") if average else ("transfer_points", "+.2f")))
+
+
+_AFTER = Column("After stage", lambda row: str(row["stage"]))
+_MEAN = Column("Over the stages", _mean)
+
 SPEC = TableSpec(
     name="matrix",
     caption="The matrix of accuracies: each state on the facts of each stage, with average accuracy, backward and "
@@ -101,14 +109,23 @@ SPEC = TableSpec(
     needs=needs,
     build=build,
     columns=(
-        columns.MODEL,
-        columns.METHOD,
-        Column("After stage", lambda row: str(row["stage"])),
-        Column("Facts of", lambda row: str(row["facts_of"]), right=False),
-        Column("n", lambda row: count(row["n"])),
-        columns.share("Right by what is valid after the state's stage", "now_percent"),
-        columns.share("Right by what the facts' stage teaches", "then_percent"),
-        Column("Transfer, in points", lambda row: with_interval(row, "transfer_points", "+.2f")),
+        Part(
+            "R [95% interval]",
+            (
+                columns.METHOD,
+                _AFTER,
+                Column("Facts of", lambda row: str(row["facts_of"]), right=False),
+                columns.number("n", "n"),
+                columns.share("Right by what is valid after the state's stage", "now_percent"),
+                columns.share("Right by what the facts' stage teaches", "then_percent"),
+            ),
+            lambda frame: frame[~frame["facts_of"].isin(SUMMARIES)],
+        ),
+        Part(
+            "average accuracy, and transfer in points [95% interval]",
+            (columns.METHOD, _AFTER, Column("Mean", lambda row: str(row["facts_of"]), right=False), _MEAN),
+            lambda frame: frame[frame["facts_of"].isin(SUMMARIES)],
+        ),
     ),
     note="A cell R[i, j] of the matrix has the facts that stage j trains on, as the state after stage i answers "
     "them. It has two values, because the answers of a fact change: by what is valid after stage i, and by what "
@@ -118,5 +135,5 @@ SPEC = TableSpec(
     "row, as a mean over the earlier stages. It counts only facts whose answer has not changed since stage j, and "
     "leaves out a stage without such facts. Forward transfer is R[j-1, j] minus the accuracy of the origin on the "
     f"same facts, by what stage j teaches, as a mean over the later stages. {columns.UNITS} {columns.DECIDING} "
-    f"{columns.LAST_EPOCH} {columns.INTERVALS} The intervals of the means need several seeds.",
+    f"{columns.GREEDY} {columns.DASH} The intervals of the means need several seeds.",
 )

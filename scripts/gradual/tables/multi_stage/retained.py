@@ -11,7 +11,7 @@ from gradual.tables import accuracy_rows
 from gradual.tables.multi_stage import columns, graded
 from gradual.tables.multi_stage.graded import Graded
 from gradual.tables.multi_stage.roles import Line, Study
-from gradual.tables.spec import Model, Results, TableSpec
+from gradual.tables.spec import Model, Part, Results, TableSpec
 
 
 def _lines(study: Study, model: Model) -> list[Line]:
@@ -57,6 +57,8 @@ def kept_facts(read: Graded, stage: int) -> list[pd.Index]:
     return read.facts(retention.retained, max(stage, min(2, len(read.study.stages))))
 
 
+_ROW = (columns.METHOD, columns.STAGE, columns.WORDING)
+
 SPEC = TableSpec(
     name="retention",
     caption="What is lost on the way: facts that were learned earlier, and facts that no stage trains on.",
@@ -64,21 +66,29 @@ SPEC = TableSpec(
     needs=needs,
     build=build,
     columns=(
-        columns.MODEL,
-        columns.METHOD,
-        columns.STAGE,
-        columns.WORDING,
-        columns.number("Kept facts", "kept_n"),
-        columns.share("Kept facts right", "kept_percent"),
-        columns.share("KRR", "krr_percent"),
-        columns.share("KRR over stage 1", "krr_stage1_percent"),
-        columns.number("Unrelated facts", "unrelated_n"),
-        columns.share("Unrelated facts right", "unrelated_percent"),
-        columns.share("Right at the origin and still", "unrelated_kept_percent"),
+        Part(
+            "kept facts",
+            (
+                *_ROW,
+                columns.number("n", "kept_n"),
+                columns.share("Right", "kept_percent"),
+                columns.share("KRR", "krr_percent"),
+                columns.plain("KRR over stage 1", "krr_stage1_percent"),
+            ),
+        ),
+        Part(
+            "unrelated facts",
+            (
+                *_ROW,
+                columns.number("n", "unrelated_n"),
+                columns.share("Right", "unrelated_percent"),
+                columns.share("Right at the origin and still", "unrelated_kept_percent"),
+            ),
+        ),
     ),
     note=f"{columns.KEPT} {columns.VALID} KRR is the share of right answers among those that were right before: "
     "before in the method's stage before, and over stage 1 in the common first stage. The paper does not print the "
     "denominator of its KRR, and shows retention in figures only. The last column is the share of right answers to "
     f"unrelated facts among those that were right at the origin (locality). {columns.UNITS} {columns.WORDINGS} "
-    f"{columns.AGAIN} Its KRR is over the same state. {columns.LAST_EPOCH} {columns.INTERVALS}",
+    f"{columns.AGAIN} Its KRR is over the same state. {columns.GREEDY} {columns.DASH}",
 )

@@ -7,11 +7,10 @@ from gradual.knowledge import retention
 from gradual.study.methods import FIRST
 from gradual.study.result_files import Result
 from gradual.tables import accuracy_rows
-from gradual.tables.markdown import number
 from gradual.tables.multi_stage import columns, graded, paper
 from gradual.tables.multi_stage.graded import Graded
 from gradual.tables.multi_stage.roles import TRAINED, UNSEEN, Line, Study
-from gradual.tables.spec import Column, Model, Results, TableSpec
+from gradual.tables.spec import Column, Model, Part, Results, TableSpec
 
 
 def needs(study: Study, model: Model) -> list[Result]:
@@ -59,6 +58,13 @@ def _metrics(read: Graded, line: Line, facts: list[pd.Index], wording: str) -> d
     }
 
 
+def _worded(metric: str) -> list[Column]:
+    """The columns of a metric in trained and in unseen wordings."""
+    return [columns.share(f"Ours, {each} [95% interval]", f"{each}_{metric}_percent") for each in (TRAINED, UNSEEN)]
+
+
+_ROW = (columns.METHOD, columns.STAGE, columns.number("n", "n"))
+
 SPEC = TableSpec(
     name="stages",
     caption="Answers that change from stage to stage: KGR and ACC of each method after each stage.",
@@ -67,23 +73,14 @@ SPEC = TableSpec(
     build=build,
     reported=paper.models(),
     columns=(
-        columns.MODEL,
-        columns.METHOD,
-        columns.STAGE,
-        columns.number("n", "n"),
-        Column("Paper: KGR", lambda row: number(row["paper_kgr"])),
-        Column("Paper: ACC", lambda row: number(row["paper_acc"])),
-        columns.share("Trained: KGR", f"{TRAINED}_kgr_percent"),
-        columns.share("Trained: KGR over stage 1", f"{TRAINED}_kgr_stage1_percent"),
-        columns.share("Trained: ACC", f"{TRAINED}_acc_percent"),
-        columns.share("Unseen: KGR", f"{UNSEEN}_kgr_percent"),
-        columns.share("Unseen: KGR over stage 1", f"{UNSEEN}_kgr_stage1_percent"),
-        columns.share("Unseen: ACC", f"{UNSEEN}_acc_percent"),
+        Part("ACC", (*_ROW, columns.plain("Paper", "paper_acc"), *_worded("acc"))),
+        Part("KGR", (*_ROW, columns.plain("Paper", "paper_kgr"), *_worded("kgr"))),
+        Part("KGR over stage 1", (*_ROW, *_worded("kgr_stage1"))),
     ),
     note=f"n is the number of facts that the stage trains on. {columns.VALID} ACC is the share of right answers. KGR "
     "is the share of right answers among those that were wrong before, by the same answer: before in the method's "
     "stage before, and over stage 1 in the common first stage. So the denominators of KGR differ by method, but not "
-    f"over stage 1. {columns.UNITS} {columns.WORDINGS} {columns.AGAIN} {columns.LAST_EPOCH} {columns.INTERVALS} The "
+    f"over stage 1. {columns.UNITS} {columns.WORDINGS} {columns.AGAIN} {columns.GREEDY} {columns.DASH} The "
     "paper does not say which state its KGR starts from, nor whether its test questions are worded otherwise. Its "
     "numbers are from one training, and its ablations are taken to be of stage 2, because their row without "
     "augmentation has the numbers of LLaMA3-8B with CIT there. In its table of the preference bias this row has KGR "

@@ -18,6 +18,7 @@ from gradual.tables.multi_stage.roles import Study, study_of
 from gradual.tables.spec import parse_study, settings_of
 from made_up import write_results
 from made_up_stages import FIRST, ORIGIN, domain_results, domain_study, stage_results, stage_study
+from page_width import fits, markdown_tables, width
 
 ROOT = Path(__file__).resolve().parents[4]
 REVISED = {"facts": ["revised"]}
@@ -191,9 +192,8 @@ def test_the_script_writes_every_table(tmp_path, name, seeds):
     argv = ["--table", name, "--results", str(tmp_path), "--study", told]
     write_table.main([*argv, "--csv", str(files[TABLE_CSV]), "--markdown", str(files[TABLE_MARKDOWN])])
     spec, frame, text = registry.TABLES[name], pd.read_csv(files[TABLE_CSV]), files[TABLE_MARKDOWN].read_text()
-    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:1] == "|"]
-    assert lines[0] == [column.header for column in spec.columns] and len(lines) == len(frame) + 2
-    assert len(set(lines[0])) == len(lines[0])
-    assert not {"nan", "None", "", "NaN"} & {cell for line in lines for cell in line}
-    assert ("compared with the paper's LLaMA3-8B" in text) == (spec.reported != ())
-    assert ("They are from 1 seed." if len(seeds) == 1 else "They are means over 2 seeds.") in text
+    for table, part in zip(markdown_tables(text), spec.parts, strict=True):
+        header, *body = table
+        assert header == [column.header for column in part.columns] and len(body) == len(part.rows(frame))
+        assert len(set(header)) == len(header) and fits(table), (part.heading, width(table))
+        assert not {"nan", "None", "", "NaN"} & {cell for row in body for cell in row}

@@ -1,4 +1,4 @@
-"""Snakemake's dry runs, each forked from this process, which has imported Snakemake: that takes longer than a dry run.
+"""Runs of Snakemake, each forked from this process, which has imported it: that takes longer than a dry run.
 
 Nothing of the project is imported here. So each run takes the project's modules from its own folder, as they are then.
 """
@@ -12,10 +12,10 @@ import smart_open  # noqa: F401  imported by Snakemake when it runs, as are the 
 import snakemake.cli
 import snakemake.report.html_reporter
 
-SECONDS = 900  # after which a dry run is ended
+SECONDS = 900  # after which a run is ended
 
 
-def dry_run(folder: str, words: list[str], environment: dict[str, str], output: str) -> None:
+def run(folder: str, words: list[str], environment: dict[str, str], output: str) -> None:
     """What `python -m snakemake` does with these words; it ends the process."""
     signal.alarm(SECONDS)
     os.chdir(folder)
@@ -32,5 +32,5 @@ def dry_run(folder: str, words: list[str], environment: dict[str, str], output: 
 if __name__ == "__main__":
     for request in sys.stdin:  # a line of JSON each; its answer is the exit status
         if not (child := os.fork()):
-            dry_run(**json.loads(request))
+            run(**json.loads(request))
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
