@@ -105,8 +105,8 @@ JOBS = (
     | dict.fromkeys(("ask_groups", "grade_groups"), "{model}-seed{seed}-{state}-{probe}")
     | dict.fromkeys(
         "select_facts select_groups build_examples draw_answers revise_examples revise_own_examples augment_questions"
-        " augment_examples match_steps compose_adapters sample_answers train_adapter evaluate_epochs grade_epochs"
-        " choose_epoch keep_last_epoch scale_adapter".split(),
+        " augment_examples match_steps match_tokens compose_adapters sample_answers train_adapter evaluate_epochs"
+        " grade_epochs choose_epoch keep_last_epoch scale_adapter".split(),
         "{model}-seed{seed}-{state}",
     )
 )
