@@ -265,7 +265,11 @@ REFUSED = {
     "steps with augmented questions": (repeated(**CA), "runs.steps2.steps_of", "no such key with augment"),
     "tokens of no method": (repeated(steps_of=None, tokens_of="cb"), "runs.steps2.tokens_of", "did you mean 'ca2'"),
     "tokens and steps": (repeated(tokens_of="ca"), "runs.steps2.tokens_of", "no such key with steps_of"),
-    "tokens of other epochs": (repeated(steps_of=None, tokens_of="ca", epochs=3), "runs.steps2.epochs", "10, as in ca2"),
+    "tokens of other epochs": (
+        repeated(steps_of=None, tokens_of="ca", epochs=3),
+        "runs.steps2.epochs",
+        "10, as in ca2",
+    ),
     "forgetting a domain's own answers": (
         CROSS
         | {"stages": [CROSS["stages"][0], CROSS["stages"][1] | {"facts": ["own"]}]}
