@@ -404,3 +404,19 @@ rule scale_adapter:
     shell:
         "{resources.python} scripts/scale_adapter.py --epochs {input.epochs} --scale {params.scale}"
         " --adapter {output.adapter} 2> {log}"
+
+
+rule measure_change:
+    input:
+        made_from("change"),
+    output:
+        change=result("change"),
+    log:
+        log_file("measure_change"),
+    localrule: True
+    conda:
+        "../envs/controller.yaml"
+    params:
+        code=code("measure_change"),
+    shell:
+        "python scripts/measure_change.py --adapters {input.adapters} --change {output.change} 2> {log}"

@@ -238,6 +238,7 @@ GRAPH: dict[str, Callable[[Result, Runs], Inputs]] = {
     kinds.GRADES: _graded,
     kinds.ACCURACY: _graded,
     kinds.ADAPTER: _kept,
+    kinds.CHANGE: lambda result, runs: {"adapters": adapter_chain(runs, result.state)},
     kinds.GROUP_ANSWERS: _groups_asked,
     kinds.GROUP_GRADES: _groups_graded,
 }

@@ -100,8 +100,9 @@ EDITS: dict[str, set[str]] = {
     "models/loading.py": TOKENIZING,
     "models/shipped.py": {"pretrain_base"},
     "models/tokenizer_check.py": TOKENIZING,
-    "models/adapters.py": {*TOKENIZING, *KEEPING},
-    "models/composition.py": {"scale_adapter", "compose_adapters"},
+    "models/adapters.py": {*TOKENIZING, *KEEPING, "measure_change"},
+    "models/composition.py": {"scale_adapter", "compose_adapters", "measure_change"},
+    "models/weight_change.py": {"measure_change"},
     "models/shape.py": {"train_adapter"},
     # the probe
     "probe/prompts.py": {*PROMPTING, "collect_tables"},
