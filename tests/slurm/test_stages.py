@@ -1,4 +1,4 @@
-"""A part of the tiny study of answers that change on a real SLURM, by the cluster's profile: each rule with a model once."""
+"""A part of the tiny study of answers that change on a real SLURM, by the cluster's profile: each rule with a model."""
 
 import pandas as pd
 import pytest
