@@ -40,7 +40,7 @@ STATE_KINDS = {"trained": StateKind("train_adapter", _trained)}
 # So a new kind changes neither the code nor the params of the others' jobs, and re-runs none of their trainings.
 EXAMPLE_RULES = {GOLD: "build_examples", DRAWN: "draw_answers", REVISION: "revise_examples"}
 # The rules of a run that adds to its own examples, or repeats them.
-ADDING = AUGMENT, MATCH_STEPS, MATCH_TOKENS = ("augment_examples", "match_steps", "match_tokens")
+ADDING = ("augment_examples", "match_steps", "match_tokens")
 
 
 def _example_rule(run: Run) -> str:
