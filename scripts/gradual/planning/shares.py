@@ -66,7 +66,8 @@ class Knowledge:
 
     def _domains_before(self, run: Run) -> int:
         """How many other domains the states have that lead to a run."""
-        found, state = set(), run.parent
+        found: set[str] = set()
+        state = run.parent
         while state != ORIGIN:
             found.add(self.runs[state].domain)
             state = self.runs[state].parent
