@@ -13,7 +13,7 @@
 #   make test              the linters and the tests; the tests that need a GPU skip
 #   make verify            compare the results here of every published study with its published tables; fail where they differ
 #   make test-vllm         the tests of probe.engine: vllm, without a GPU
-#   make test-slurm        the tiny study on a real SLURM on this machine; it needs root and an installed SLURM
+#   make test-slurm        the tiny studies on a real SLURM on this machine; it needs root and an installed SLURM
 #   make test-slurm-faults the same with faults, such as cancelled jobs and lost nodes
 #   make test-slurm-paper  the paper's study with stand-ins, on SLURM, with vLLM and four ranks
 #   make test-gpu          the tests that need a GPU; without a GPU they skip and say so
@@ -79,7 +79,7 @@ test: setup lint
 	OMP_NUM_THREADS=1 python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test-slurm: setup
-	python -m pytest tests/slurm/test_study.py
+	python -m pytest tests/slurm/test_study.py tests/slurm/test_stages.py
 
 test-slurm-faults: setup
 	python -m pytest tests/slurm/test_faults.py

@@ -177,7 +177,7 @@ rule sample_answers:
         " --code {params.code} --samples {output.samples} --usage {output.usage} 2> {log}"
 
 
-# A run that augments its questions, or that has the steps of another run, first has its own examples. Then it adds the
+# A run that augments its questions, or that has the steps or the tokens of another run, first has its own examples. Then it adds the
 # questions that its parent writes about them, or it repeats them.
 
 
@@ -190,7 +190,7 @@ use rule revise_examples as revise_own_examples with:
     log:
         log_file("revise_own_examples"),
     wildcard_constraints:
-        state="|".join(states_by(name, "examples") for name in (steps.AUGMENT, steps.REPEAT)),
+        state="|".join(states_by(name, "examples") for name in steps.ADDING),
 
 
 rule augment_questions:
@@ -233,7 +233,7 @@ rule augment_questions:
         " {params.taught} {params.agreement} --revision {params.revision} --settings {params.settings:q}"
         " --engine {params.engine} --prompt-seed {params.seed} --dtype {params.dtype} --seed {wildcards.seed}"
         " --gpus {resources.gpu} --memory-percent {resources.gpu_memory_percent}"
-        " --max-model-length {resources.max_model_length} --memory-mb {resources.engine_memory_mb}"
+        " --max-model-length {resources.max_model_length} --memory-mb {resources.engine_memory_mb} --code {params.code}"
         " --augmented {output.augmented} --counts {output.counts} --usage {output.usage} 2> {log}"
 
 
@@ -275,6 +275,30 @@ rule match_steps:
         code=code("match_steps"),
     shell:
         "python scripts/match_steps.py --own {input.own} --other {input.other} --seed {wildcards.seed}"
+        " --examples {output.examples} 2> {log}"
+
+
+rule match_tokens:
+    input:
+        made_from("examples"),
+    output:
+        examples=result("examples"),
+    log:
+        log_file("match_tokens"),
+    wildcard_constraints:
+        state=states_by("match_tokens", "examples"),
+    priority: LIGHT
+    conda:
+        environment("match_tokens")
+    resources:
+        python="python",
+    params:
+        format=PROBE["format"],
+        template_arguments=verbatim(as_json(PROBE["template_arguments"])),
+        code=code("match_tokens"),
+    shell:
+        "{resources.python} scripts/match_tokens.py --base {input.base} --own {input.own} --other {input.other}"
+        " --format {params.format} --template-arguments {params.template_arguments:q} --seed {wildcards.seed}"
         " --examples {output.examples} 2> {log}"
 
 
@@ -380,3 +404,19 @@ rule scale_adapter:
     shell:
         "{resources.python} scripts/scale_adapter.py --epochs {input.epochs} --scale {params.scale}"
         " --adapter {output.adapter} 2> {log}"
+
+
+rule measure_change:
+    input:
+        made_from("change"),
+    output:
+        change=result("change"),
+    log:
+        log_file("measure_change"),
+    localrule: True
+    conda:
+        "../envs/controller.yaml"
+    params:
+        code=code("measure_change"),
+    shell:
+        "python scripts/measure_change.py --adapters {input.adapters} --change {output.change} 2> {log}"

@@ -13,42 +13,24 @@ from gradual.data.revisions import read_groups
 from gradual.ground.errors import InputError
 from gradual.ground.files import digest, write_atomically, write_json
 from gradual.ground.settings import add_paths
-from gradual.ground.settings import parser as settings
-from gradual.models.adapters import adapter_folder
-from gradual.models.loading import load_tokenizer
-from gradual.probe.answers import GREEDY_ANSWERS, Decoding, Prompt
-from gradual.probe.engines.load import ENGINES, add_deployment, deployment, load_engine
-from gradual.probe.prompts import ExemplarPool, PromptSettings, exemplars_of, prompt_format
+from gradual.probe.answers import GREEDY_ANSWERS, Prompt
+from gradual.probe.asking import add_asking, asked_engine, asked_format, greedy_decoding
+from gradual.probe.prompts import ExemplarPool, PromptSettings, exemplars_of
 from gradual.probe.questions import in_order
 from gradual.probe.recording import GenerationsFile, append_generations, kept_folder
-from gradual.probe.settings import AnswerSettings
 from gradual.workflow.starting import on_gpus
 
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--base", type=Path, required=True, help="handle of the base model")
-    parser.add_argument(
-        "--adapters", type=Path, nargs="*", default=[], help="handles of adapters, merged in this order"
-    )
+    add_asking(parser)
     add_paths(parser, "facts", "groups", "generations", "usage")
     parser.add_argument("--wordings", type=Path, nargs="*", default=[], help="without it, questions are the facts' own")
     parser.add_argument("--asked", type=int, nargs="+", required=True, help="the numbers of the wordings")
-    parser.add_argument(
-        "--settings", type=settings(AnswerSettings), required=True, help="settings of prompts and answers, as JSON"
-    )
-    parser.add_argument("--engine", choices=list(ENGINES), required=True)
     parser.add_argument("--prompt-seed", type=int, required=True, help="seed of the prompts, the same for all states")
     parser.add_argument(
         "--probe", type=int, required=True, help="number of the prompt; another one has other exemplars"
     )
-    parser.add_argument("--dtype", required=True)
-    parser.add_argument(
-        "--code",
-        required=True,
-        help="fingerprint of the code; answers that a killed job of other code kept are not taken",
-    )
-    add_deployment(parser)
     args = parser.parse_args(argv)
     ask(args)
 
@@ -62,10 +44,7 @@ def ask(args: argparse.Namespace) -> None:
         raise InputError(args.groups, "has no fact of the facts table", "the groups of these facts", key="fact_id")
     pool = ExemplarPool(facts, answering.exemplar_split, str(args.facts))
     drawn = PromptSettings(args.prompt_seed, answering.shots, answering.exemplars)
-    decoding = Decoding(answering.max_new_tokens, answering.stop, repetition_penalty=answering.repetition_penalty)
-    render = prompt_format(answering.format, answering.template_arguments, load_tokenizer(args.base)).prompt
-    adapters = [adapter_folder(handle) for handle in args.adapters]
-    engine = load_engine(args.engine, args.base, adapters, answering.format, args.dtype, deployment(args))
+    render, engine = asked_format(args).prompt, asked_engine(args)
     wordings = read_wordings(args.wordings[0]) if args.wordings else None
 
     def prompts(asked: pd.DataFrame) -> Iterator[list[Prompt]]:
@@ -80,7 +59,9 @@ def ask(args: argparse.Namespace) -> None:
         engine.usage.add(file.usage)
         for number in args.asked:
             asked = grouped if wordings is None else reworded(grouped, wordings, number)
-            append_generations(engine, prompts(asked), len(asked), decoding, GREEDY_ANSWERS, file, wording=number)
+            append_generations(
+                engine, prompts(asked), len(asked), greedy_decoding(answering), GREEDY_ANSWERS, file, wording=number
+            )
     write_json(asdict(engine.usage), args.usage)
 
 

@@ -8,36 +8,22 @@ from gradual.data.facts import read_facts
 from gradual.data.question_sets import QUESTION_SETS, questions
 from gradual.ground.files import digest, write_atomically, write_json
 from gradual.ground.settings import add_paths
-from gradual.ground.settings import parser as settings
-from gradual.models.adapters import adapter_folder, read_epochs
-from gradual.models.loading import load_tokenizer
-from gradual.probe.answers import GREEDY_ANSWERS, Decoding
-from gradual.probe.engines.load import ENGINES, add_deployment, deployment, load_engine
-from gradual.probe.prompts import ExemplarPool, PromptSettings, prompt_format
+from gradual.models.adapters import read_epochs
+from gradual.probe.answers import GREEDY_ANSWERS
+from gradual.probe.asking import add_asking, asked_engine, asked_format, greedy_decoding
+from gradual.probe.prompts import ExemplarPool, PromptSettings
 from gradual.probe.questions import fact_prompts, in_order
 from gradual.probe.recording import GenerationsFile, append_generations, kept_folder
-from gradual.probe.settings import AnswerSettings
 from gradual.workflow.starting import on_gpus
 
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--base", type=Path, required=True, help="handle of the base model")
-    parser.add_argument(
-        "--adapters",
-        type=Path,
-        nargs="*",
-        default=[],
-        help="handles of adapters to merge before an epoch's adapter, in this order",
-    )
+    add_asking(parser)
     parser.add_argument(
         "--epochs", type=Path, nargs="*", default=[], help="handle of the run's epochs; the origin has none"
     )
     add_paths(parser, "facts", "generations", "usage")
-    parser.add_argument(
-        "--settings", type=settings(AnswerSettings), required=True, help="settings of prompts and answers, as JSON"
-    )
-    parser.add_argument("--engine", choices=list(ENGINES), required=True)
     parser.add_argument("--questions", nargs="+", choices=list(QUESTION_SETS), required=True)
     parser.add_argument(
         "--prompt-seed",
@@ -45,13 +31,6 @@ def main(argv: list[str] | None = None) -> None:
         required=True,
         help="seed of the prompts, the same for all states and seeds of the study",
     )
-    parser.add_argument("--dtype", required=True)
-    parser.add_argument(
-        "--code",
-        required=True,
-        help="fingerprint of the code; answers that a killed job of other code kept are not taken",
-    )
-    add_deployment(parser)
     args = parser.parse_args(argv)
     evaluate(args)
 
@@ -63,11 +42,9 @@ def evaluate(args: argparse.Namespace) -> None:
     asked = in_order(questions(facts, args.questions), answering.exemplars)
     pool = ExemplarPool(facts, answering.exemplar_split, str(args.facts))
     drawn = PromptSettings(args.prompt_seed, answering.shots, answering.exemplars)
-    decoding = Decoding(answering.max_new_tokens, answering.stop, repetition_penalty=answering.repetition_penalty)
-    render = prompt_format(answering.format, answering.template_arguments, load_tokenizer(args.base)).prompt
+    render = asked_format(args).prompt
     epochs = [folder for handle in args.epochs for folder in read_epochs(handle)]
-    adapters = [adapter_folder(handle) for handle in args.adapters]
-    engine = load_engine(args.engine, args.base, adapters, answering.format, args.dtype, deployment(args))
+    engine = asked_engine(args)  # the epochs follow the adapters
     prompts = list(fact_prompts(asked, pool, drawn, 1, render))
     inputs = [digest(file) for file in (args.base, *args.adapters, *args.epochs, args.facts)]
     key = (answering, args.engine, args.questions, args.prompt_seed, args.dtype, args.code, inputs)
@@ -77,7 +54,9 @@ def evaluate(args: argparse.Namespace) -> None:
         for epoch, adapter in enumerate(epochs, 1) if epochs else [(0, None)]:
             if adapter:
                 engine.use(adapter)
-            append_generations(engine, iter(prompts), len(asked), decoding, GREEDY_ANSWERS, file, epoch=epoch)
+            append_generations(
+                engine, iter(prompts), len(asked), greedy_decoding(answering), GREEDY_ANSWERS, file, epoch=epoch
+            )
     write_json(asdict(engine.usage), args.usage)
 
 

@@ -2,7 +2,6 @@
 
 import argparse
 from dataclasses import asdict
-from pathlib import Path
 
 from gradual.data.facts import read_facts
 from gradual.data.question_sets import QUESTION_SETS, questions
@@ -11,13 +10,11 @@ from gradual.ground.files import digest, write_atomically, write_json
 from gradual.ground.settings import add_paths
 from gradual.ground.settings import parser as settings
 from gradual.knowledge.golds import ANSWERS, golds
-from gradual.models.adapters import adapter_folder
-from gradual.models.loading import load_tokenizer
-from gradual.probe.engines.load import ENGINES, add_deployment, deployment, load_engine
-from gradual.probe.prompts import ExemplarPool, prompt_format
+from gradual.probe.asking import add_asking, asked_engine, asked_format
+from gradual.probe.prompts import ExemplarPool
 from gradual.probe.questions import in_order, probe_decoding, probe_prompts, shard
 from gradual.probe.recording import GenerationsFile, append_generations, kept_folder
-from gradual.probe.settings import AnswerSettings, ProbeKey, Sampling
+from gradual.probe.settings import ProbeKey, Sampling
 from gradual.workflow.starting import on_gpus
 
 # How many prompts and samples a fact gets. Each function returns a `probe.answers.Asking`. It takes the gold answers by
@@ -30,14 +27,8 @@ COUNTS = Choice(
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--base", type=Path, required=True, help="handle of the base model")
-    parser.add_argument(
-        "--adapters", type=Path, nargs="*", default=[], help="handles of adapters, merged in this order"
-    )
+    add_asking(parser)
     add_paths(parser, "facts", "generations", "usage")
-    parser.add_argument(
-        "--settings", type=settings(AnswerSettings), required=True, help="settings of prompts and answers, as JSON"
-    )
     parser.add_argument(
         "--sampling", type=settings(Sampling), help="settings of samples, as JSON; without it, only greedy answers"
     )
@@ -49,21 +40,13 @@ def main(argv: list[str] | None = None) -> None:
         help="how much is asked about a fact; see COUNTS in this script",
     )
     parser.add_argument("--answers", choices=ANSWERS, required=True, help="which answers of a fact count as right")
-    parser.add_argument("--engine", choices=list(ENGINES), required=True)
     parser.add_argument("--prompts", type=int, required=True, help="number of prompts per fact")
-    parser.add_argument("--dtype", required=True)
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--state", required=True)
     parser.add_argument("--questions", choices=list(QUESTION_SETS), required=True)
     parser.add_argument("--probe", type=int, required=True, help="0 for the probe, 1 for the re-probe")
     parser.add_argument("--shard", type=int, required=True)
     parser.add_argument("--shards", type=int, required=True)
-    parser.add_argument(
-        "--code",
-        required=True,
-        help="fingerprint of the code; answers that a killed job of other code kept are not taken",
-    )
-    add_deployment(parser)
     args = parser.parse_args(argv)
     probe(args)
 
@@ -72,9 +55,7 @@ def probe(args: argparse.Namespace) -> None:
     """Ask one shard of the facts."""
     answering, key = args.settings, ProbeKey(args.seed, args.state, args.probe)
     facts = read_facts(args.facts)
-    render = prompt_format(answering.format, answering.template_arguments, load_tokenizer(args.base)).prompt
-    adapters = [adapter_folder(handle) for handle in args.adapters]
-    engine = load_engine(args.engine, args.base, adapters, answering.format, args.dtype, deployment(args))
+    render, engine = asked_format(args).prompt, asked_engine(args)
     probed = shard(in_order(questions(facts, [args.questions]), answering.exemplars), args.shard, args.shards)
     pool = ExemplarPool(facts, answering.exemplar_split, str(args.facts))
     prompts = probe_prompts(probed, pool, render, answering, args.prompts, key)

@@ -6,7 +6,7 @@ again. The log-probabilities take less time, and are computed anew.
 
 import argparse
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -22,11 +22,10 @@ from gradual.knowledge.selection_roles import TRAIN
 from gradual.models.adapters import adapter_folder
 from gradual.models.loading import load_model, load_tokenizer
 from gradual.probe.answers import Asking, Decoding, Prompt
-from gradual.probe.engines.load import ENGINES, add_deployment, deployment, load_engine
+from gradual.probe.asking import add_asking, asked_engine, asked_format
 from gradual.probe.generations import SAMPLED, read_generations
-from gradual.probe.prompts import PromptFormat, prompt_format
+from gradual.probe.prompts import PromptFormat
 from gradual.probe.recording import GenerationsFile, append_generations, kept_folder
-from gradual.probe.settings import AnswerSettings
 from gradual.training.examples import read_examples
 from gradual.training.log_probabilities import mean_log_probabilities
 from gradual.training.samples import ALIGNED, CONFLICTING, SAMPLE_COLUMNS, TARGET, questions_of
@@ -39,53 +38,38 @@ SAMPLES = Asking(lambda _: True)  # of every prompt; an engine also gives its gr
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--base", type=Path, required=True, help="handle of the base model")
-    parser.add_argument(
-        "--adapters", type=Path, nargs="*", default=[], help="handles of the parent's adapters, merged in this order"
-    )
+    add_asking(parser)
     add_paths(parser, "examples", "samples", "usage")
-    parser.add_argument(
-        "--settings", type=settings(AnswerSettings), required=True, help="the probe's settings of answers, as JSON"
-    )
     parser.add_argument("--sampling", type=settings(SampleSettings), required=True, help="settings of samples, as JSON")
     parser.add_argument("--scoring", choices=list(RULES), required=True)
-    parser.add_argument("--engine", choices=list(ENGINES), required=True)
-    parser.add_argument("--dtype", required=True)
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--parent", required=True, help="the state that is asked; runs from it have the same samples")
-    parser.add_argument(
-        "--code",
-        required=True,
-        help="fingerprint of the code; answers that a killed job of other code kept are not taken",
-    )
-    add_deployment(parser)
     args = parser.parse_args(argv)
     sample(args)
 
 
 def sample(args: argparse.Namespace) -> None:
     """Sample each question, then compute the log-probabilities with the plain model."""
-    tokenizer = load_tokenizer(args.base)
-    written = prompt_format(args.settings.format, args.settings.template_arguments, tokenizer)
+    tokenizer, written = load_tokenizer(args.base), asked_format(args)
     examples = read_examples(args.examples)
     asked = questions_of(examples[examples["role"] == TRAIN], args.examples)
     asked = asked.assign(
         prompt=[written.prompt([], question) for question in asked["question"]],
         prompt_index=asked.groupby("fact_id").cumcount(),
     )
-    adapters = [adapter_folder(handle) for handle in args.adapters]
-    found = _rows(asked, _sampled(args, asked, adapters), ALIGNMENTS[args.sampling.align](args.scoring), written)
+    found = _rows(asked, _sampled(args, asked), ALIGNMENTS[args.sampling.align](args.scoring), written)
     texts = zip(found["prompt"], found["completion"], strict=True)
     encoded = [tokenize(*text, tokenizer, args.settings.format, "answer") for text in texts]
-    means = mean_log_probabilities(load_model(args.base, adapters, args.dtype), encoded)
+    parent = load_model(args.base, [adapter_folder(handle) for handle in args.adapters], args.dtype)
+    means = mean_log_probabilities(parent, encoded)
     found[["log_probability", "tokens"]] = pd.DataFrame(means, index=found.index)
     write_parquet(found[[*SAMPLE_COLUMNS]], args.samples)
 
 
-def _sampled(args: argparse.Namespace, asked: pd.DataFrame, adapters: Sequence[Path]) -> pd.DataFrame:
+def _sampled(args: argparse.Namespace, asked: pd.DataFrame) -> pd.DataFrame:
     """The sampled answers as generations. The engine is gone afterwards, and so is the memory that it took."""
     answering, sampling = args.settings, args.sampling
-    engine = load_engine(args.engine, args.base, adapters, answering.format, args.dtype, deployment(args))
+    engine = asked_engine(args)
     decoding = Decoding(
         max_new_tokens=answering.max_new_tokens,
         stop=answering.stop,

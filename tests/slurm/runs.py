@@ -22,10 +22,11 @@ STUDY = ("--configfile", *CONFIGS, *THREADS)
 LOCAL = ("--cores", "2", "--resources", f"gpu={GPUS}", "--set-resources", f"train_adapter:gpu={GPUS}", *STUDY)
 WORKSTATION = {"CUDA_VISIBLE_DEVICES": ",".join(map(str, range(GPUS)))}
 # The profile as it is, but SLURM, which is on this machine, is asked more often than a real one should be.
-ON_CLUSTER = (
+PROFILE = (
     *("--profile", "profiles/slurm", "--slurm-init-seconds-before-status-checks", "2"),
-    *("--seconds-between-status-checks", "2", *STUDY),
+    *("--seconds-between-status-checks", "2"),
 )
+ON_CLUSTER = (*PROFILE, *STUDY)
 RUN_SECONDS = 1800  # generous: on an idle machine of two cores it takes a few minutes
 POLL_SECONDS = 0.5
 

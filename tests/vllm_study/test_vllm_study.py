@@ -14,6 +14,7 @@ from project_copy import ROOT, copy_project, snakemake_in
 PROBE = ROOT / ".venv-probe"
 MODEL = "results/tiny/seed0/small"
 ORIGIN = f"{MODEL}/origin/train-probe-0"
+GROUPS, SAMPLES = f"{MODEL}/origin/groups-0/generations.parquet", f"{MODEL}/revised/samples.parquet"
 STUDY = ("--cores", "2", "--configfile", "tests/workflow/tiny.yaml", str(Path(__file__).with_name("vllm.yaml")))
 
 pytestmark = pytest.mark.skipif(not (PROBE / "ready").is_file(), reason="no .venv-probe: make test-vllm")
@@ -71,3 +72,21 @@ def test_every_adapter_was_in_force(both):
     stage1 = pd.read_parquet(folder / MODEL / "stage1/evaluation/generations.parquet")
     for _, epoch in stage1.groupby("epoch"):
         assert epoch["text"].tolist() != origin
+
+
+def test_groups_are_asked_and_a_parent_is_sampled(both):
+    """The answers about the groups are those of transformers, but for a tie that rounding decides."""
+    folder, _ = both
+    snakemake, words = snakemake_in(folder), (*STUDY, str(Path(__file__).with_name("groups.yaml")))
+    done = snakemake(*words, "--config", 'probe={"engine": "transformers"}', "--", GROUPS)
+    assert done.returncode == 0, done.stdout[-6000:]
+    keys = ["fact_id", "wording"]
+    before = pd.read_parquet(folder / GROUPS).set_index(keys)["text"]
+    done = snakemake(*words, "--", GROUPS, SAMPLES)
+    assert done.returncode == 0, done.stdout[-6000:]
+    after = pd.read_parquet(folder / GROUPS).set_index(keys)["text"]
+    assert len(after) == 2 * 50 and {wording for _, wording in after.index} == {0, 3}
+    assert sorted(after.index) == sorted(before.index) and (after == before.reindex(after.index)).mean() > 0.98
+    samples = pd.read_parquet(folder / SAMPLES)
+    drawn = samples[samples["kind"] != "target"].groupby("fact_id")["count"].sum()
+    assert len(drawn) == 30 and set(drawn) == {4} and samples["log_probability"].le(0).all()

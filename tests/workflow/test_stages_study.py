@@ -65,7 +65,17 @@ def test_the_states_are_what_the_methods_say(done):
     assert longer[0] == longer[1] > longer[2] == 40
 
 
+def test_a_run_may_have_as_many_tokens_as_another(done):
+    (done / "tokens.yaml").write_text("methods: {same_tokens: {tokens_of: theirs, stages: 2}}\n")
+    made = snakemake_in(done)(*STAGES, "tokens.yaml", "--", f"{MODEL}/same_tokens2/examples.parquet")
+    assert made.returncode == 0, made.stdout[-6000:]
+    examples = pd.read_parquet(done / MODEL / "same_tokens2/examples.parquet")
+    assert len(examples) > 40 and set(examples["fact_id"]) == roles(done, "revised")
+
+
 def test_the_tables_tell_of_every_method_and_a_second_run_has_nothing_to_do(done):
+    retained = pd.read_csv(done / RESULTS / "tables/retention.csv").set_index(["method", "stage"])["change"]
+    assert retained.gt(0).all() and retained["CIT", 2].iloc[0] != retained["CIT", 3].iloc[0]
     stages = pd.read_csv(done / RESULTS / "tables/stages.csv")
     assert {"CIT", "MoCL", "F-Learning", "replay", "theirs", "same_steps", "joint"} <= set(stages["method"])
     claims = pd.read_csv(done / RESULTS / "tables/stage_claims.csv")

@@ -22,8 +22,9 @@ def select_groups(
 ) -> pd.DataFrame:
     """The facts with these roles, and the replay pool. Columns: fact_id, role ("train" | "replay").
 
-    `groups` has the columns fact_id, domain and role. Facts are own or conflicting in the domain `domain`. The replay pool
-    has the facts with the roles `replayed`, in any domain, without those to train on. In the result, each role is sorted by
+    `groups` has the columns fact_id, domain and role, with the domains in the order of their stages. Facts are own or
+    conflicting in the domain `domain`. The replay pool has the facts with the roles `replayed`, in the domains before this
+    one, without those to train on. Without a domain, they are those of all domains. In the result, each role is sorted by
     fact_id. Raises InputError if no fact has the roles.
     """
     chosen = facts_with(groups, roles, domain)
@@ -31,7 +32,8 @@ def select_groups(
         found = groups.groupby(["domain", "role"]).size().to_dict()
         named = f"no fact is {' or '.join(roles)}" + (f" in the domain {domain!r}" if domain else "")
         raise InputError(f"run {run}", named, f"some; the groups are {found}", key="facts")
-    pool = sorted(set(groups.loc[groups["role"].isin(replayed), "fact_id"]) - set(chosen))
+    to_come = (groups["domain"] == domain).cummax() & groups["role"].isin(IN_DOMAINS) & bool(domain)
+    pool = sorted(set(groups.loc[groups["role"].isin(replayed) & ~to_come, "fact_id"]) - set(chosen))
     if replayed and not pool:
         raise InputError(f"run {run}", f"no other fact is {' or '.join(replayed)}", "facts to replay", key="replay")
     rows = [(fact_id, TRAIN) for fact_id in chosen] + [(fact_id, REPLAY) for fact_id in pool]

@@ -169,8 +169,8 @@ def _sampling(subject: Subject, work: Work) -> Numbers:
 def _examples(subject: Subject, run: Run) -> tuple[float, float]:
     """How many rows a run trains on and may replay, as if all its augmented questions were usable."""
     trained, pool = subject.knowledge.selected(run)
-    if run.steps_of:
-        return _examples(subject, subject.runs[run.steps_of])[0], pool
+    if other := run.steps_of or run.tokens_of:  # a plan counts the same tokens for all rows
+        return _examples(subject, subject.runs[other])[0], pool
     if run.augment:
         keep = run.augment.keep
         trained *= 1 + len(run.augment.ways) * (keep.random or keep.information or 1.0)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from gradual.data.revisions import OWN
 from gradual.ground.files import read_parquet
 from gradual.knowledge.categories import MAYBE, UNKNOWN, WEAKLY, WEAKLY_OR_UNKNOWN
 from gradual.knowledge.selection_roles import REPLAY, TRAIN
@@ -47,7 +48,8 @@ class Knowledge:
             return int((roles == TRAIN).sum()), int((roles == REPLAY).sum())
         if run.facts:
             replayed = run.replay.facts if run.replay else ()
-            return sum(map(self.groups.__getitem__, run.facts)), sum(map(self.groups.__getitem__, replayed))
+            pool = sum(self.groups[role] * (self._domains_before(run) if role == OWN else 1) for role in replayed)
+            return sum(map(self.groups.__getitem__, run.facts)), pool
         table = self._categories(selected_states(run))
         chosen = pd.Series(True, index=table.index)
         for state, wanted in run.select.items():
@@ -61,6 +63,15 @@ class Knowledge:
         there = _among(table[run.replay.state], [run.replay.category])
         both = table.loc[there & chosen, "facts"].sum() * trained / found  # facts to train on are not replayed
         return trained, float(table.loc[there, "facts"].sum() - both)
+
+    def _domains_before(self, run: Run) -> int:
+        """How many other domains the states have that lead to a run."""
+        found: set[str] = set()
+        state = run.parent
+        while state != ORIGIN:
+            found.add(self.runs[state].domain)
+            state = self.runs[state].parent
+        return len(found - {run.domain, ""})
 
     def prompts(self, probe: Mapping[str, Any], state: str, questions: str) -> tuple[float, float]:
         """Mean prompts of a fact in a full probe: how many are asked, and how many get samples.

@@ -7,10 +7,11 @@ Each method makes a run of every later stage, which starts from the method's run
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from gradual.study.runs import MERGE, ORIGIN, REVISION, Config
+from gradual.study.runs import MERGE, ORIGIN, REPEATS, REVISION, Config
 
 FIRST = "stage1"  # the run of the first stage
 OWN_KEYS = ("label", "stages", "forget")  # of a method, which no run has
+OWN = "own"  # the role of a domain's own facts (data.revisions, whose edits do not concern the tables of other studies)
 
 
 class Made(NamedTuple):
@@ -32,8 +33,7 @@ def made_runs(config: Config) -> Iterator[Made]:
         how = {key: value for key, value in settings.items() if key not in OWN_KEYS}
         before, last = FIRST, settings.get("stages") or len(stages)
         for number, stage in enumerate(stages[1:last], 2):
-            if settings.get("steps_of"):
-                how["steps_of"] = f"{settings['steps_of']}{number}"
+            how |= {key: f"{settings[key]}{number}" for key in REPEATS if settings.get(key)}
             name, run = (
                 state_of(method, number),
                 stage | how | {"label": f"{settings.get('label') or method}, stage {number}"},
@@ -54,11 +54,14 @@ def state_of(method: str, stage: int) -> str:
 def forget(run: Mapping[str, Any], strength: float, label: str) -> Config:
     """A run that takes the answers before those of `run` out of the model (F-Learning, Ni et al. 2023).
 
-    It trains on the answers of the revision before, and its state is its parent minus `strength` times what it learned.
+    It trains on the answers of the revision before, and its state is its parent minus `strength` times what it learned. The
+    own facts of a domain are left out, because they have no answer before.
     """
+    facts = [role for role in run["facts"] if role != OWN]
     answers = {REVISION: run["answers"][REVISION] - 1}
-    kept = {key: value for key, value in run.items() if key not in ("augment", "steps_of", "objective", "preference")}
-    return {**kept, "label": f"{label}, forgetting", "answers": answers, "adapter": MERGE, "scale": -strength}
+    kept = {key: value for key, value in run.items() if key not in ("augment", "objective", "preference", *REPEATS)}
+    own = {"label": f"{label}, forgetting", "facts": facts, "answers": answers, "adapter": MERGE, "scale": -strength}
+    return {**kept, **own}
 
 
 def methods(config: Config) -> dict[str, dict[int, str]]:

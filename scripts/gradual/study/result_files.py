@@ -26,7 +26,7 @@ SAMPLES = "samples"
 EVALUATION, GRADES, ACCURACY = "evaluation", "evaluation_grades", "accuracy"
 OWN_EXAMPLES, AUGMENTED = "own_examples", "augmented"
 GROUP_ANSWERS, GROUP_GRADES = "group_answers", "group_grades"
-COMPOSITION = "composition"
+COMPOSITION, CHANGE = "composition", "change"
 TABLE_CSV, TABLE_MARKDOWN, TABLES, COSTS_CSV, COSTS, PROVENANCE = (
     "table_csv table_markdown tables costs_csv costs provenance".split()
 )
@@ -73,6 +73,7 @@ KINDS: dict[str, Kind] = {
     GRADES: Kind("grade_epochs", f"{_STATE}/evaluation/grades.parquet"),
     ACCURACY: Kind("grade_epochs", f"{_STATE}/evaluation/accuracy.csv"),
     ADAPTER: Kind("choose_epoch", f"{_STATE}/adapter/chosen.json"),  # the handle of a state's adapter
+    CHANGE: Kind("measure_change", f"{_STATE}/change.json"),  # of the weights, by the state's adapters
     GROUP_ANSWERS: Kind("ask_groups", f"{_GROUPS}/generations.parquet"),
     "group_usage": Kind("ask_groups", f"{_GROUPS}/usage.json"),
     GROUP_GRADES: Kind("grade_groups", f"{_GROUPS}/grades.parquet"),
@@ -105,8 +106,8 @@ JOBS = (
     | dict.fromkeys(("ask_groups", "grade_groups"), "{model}-seed{seed}-{state}-{probe}")
     | dict.fromkeys(
         "select_facts select_groups build_examples draw_answers revise_examples revise_own_examples augment_questions"
-        " augment_examples match_steps compose_adapters sample_answers train_adapter evaluate_epochs grade_epochs"
-        " choose_epoch keep_last_epoch scale_adapter".split(),
+        " augment_examples match_steps match_tokens compose_adapters sample_answers train_adapter evaluate_epochs"
+        " grade_epochs choose_epoch keep_last_epoch scale_adapter measure_change".split(),
         "{model}-seed{seed}-{state}",
     )
 )

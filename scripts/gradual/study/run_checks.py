@@ -7,11 +7,15 @@ from gradual.data.augmentation_forms import KINDS, PARAPHRASE
 from gradual.knowledge.categories import FULL, GREEDY_ONLY
 from gradual.knowledge.epoch_choice import LAST
 from gradual.study.config_problems import Problem, nearest
+from gradual.study.methods import OWN
 from gradual.study.runs import (
     COMPOSE,
     CONTINUE,
     ORIGIN,
+    REPEATS,
     REVISION,
+    STEPS_OF,
+    TOKENS_OF,
     Config,
     Run,
     awaited,
@@ -38,6 +42,9 @@ def check_methods(config: Config) -> Iterator[Problem]:
         if not method.get("forget"):
             continue
         for i, stage in enumerate(config["stages"][1:], 1):
+            if stage["facts"] == [OWN]:
+                problem = f"{stage['facts']}, but methods.{name} forgets the answers before"
+                yield Problem(f"stages[{i}].facts", problem, "also facts whose answers change")
             answers = method.get("answers") or stage["answers"]
             revision = answers.get(REVISION) if isinstance(answers, Mapping) else None
             if not isinstance(revision, int) or revision < 1:
@@ -187,18 +194,22 @@ def check_augment(config: Config) -> Iterator[Problem]:
     table = runs(config)
     for name, run in table.items():
         place = f"runs.{name}"
-        for key in (key for key in ("augment", "steps_of") if getattr(run, key)):
+        for key in (key for key in ("augment", *REPEATS) if getattr(run, key)):
             if run.answers != REVISION:
                 yield Problem(f"{place}.{key}", "given, but the answers are of no revision", "answers: {revision: n}")
-        if run.augment and run.steps_of:
-            yield Problem(f"{place}.steps_of", f"{run.steps_of!r}", "no such key with augment")
         if run.augment:
             yield from _check_ways(config, run.augment, f"{place}.augment")
-        if run.steps_of and run.steps_of not in table:
-            others = (other for other in table if other != name)
-            yield Problem(f"{place}.steps_of", f"there is no run {run.steps_of!r}", nearest(run.steps_of, others))
-        elif run.steps_of:
-            yield from _check_steps(run, table[run.steps_of])
+        if run.steps_of and run.tokens_of:
+            yield Problem(f"{place}.{TOKENS_OF}", f"{run.tokens_of!r}", f"no such key with {STEPS_OF}")
+        for key in (key for key in REPEATS if getattr(run, key)):
+            other = getattr(run, key)
+            if run.augment:
+                yield Problem(f"{place}.{key}", f"{other!r}", "no such key with augment")
+            if other not in table:
+                others = (one for one in table if one != name)
+                yield Problem(f"{place}.{key}", f"there is no run {other!r}", nearest(other, others))
+            else:
+                yield from _check_budget(run, table[other])
 
 
 def _check_ways(config: Config, augment: Augment, place: str) -> Iterator[Problem]:
@@ -219,12 +230,12 @@ def _check_ways(config: Config, augment: Augment, place: str) -> Iterator[Proble
             yield Problem(f"{place}.ways", problem, f"a share corpus.{kind}, or source: {TEMPLATES}")
 
 
-def _check_steps(run: Run, other: Run) -> Iterator[Problem]:
-    """Two runs with as many rows have as many steps if all else that counts is equal."""
+def _check_budget(run: Run, other: Run) -> Iterator[Problem]:
+    """Two runs with as many rows, or tokens, in an epoch have them in all epochs if all else that counts is equal."""
     mine, theirs = ((r.training.epochs, r.training.batch, r.replay) for r in (run, other))
     for key, own, wanted in zip(("epochs", "batch", "replay"), mine, theirs, strict=True):
         if own != wanted:
-            yield Problem(f"runs.{run.name}.{key}", f"{own!r}", f"{wanted!r}, as in {other.name}, whose steps it has")
+            yield Problem(f"runs.{run.name}.{key}", f"{own!r}", f"{wanted!r}, as in {other.name}, whose budget it has")
 
 
 def _check_categories(config: Config, run: Run) -> Iterator[Problem]:

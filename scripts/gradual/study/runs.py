@@ -13,6 +13,10 @@ ORIGIN = "origin"  # the untouched model
 CONTINUE, MERGE, COMPOSE = "continue", "merge", "compose"  # what a run does with the adapters before its own
 GOLD, DRAWN, REVISION = "gold", "drawn", "revision"  # the answers that a run trains on
 LATEST = "latest"  # of the revisions of a fact
+STEPS_OF, TOKENS_OF = REPEATS = (
+    "steps_of",
+    "tokens_of",
+)  # keys of a run that repeats its examples; each names another run
 
 Config = dict[str, Any]
 
@@ -51,7 +55,7 @@ class Run:
     is a factor of what the training changes. `last` says that the last epoch is taken, and not the one with the best
     accuracy. `preference` is None unless that is the run's objective. With `augment`, the run also trains on augmented
     questions. `steps_of` names another run, and this run repeats its examples until it has as many rows to train on, and so
-    as many steps.
+    as many steps. `tokens_of` is the same with as many tokens.
     """
 
     name: str
@@ -71,6 +75,7 @@ class Run:
     last: bool
     augment: Augment | None
     steps_of: str | None
+    tokens_of: str | None
     training: TrainingSettings
     preference: Preference | None = None
 
@@ -103,7 +108,8 @@ def runs(config: Config) -> dict[str, Run]:
             scale=given.get("scale", 1.0),
             last=config["choose_on"] == LAST,
             augment=_augment(given),
-            steps_of=given.get("steps_of"),
+            steps_of=given.get(STEPS_OF),
+            tokens_of=given.get(TOKENS_OF),
             training=pick(TrainingSettings, settings),
             preference=Preference(pick(SampleSettings, preferred), pick(PreferenceSettings, preferred))
             if preferred
@@ -136,7 +142,7 @@ def selected_states(run: Run) -> list[str]:
 
 def awaited(run: Run) -> set[str]:
     """The runs that a run needs."""
-    others = [other for other in (run.size_of, run.steps_of) if other]
+    others = [other for other in (run.size_of, run.steps_of, run.tokens_of) if other]
     return {run.parent, *selected_states(run), *others} - {ORIGIN}
 
 

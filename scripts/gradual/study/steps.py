@@ -39,13 +39,13 @@ STATE_KINDS = {"trained": StateKind("train_adapter", _trained)}
 # The rule that writes a run's examples, by the answers that the run trains on. Each kind of answers has a rule of its own.
 # So a new kind changes neither the code nor the params of the others' jobs, and re-runs none of their trainings.
 EXAMPLE_RULES = {GOLD: "build_examples", DRAWN: "draw_answers", REVISION: "revise_examples"}
-AUGMENT, REPEAT = "augment_examples", "match_steps"  # the rules of a run that adds to its own examples, or repeats them
+# The rules of a run that adds to its own examples, or repeats them.
+ADDING = ("augment_examples", "match_steps", "match_tokens")
 
 
 def _example_rule(run: Run) -> str:
-    if run.augment:
-        return AUGMENT
-    return REPEAT if run.steps_of else EXAMPLE_RULES[run.answers]
+    found = dict(zip(ADDING, (run.augment, run.steps_of, run.tokens_of), strict=True))
+    return next((rule for rule, given in found.items() if given), EXAMPLE_RULES[run.answers])
 
 
 class Alternatives(NamedTuple):
@@ -66,7 +66,7 @@ ALTERNATIVES = {
     kinds.SELECTION: Alternatives(
         ("select_facts", "select_groups"), lambda run: "select_groups" if run.facts else "select_facts"
     ),
-    kinds.EXAMPLES: Alternatives((*EXAMPLE_RULES.values(), AUGMENT, REPEAT), _example_rule),
+    kinds.EXAMPLES: Alternatives((*EXAMPLE_RULES.values(), *ADDING), _example_rule),
     kinds.EPOCHS: Alternatives(
         tuple(kind.rule for kind in STATE_KINDS.values()), lambda run: STATE_KINDS[run.kind].rule
     ),
@@ -152,6 +152,8 @@ def _exemplified(result: Result, runs: Runs) -> Inputs:
         return own | {"augmented": [result._replace(kind=kinds.AUGMENTED)]}
     if run.steps_of:
         return own | {"other": [result._replace(state=run.steps_of)]}
+    if run.tokens_of:
+        return own | {"other": [result._replace(state=run.tokens_of)], "base": [Result(kinds.BASE)]}
     return _exemplified_itself(result, runs)
 
 
@@ -236,6 +238,7 @@ GRAPH: dict[str, Callable[[Result, Runs], Inputs]] = {
     kinds.GRADES: _graded,
     kinds.ACCURACY: _graded,
     kinds.ADAPTER: _kept,
+    kinds.CHANGE: lambda result, runs: {"adapters": adapter_chain(runs, result.state)},
     kinds.GROUP_ANSWERS: _groups_asked,
     kinds.GROUP_GRADES: _groups_graded,
 }
@@ -247,6 +250,7 @@ MODEL_RULES: dict[str, str | None] = {
     "check_answers": "train",
     "probe_facts": None,
     "check_probe": "train",
+    "match_tokens": "train",
     "compose_adapters": "train",
     "sample_answers": None,
     "train_adapter": "train",

@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from gradual.data.cells import is_id, is_text
 from gradual.ground.errors import InputError
 from gradual.ground.files import read_parquet
 
@@ -38,6 +39,8 @@ def read_samples(path: Path) -> pd.DataFrame:
     samples = read_parquet(path, "the samples of a run", SAMPLE_COLUMNS)
     for row, sample in enumerate(samples.itertuples(index=False), 1):
         fitting = {
+            "fact_id": (is_id(sample.fact_id), "16 hex digits"),
+            "question": (is_text(sample.question), "a text that is not empty"),
             "kind": (sample.kind in KINDS, f"one of {', '.join(KINDS)}"),
             "text": (isinstance(sample.text, str), "a text"),
             "completion": (isinstance(sample.completion, str), "a text"),
@@ -54,7 +57,8 @@ def read_samples(path: Path) -> pd.DataFrame:
     for place, kinds in samples.groupby(["fact_id", "question"], sort=False)["kind"]:
         if (kinds == TARGET).sum() != 1 or len(kinds) == 1:
             problem = f"{(kinds == TARGET).sum()} targets and {(kinds != TARGET).sum()} samples of fact {place[0]}"
-            raise InputError(path, f"has {problem} for {place[1]!r}", "one target, and samples", key="kind")
+            row = int(kinds.index[0]) + 1  # the question's first one
+            raise InputError(path, f"has {problem} for {place[1]!r}", "one target, and samples", row=row, key="kind")
     return samples
 
 

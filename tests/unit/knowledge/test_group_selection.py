@@ -30,8 +30,15 @@ def test_the_facts_with_a_role_and_the_others_to_replay():
 
 def test_own_and_conflicting_facts_are_those_of_the_domain():
     assert rows(["own", "conflicting"], "y", [], "r") == [("d", "train"), ("e", "train")]
-    assert rows(["own"], "x", ["own"], "r") == [("d", "train"), ("e", "replay")]
     assert rows(["kept"], "x", [], "r") == [("c", "train")]
+
+
+def test_a_domain_replays_facts_of_the_domains_before_it_and_of_none_to_come():
+    assert rows(["own"], "y", ["own"], "r") == [("e", "train"), ("d", "replay")]
+    assert rows(["own"], "y", ["conflicting", "kept"], "r") == [("e", "train"), ("c", "replay")]
+    with pytest.raises(InputError, match="key 'replay': no other fact is own"):
+        rows(["own"], "x", ["own"], "r")
+    assert rows(["kept"], "", ["own"], "r") == [("c", "train"), ("d", "replay"), ("e", "replay")]
 
 
 def test_what_is_missing_is_named():

@@ -8,6 +8,7 @@ from gradual.ground.files import read_json
 from gradual.models.adapters import check_adapter, with_adapter, write_chosen
 from gradual.models.composition import composed_adapter, scaled_adapter
 from gradual.models.loading import load_model
+from gradual.models.weight_change import change_norm
 from tiny import base_model, write_adapter
 
 ADAPTER, CONFIG = "adapter_model.safetensors", "adapter_config.json"
@@ -55,6 +56,12 @@ def test_a_scaled_adapter_changes_each_weight_by_the_factor_of_the_change(factor
     assert {*scaled} == {*plain}
     for name, change in plain.items():
         torch.testing.assert_close(scaled[name], factor * change, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_the_norm_of_a_change_is_that_of_the_weights_that_change(count, handle, adapters):
+    changes = differences(handle, adapters[:count]).values()
+    assert change_norm(adapters[:count]) == pytest.approx(float(sum((c**2).sum() for c in changes)) ** 0.5, rel=1e-5)
 
 
 def test_an_adapter_and_its_opposite_give_the_untouched_model(handle, adapters, tmp_path):

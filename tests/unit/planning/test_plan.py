@@ -273,6 +273,14 @@ def test_facts_that_are_selected_are_not_replayed(knowledge, tmp_path):
     assert trained == pytest.approx(maybe) and pool == pytest.approx(highly * (1 - maybe / (highly + maybe)))
 
 
+def test_a_domain_replays_facts_of_the_domains_before_it(tmp_path):
+    table = runs(load_study("cross_domain", ROOT))
+    know = Knowledge(tmp_path, 0, "m", 2_742, table, None, {"own": 120, "conflicting": 60, "unrelated": 600})
+    assert know.selected(table["stage1"]) == (120, 0)
+    assert [know.selected(table[f"replay{stage}"]) for stage in (2, 3, 7)] == [(180, 120), (180, 240), (180, 720)]
+    assert know.selected(table["f_learning7_forget"]) == (60, 0)
+
+
 def test_samples_are_for_the_facts_without_a_right_greedy_answer_or_for_all(knowledge, tmp_path):
     know, _ = knowledge
     probe = {"prompts": 10, "counts": "exact", "sampled_for": "unsolved"}
@@ -313,13 +321,20 @@ def test_settled_probes_ask_as_their_categories_say(knowledge, tmp_path):
 
 @pytest.mark.parametrize(
     ("repo", "parameters", "adapter", "begin"),
-    [("Qwen/Qwen2-7B", 7_615_616_512, 161_480_704, 0), ("meta-llama/Meta-Llama-3-8B", 8_030_261_248, 167_772_160, 1)],
+    [
+        ("Qwen/Qwen2-7B", 7_615_616_512, 161_480_704, 0),
+        ("meta-llama/Meta-Llama-3-8B", 8_030_261_248, 167_772_160, 1),
+        ("meta-llama/Llama-2-7b-hf", 6_738_415_616, 159_907_840, 1),
+        ("meta-llama/Llama-2-13b-hf", 13_015_864_320, 250_347_520, 1),
+        ("mistralai/Mistral-7B-v0.1", 7_241_732_096, 167_772_160, 1),
+    ],
 )
 def test_the_shapes_of_the_papers_models_are_listed(repo, parameters, adapter, begin):
     base = base_of({"source": "hub", "repo": repo, "revision": "0" * 40}, 0)
-    assert base.shape.parameters == parameters and base.gated == repo.startswith("meta-llama")
+    assert base.shape.parameters == parameters and base.gated == (not repo.startswith("Qwen"))
     assert base.shape.adapter_parameters(64, TARGETS) == adapter and base.begin_tokens == begin
-    assert repo in {model["repo"] for model in load_study("paper", ROOT)["models"].values()}
+    studies = [load_study(name, ROOT)["models"].values() for name in ("paper", "multi_stage_paper")]
+    assert repo in {model["repo"] for models in studies for model in models}
 
 
 def test_a_model_that_is_not_listed_is_planned_as_another_one_and_the_plan_says_so():

@@ -174,7 +174,7 @@ def arguments(script, handle, folder):
     }[script]
 
 
-LOADS = {"probe_facts": "load_engine", "evaluate_epochs": "load_engine", "train_adapter": "load_model"}
+LOADS = {"probe_facts": "asked_engine", "evaluate_epochs": "asked_engine", "train_adapter": "load_model"}
 
 
 @pytest.mark.parametrize("script", LOADS)

@@ -11,6 +11,7 @@ from gradual.data.augmentation_forms import LOGIC, PARAPHRASE, TITLES, head
 from gradual.data.facts import make_table
 from gradual.data.wording_templates import by_templates
 from gradual.ground.files import read_json, write_parquet
+from gradual.probe import asking
 from gradual.probe.answers import Answer, Answered, Progress, Usage
 from gradual.probe.settings import AnswerSettings
 from tiny import base_model
@@ -52,26 +53,47 @@ def folder(tmp_path):
 
 
 class Fake:
-    """An engine that answers by a function of the prompt's text."""
+    """An engine that answers by a function of the prompt's text. It fails after `fails` groups."""
 
-    def __init__(self, answer):
-        self.answer_to, self.usage, self.asked = answer, Usage(prompts=7), []
+    def __init__(self, answer, fails=None):
+        self.answer_to, self.usage, self.asked, self.fails = answer, Usage(), [], fails
+        self.groups = self.done = 0
 
     def answer(self, groups, decoding, asking):
+        self.done = 0
         for group in groups:
+            if self.groups == self.fails:
+                raise KeyboardInterrupt
             self.asked += [prompt.text for prompt in group]
+            self.usage.prompts += len(group)
+            self.groups, self.done = self.groups + 1, self.done + 1
             yield [Answered(p, Answer(*self.answer_to(p.text))) for p in group]
 
     def progress(self):
-        return Progress(0, 0)
+        return Progress(self.done, self.done)
 
 
-def call(folder, *options, base="none", ways=(PARAPHRASE, LOGIC)):
+def call(folder, *options, base=None, ways=(PARAPHRASE, LOGIC)):
     names = ("own", "facts", "revisions", "groups", "wordings")
     augment_questions.main(
-        ["--base", str(base), *(word for name in names for word in (f"--{name}", str(folder / f"{name}.parquet")))]
+        [
+            "--base",
+            str(base or folder / "facts.parquet"),
+            *(word for name in names for word in (f"--{name}", str(folder / f"{name}.parquet"))),
+        ]
         + ["--reworded", "1", "2", "--tested", "3", "--ways", *ways, "--revision", "1", "--engine", "transformers"]
-        + ["--settings", json.dumps(asdict(SETTINGS)), "--prompt-seed", "42", "--dtype", "float32", "--seed", "0"]
+        + [
+            "--settings",
+            json.dumps(asdict(SETTINGS)),
+            "--prompt-seed",
+            "42",
+            "--dtype",
+            "float32",
+            "--seed",
+            "0",
+            "--code",
+            "c",
+        ]
         + ["--augmented", str(folder / "augmented.parquet"), "--counts", str(folder / "augmented.csv")]
         + ["--usage", str(folder / "usage.json"), *(options or ("--source", "model", "--taught"))]
     )
@@ -82,10 +104,10 @@ def call(folder, *options, base="none", ways=(PARAPHRASE, LOGIC)):
 def engine(monkeypatch):
     """Puts an engine in place of the real one, which answers by a function."""
 
-    def put(answer):
-        fake = Fake(answer)
-        monkeypatch.setattr(augment_questions, "load_engine", lambda *_: fake)
-        monkeypatch.setattr(augment_questions, "load_tokenizer", lambda _: None)
+    def put(answer, fails=None):
+        fake = Fake(answer, fails)
+        monkeypatch.setattr(asking, "load_engine", lambda *_: fake)
+        monkeypatch.setattr(asking, "load_tokenizer", lambda _: None)
         return fake
 
     return put
@@ -118,7 +140,35 @@ def test_the_parent_writes_and_its_texts_are_judged(folder, engine):
     assert sorted(fake.asked) == sorted(
         head(way, question) for question in gated + trained for way in (PARAPHRASE, LOGIC)
     )
-    assert read_json(folder / "usage.json", "usage")["prompts"] == 7
+    assert read_json(folder / "usage.json", "usage")["prompts"] == len(fake.asked) == 2 * (8 + 3)
+
+
+@pytest.mark.parametrize(
+    "fails", [0, 3, 8, 10, 11, 13], ids="nothing gate gate_whole rows rows_whole agreement".split()
+)
+def test_a_job_that_was_killed_keeps_what_was_written(folder, engine, fails, monkeypatch):
+    """The gate has 8 groups, the rows to train on have 3, and the questions about agreement 6, of two prompts each."""
+    monkeypatch.setattr("gradual.probe.recording.SECONDS_UNKEPT", 0)
+
+    def answer(prompt):
+        return good(prompt) if prompt.startswith(tuple(TITLES.values())) else (prompt[-30:], 2, "stop")
+
+    def run(stop=None):
+        fake = engine(answer, stop)
+        options = ("--source", "model", "--taught", "--agreement")
+        rows, counts = call(folder, *options)
+        return fake, rows, counts, read_json(folder / "usage.json", "usage")
+
+    whole, *expected = run()
+    there = {path.name for path in folder.iterdir()}
+    (folder / "augmented.parquet").unlink()
+    with pytest.raises(KeyboardInterrupt):
+        run(fails)
+    assert not (folder / "augmented.parquet").exists()
+    again, *found = run()
+    assert whole.groups == 17 and again.groups == 17 - fails and again.asked == whole.asked[2 * fails :]
+    assert found[0].equals(expected[0]) and found[1].equals(expected[1]) and found[2] == expected[2]
+    assert {path.name for path in folder.iterdir()} == there  # what was kept is gone
 
 
 def test_a_model_that_was_not_taught_gets_exemplars(folder, engine):

@@ -13,6 +13,7 @@ import train_adapter
 from gradual.ground.errors import InputError
 from gradual.ground.files import read_json, write_parquet
 from gradual.models.loading import load_model, load_tokenizer
+from gradual.probe import asking
 from gradual.probe.answers import Answer, Answered, Progress, Usage
 from gradual.training.examples import build_examples
 from gradual.training.samples import read_samples
@@ -133,7 +134,7 @@ class Engine:
 
 
 def load(engine, monkeypatch):
-    monkeypatch.setattr(sample_answers, "load_engine", lambda *_: engine)
+    monkeypatch.setattr(asking, "load_engine", lambda *_: engine)
     return engine
 
 

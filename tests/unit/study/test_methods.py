@@ -89,6 +89,13 @@ def test_domains_are_stages():
     assert (table["cit2"].domain, table["cit2"].facts) == ("lives", ("own", "conflicting"))
 
 
+def test_only_facts_whose_answers_change_are_forgotten():
+    table = runs(load(CROSS | {"methods": {"f": {"forget": 0.7, "adapter": "merge"}}}))
+    assert table["f2"].facts == ("own", "conflicting")
+    forgetting = table["f2_forget"]
+    assert (forgetting.facts, forgetting.domain, forgetting.revision) == (("conflicting",), "lives", 0)
+
+
 def test_the_rules_follow_from_the_runs():
     table = runs(load(STUDY))
 
@@ -125,6 +132,7 @@ AUGMENTED = STUDY | TAUGHT | {
         "ca": CA,
         "half": HALF,
         "steps": {"steps_of": "ca"},
+        "tokens": {"tokens_of": "ca"},
         "both": CA | {"forget": 0.5, "stages": 2},
     },
 }  # fmt: skip
@@ -136,6 +144,7 @@ def test_a_method_augments_the_questions_of_its_stages_or_has_the_steps_of_anoth
     assert table["ca3"].augment == Augment(("paraphrase", "logic"), "model", Keep())
     assert table["half2"].augment.keep == Keep(information=0.5, agreement=True)
     assert [table[name].steps_of for name in ("steps2", "steps3")] == ["ca2", "ca3"]
+    assert [table[name].tokens_of for name in ("steps2", "tokens2", "tokens3")] == [None, "ca2", "ca3"]
     assert table["both2"].augment and table["both2_forget"].augment is None
     assert table["steps2"].training == table["cit2"].training == table["ca2"].training  # the params of a training
 
@@ -146,12 +155,14 @@ def test_the_parent_of_a_run_writes_its_augmented_questions():
     def made(kind, run):
         return rule_of(Result(kind, run), table)
 
-    assert [made(kinds.EXAMPLES, run) for run in ("cit2", "ca2", "steps2")] == [
-        "revise_examples", "augment_examples", "match_steps",
+    assert [made(kinds.EXAMPLES, run) for run in ("cit2", "ca2", "steps2", "tokens2")] == [
+        "revise_examples", "augment_examples", "match_steps", "match_tokens",
     ]  # fmt: skip
     asked = inputs(Result(kinds.AUGMENTED, "ca3"), table)
     assert asked["adapters"] == [Result(kinds.ADAPTER, "ca2")] and asked["own"] == [Result(kinds.OWN_EXAMPLES, "ca3")]
     assert inputs(Result(kinds.EXAMPLES, "steps3"), table)["other"] == [Result(kinds.EXAMPLES, "ca3")]
+    counted = inputs(Result(kinds.EXAMPLES, "tokens3"), table)
+    assert counted["other"] == [Result(kinds.EXAMPLES, "ca3")] and counted["base"] == [Result(kinds.BASE)]
     whole = standing_on([Result(kinds.ADAPTER, "steps2")], table)
     assert Result(kinds.AUGMENTED, "ca2") in whole and Result(kinds.EPOCHS, "ca2") not in whole
     plain = standing_on([Result(kinds.ADAPTER, "cit3")], table)
@@ -252,6 +263,20 @@ REFUSED = {
     "steps of other epochs": (repeated(epochs=3), "runs.steps2.epochs", "10, as in ca2"),
     "steps of another batch": (repeated(batch=16, micro_batch=16), "runs.steps2.batch", "32, as in ca2"),
     "steps with augmented questions": (repeated(**CA), "runs.steps2.steps_of", "no such key with augment"),
+    "tokens of no method": (repeated(steps_of=None, tokens_of="cb"), "runs.steps2.tokens_of", "did you mean 'ca2'"),
+    "tokens and steps": (repeated(tokens_of="ca"), "runs.steps2.tokens_of", "no such key with steps_of"),
+    "tokens of other epochs": (
+        repeated(steps_of=None, tokens_of="ca", epochs=3),
+        "runs.steps2.epochs",
+        "10, as in ca2",
+    ),
+    "forgetting a domain's own answers": (
+        CROSS
+        | {"stages": [CROSS["stages"][0], CROSS["stages"][1] | {"facts": ["own"]}]}
+        | {"methods": {"f": {"forget": 0.7, "adapter": "merge"}}},
+        "stages[1].facts",
+        "also facts whose answers change",
+    ),
     "rewritten questions without wordings": (
         changed(corpus={"rewrite": 0.05}),
         "corpus.rewrite",

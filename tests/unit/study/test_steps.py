@@ -13,7 +13,7 @@ from gradual.workflow.works import wanted_results, works, works_of
 
 ROOT = Path(__file__).resolve().parents[3]
 STUDIES = sorted(path.stem for path in (ROOT / "studies").glob("*.yaml"))
-ASKS = {"probe_facts", "evaluate_epochs", "check_probe", "sample_answers"}
+ASKS = {"probe_facts", "evaluate_epochs", "check_probe", "sample_answers", "ask_groups", "augment_questions"}
 
 
 @pytest.mark.parametrize("name", STUDIES)

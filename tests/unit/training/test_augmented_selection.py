@@ -9,7 +9,7 @@ from gradual.ground.errors import InputError
 from gradual.training.augment_settings import Keep
 from gradual.training.augmented_selection import add_augmented, information, keep_rows
 from gradual.training.examples import EXAMPLE_COLUMNS
-from gradual.training.repeated_examples import repeat_examples
+from gradual.training.repeated_examples import repeat_examples, repeat_to_tokens
 
 FACTS = [f"{i:016x}" for i in range(40)]
 
@@ -134,3 +134,25 @@ def test_a_run_with_more_rows_than_the_other_is_refused():
     with pytest.raises(InputError, match="40 rows to train on, but the run that it has the steps of has 39") as caught:
         repeat_examples(own(), 39, 0)
     assert caught.value.key == "steps_of"
+
+
+def test_examples_are_repeated_to_as_many_tokens_or_to_a_row_less():
+    sizes = [3 + place % 5 for place in range(40)]  # 200 together
+    found = repeat_to_tokens(own(), sizes, 530, 0)
+    train = found[found["role"] == "train"]
+    size = dict(zip(own()["fact_id"][:40], sizes, strict=True))
+    tokens = train["fact_id"].map(size).sum()
+    assert 530 - max(sizes) < tokens <= 530 and set(train["fact_id"].value_counts()) == {2, 3}
+    assert found["role"].tolist() == ["train"] * len(train) + ["replay"] * 3
+    more = set(train["fact_id"].value_counts().loc[lambda counts: counts == 3].index)
+    as_rows = repeat_examples(own(), len(train), 0)
+    assert more == set(as_rows[as_rows["role"] == "train"]["fact_id"].value_counts().loc[lambda n: n == 3].index)
+    assert repeat_to_tokens(own(), sizes, 200, 0).equals(own())
+
+
+def test_a_run_with_more_tokens_than_the_other_is_refused():
+    with pytest.raises(
+        InputError, match="120 tokens to train on, but the run that it has the tokens of has 119"
+    ) as caught:
+        repeat_to_tokens(own(), [3] * 40, 119, 0)
+    assert caught.value.key == "tokens_of"

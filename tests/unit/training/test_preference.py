@@ -176,6 +176,51 @@ def test_the_bound_has_the_printed_slope_at_the_reference_and_none_far_below_it(
     assert float(small[0] - small[1]) == pytest.approx(0.5, abs=0.01)  # with b -> 0, up to a constant
 
 
+def descent(own, steps):
+    """The log-ratios of the target, the aligned and the conflicting answer after so many steps each, by the objective.
+
+    The model has four answers and no question. At the parent they have the probabilities 0.05 (the target), 0.15 (the
+    aligned sample), 0.6 (the conflicting sample) and 0.2. A step of plain gradient descent has the rate 0.2.
+    """
+    import torch
+
+    parent = torch.tensor([0.05, 0.15, 0.6, 0.2]).log()
+    weights = parent.clone().requires_grad_()
+    sequences = [
+        {"input_ids": [3, place], "labels": [IGNORED, place], "kind": place, "weight": weight}
+        | {"reference": float(parent[place])}
+        for place, weight in enumerate((1.0, 0.5, 0.5))
+    ]
+    objective = Preference(asdict(own))
+    batch = objective.pad([sequences[0] | {"samples": sequences[1:]}])
+
+    def model(input_ids, attention_mask):
+        return {"logits": weights.expand(*input_ids.shape, 4)}
+
+    found = []
+    for step in range(1, max(steps) + 1):
+        objective.begin([batch], lambda tensor: tensor)
+        loss, _ = objective.loss(model, batch, torch.tensor(1))
+        [gradient] = torch.autograd.grad(loss, weights)
+        weights.data -= 0.2 * gradient
+        if step in steps:
+            found.append((weights.detach().log_softmax(-1) - parent)[:3].tolist())
+    return found
+
+
+def test_without_its_bound_the_printed_loss_has_no_end_and_takes_the_new_answer_along():
+    """docs/multi_stage.md quotes these figures."""
+    base = PreferenceSettings(alpha=1.0, beta=0.2, bound="npo", b=1.0, target=True)
+    printed = descent(replace(base, bound="none", target=False), (100, 1000))
+    assert printed[0] == pytest.approx([-2.12, 1.87, -4.87], abs=0.02)
+    assert printed[1] == pytest.approx([-20.21, 1.90, -40.94], abs=0.05)  # as fast as the steps, the target as well
+    ours = descent(base, (100, 1000))
+    assert ours[0] == pytest.approx([2.57, 0.74, -3.61], abs=0.02)
+    assert ours[1] == pytest.approx(
+        [2.59, 0.79, -6.05], abs=0.02
+    )  # as the logarithm of the steps; the target is learned
+
+
 def test_samples_travel_with_their_row_and_have_the_shares_of_the_draws(handle, tmp_path):
     row, *_, replayed = made(handle, write(samples_of(GIVEN), tmp_path))
     assert [sequence["weight"] for sequence in row["samples"]] == [0.75, 0.25]

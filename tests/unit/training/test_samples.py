@@ -12,14 +12,17 @@ from gradual.ground.files import write_parquet
 from gradual.training.samples import KINDS, SAMPLE_COLUMNS, questions_of, read_samples
 
 ROOT = Path(__file__).resolve().parents[3]
+A, B = "a" * 16, "b" * 16
 ROWS = [
-    ("a", "Who?", "target", "Ada", 0, " Ada\n", -1.5, 2),
-    ("a", "Who?", "aligned", "it is Ada", 3, " it is Ada\n", -2.0, 4),
-    ("a", "Who?", "conflicting", "", 5, " \n", -0.5, 1),
-    ("b", "Who?", "target", "Bo", 0, " Bo\n", 0.0, 2),
-    ("b", "Who?", "conflicting", "Ada", 8, " Ada", -2.0, 1),
+    (A, "Who?", "target", "Ada", 0, " Ada\n", -1.5, 2),
+    (A, "Who?", "aligned", "it is Ada", 3, " it is Ada\n", -2.0, 4),
+    (A, "Who?", "conflicting", "", 5, " \n", -0.5, 1),
+    (B, "Who?", "target", "Bo", 0, " Bo\n", 0.0, 2),
+    (B, "Who?", "conflicting", "Ada", 8, " Ada", -2.0, 1),
 ]
 UNFIT = {
+    "another id": ("fact_id", 2, "a", "'a'; expected 16 hex digits"),
+    "no question": ("question", 4, " ", "' '; expected a text that is not empty"),
     "an unknown kind": ("kind", 2, "right", "'right'; expected one of target, aligned, conflicting"),
     "no text": ("text", 3, None, "expected a text"),
     "no completion": ("completion", 1, None, "expected a text"),
@@ -45,7 +48,7 @@ def test_samples_follow_their_schema():
     schema = json.loads((ROOT / "schemas" / "samples.schema.json").read_text(encoding="utf-8"))
     assert list(schema["properties"]) == list(SAMPLE_COLUMNS) == schema["required"]
     assert schema["properties"]["kind"]["enum"] == list(KINDS)
-    for row in samples().assign(fact_id="0123456789abcdef").to_dict("records"):
+    for row in samples().to_dict("records"):
         jsonschema.validate(row, schema)
 
 
@@ -75,16 +78,16 @@ def test_samples_without_a_column_are_named(column, tmp_path):
 @pytest.mark.parametrize(
     ("left", "words"),
     [
-        (ROWS[:3] + ROWS[4:], "has 0 targets and 1 samples of fact b for 'Who"),
-        (ROWS[:4], "has 1 targets and 0 samples of fact b for 'Who"),
-        (ROWS + ROWS[3:4], "has 2 targets and 1 samples of fact b for 'Who"),
+        (ROWS[:3] + ROWS[4:], "has 0 targets and 1 samples of fact b{16} for 'Who"),
+        (ROWS[:4], "has 1 targets and 0 samples of fact b{16} for 'Who"),
+        (ROWS + ROWS[3:4], "has 2 targets and 1 samples of fact b{16} for 'Who"),
     ],
 )
 def test_each_question_has_one_target_and_samples(left, words, tmp_path):
     file = written(samples(left), tmp_path)
     with pytest.raises(InputError, match=words) as caught:
         read_samples(file)
-    assert (caught.value.file, caught.value.key) == (str(file), "kind")
+    assert (caught.value.file, caught.value.row, caught.value.key) == (str(file), 4, "kind")
 
 
 def test_a_question_is_sampled_once_and_has_one_answer():

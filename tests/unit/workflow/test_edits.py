@@ -22,8 +22,7 @@ ROOT = Path(__file__).resolve().parents[3]
 RULES = {*(rule for kind in GRAPH for rule in rules_of(kind)), "fetch_base", "write_table", "collect_tables"}
 RULES |= {"write_costs", "write_provenance"}
 
-RECORDING = {"probe_facts", "evaluate_epochs", "ask_groups", "sample_answers"}
-ANSWERING = {*RECORDING, "augment_questions"}
+ANSWERING = {"probe_facts", "evaluate_epochs", "ask_groups", "sample_answers", "augment_questions"}
 ASKING = {*ANSWERING, "check_probe"}
 QUESTIONING = ASKING - {"augment_questions", "sample_answers"}
 PROBING = QUESTIONING - {"ask_groups"}
@@ -31,7 +30,7 @@ GROUPED = {"select_groups", "revise_examples", "ask_groups", "grade_groups", "au
 AUGMENTING = {"augment_questions", "augment_examples"}
 KEEPING = {"choose_epoch", "keep_last_epoch", "scale_adapter"}
 LOADING = {*ASKING, "train_adapter"}
-PROMPTING = {*LOADING, "check_answers"}
+PROMPTING = {*LOADING, "check_answers", "match_tokens"}
 TOKENIZING = {*PROMPTING, "compose_adapters"}
 JUDGING = {"probe_facts", "check_probe", "grade_generations", "grade_epochs", "estimate_chance"}
 GRADING = {"grade_generations", "categorize_facts", "estimate_chance", "grade_epochs", "grade_groups"}
@@ -82,7 +81,7 @@ EDITS: dict[str, set[str]] = {
     "data/wording_templates.py": {"reword_questions"},
     "data/readers/table_wordings.py": {"reword_questions"},
     "data/readers/named_facts.py": {"revise_facts", "reword_questions"},
-    "data/cells.py": {"revise_facts", "reword_questions", *GROUPED},
+    "data/cells.py": {"revise_facts", "reword_questions", "sample_answers", *GROUPED},
     "data/pretraining_text.py": {"build_corpus"},
     "data/augmentation_documents.py": {"build_corpus", "augment_questions"},
     "data/augmentation_forms.py": {"build_corpus", *AUGMENTING},
@@ -101,8 +100,9 @@ EDITS: dict[str, set[str]] = {
     "models/loading.py": TOKENIZING,
     "models/shipped.py": {"pretrain_base"},
     "models/tokenizer_check.py": TOKENIZING,
-    "models/adapters.py": {*TOKENIZING, *KEEPING},
-    "models/composition.py": {"scale_adapter", "compose_adapters"},
+    "models/adapters.py": {*TOKENIZING, *KEEPING, "measure_change"},
+    "models/composition.py": {"scale_adapter", "compose_adapters", "measure_change"},
+    "models/weight_change.py": {"measure_change"},
     "models/shape.py": {"train_adapter"},
     # the probe
     "probe/prompts.py": {*PROMPTING, "collect_tables"},
@@ -117,7 +117,8 @@ EDITS: dict[str, set[str]] = {
     "probe/engines/prefill.py": ANSWERING,
     "probe/engines/model_check.py": ANSWERING,
     "probe/engines/load.py": ANSWERING,
-    "probe/recording.py": RECORDING,
+    "probe/recording.py": ANSWERING,
+    "probe/asking.py": ANSWERING,
     "probe/agreement.py": {"check_probe"},
     "probe/plain_generate.py": {"check_probe"},
     # what a state knows
@@ -146,10 +147,10 @@ EDITS: dict[str, set[str]] = {
     "training/augmentation.py": AUGMENTING,
     "training/augmentation_templates.py": {"augment_questions"},
     "training/augmented_selection.py": {"augment_examples"},
-    "training/repeated_examples.py": {"match_steps"},
+    "training/repeated_examples.py": {"match_steps", "match_tokens"},
     "training/drawn_answers.py": {"draw_answers"},
     "training/revised_answers.py": {"revise_examples"},
-    "training/texts.py": {"sample_answers", "train_adapter"},
+    "training/texts.py": {"match_tokens", "sample_answers", "train_adapter"},
     "training/stage_matching.py": {"compose_adapters"},
     "training/samples.py": {"sample_answers"},
     "training/log_probabilities.py": {"sample_answers"},

@@ -173,6 +173,7 @@ def test_every_rule_names_the_environments_of_its_kind():
     alone = ("pretrain_base", "check_answers", "check_probe", "compose_adapters", "train_adapter")
     loads_a_model = dict.fromkeys(alone, {"train"})
     loads_a_model |= {"scale_adapter": {"train"}}  # it loads no model, but the weights of an adapter
+    loads_a_model |= {"match_tokens": {"train"}}  # nor does it: it loads a tokenizer
     asks = ("probe_facts", "evaluate_epochs", "ask_groups", "augment_questions", "sample_answers")
     loads_a_model |= dict.fromkeys(asks, {"train", "probe"})
     rules = {rule for file in (ROOT / "rules").glob("*.smk") for rule in re.findall(r"\brule (\w+):", file.read_text())}

@@ -55,7 +55,7 @@ def number(header: str, name: str) -> Column:
 
 
 def plain(header: str, name: str) -> Column:
-    """A column of a share without its interval."""
+    """A column of a share, or of another number, without its interval."""
     return Column(header, lambda row: markdown.number(row[name]))
 
 

@@ -1,13 +1,16 @@
 """What is lost on the way: kept facts and unrelated facts that are still right, and KRR against both references."""
 
+import math
+
 import pandas as pd
 
-from gradual.ground.statistics import UNDEFINED
+from gradual.ground.errors import InputError
+from gradual.ground.statistics import UNDEFINED, Estimate, mean_interval
 from gradual.knowledge import retention
 from gradual.study.methods import FIRST
-from gradual.study.result_files import Result
+from gradual.study.result_files import CHANGE, Result
 from gradual.study.runs import ORIGIN
-from gradual.tables import accuracy_rows
+from gradual.tables import accuracy_rows, reading
 from gradual.tables.multi_stage import columns, graded
 from gradual.tables.multi_stage.graded import Graded
 from gradual.tables.multi_stage.roles import Line, Study
@@ -20,9 +23,10 @@ def _lines(study: Study, model: Model) -> list[Line]:
 
 
 def needs(study: Study, model: Model) -> list[Result]:
-    """The answers of all states, of the states that they are compared with, and of the origin."""
+    """The answers of all states, of the states that they are compared with, and of the origin; how far weights moved."""
     lines = _lines(study, model)
-    return graded.needs(lines, ORIGIN, FIRST, *(line.previous for line in lines))
+    moved = dict.fromkeys(Result(CHANGE, line.state) for line in lines)
+    return [*graded.needs(lines, ORIGIN, FIRST, *(line.previous for line in lines)), *moved]
 
 
 def build(loaded: Results, study: Study) -> pd.DataFrame:
@@ -32,6 +36,7 @@ def build(loaded: Results, study: Study) -> pd.DataFrame:
         read = Graded(loaded, study, key)
         for line in _lines(study, model):
             kept, unrelated = kept_facts(read, line.stage), read.facts(retention.unrelated, line.stage)
+            moved = _moved(loaded, study, key, line)
             for wording, wordings in study.wordings.items():
                 after = read.right(line.state, line.stage, kept, wordings, line.probe)
                 before, first = (read.right(state, line.stage, kept, wordings) for state in (line.previous, FIRST))
@@ -48,8 +53,21 @@ def build(loaded: Results, study: Study) -> pd.DataFrame:
                 row["unrelated_n"] = graded.mean_size(unrelated)
                 for name, estimate in found.items():
                     row |= estimate.columns(name, 100)
-                rows.append(row)
+                rows.append(row | moved.columns("change"))
     return pd.DataFrame(rows)
+
+
+def _moved(loaded: Results, study: Study, key: str, line: Line) -> Estimate:
+    """The norm of the change of the weights from the untouched model to a state, over the seeds."""
+    found = []
+    for seed in study.seeds:
+        need = Result(CHANGE, line.state)
+        norm = reading.get(loaded, seed, key, need).get("norm")
+        if not isinstance(norm, float) or not 0 <= norm < math.inf:
+            file = reading.path(need, seed, key)
+            raise InputError(file, f"{norm!r}", "the norm of a change, as measure_change writes it", key="norm")
+        found.append(norm)
+    return mean_interval(found)
 
 
 def kept_facts(read: Graded, stage: int) -> list[pd.Index]:
@@ -83,12 +101,14 @@ SPEC = TableSpec(
                 columns.number("n", "unrelated_n"),
                 columns.share("Right", "unrelated_percent"),
                 columns.share("Right at the origin and still", "unrelated_kept_percent"),
+                columns.plain("Change of the weights", "change"),
             ),
         ),
     ),
     note=f"{columns.KEPT} {columns.VALID} KRR is the share of right answers among those that were right before: "
     "before in the method's stage before, and over stage 1 in the common first stage. The paper does not print the "
-    "denominator of its KRR, and shows retention in figures only. The last column is the share of right answers to "
-    f"unrelated facts among those that were right at the origin (locality). {columns.UNITS} {columns.WORDINGS} "
-    f"{columns.AGAIN} Its KRR is over the same state. {columns.GREEDY} {columns.DASH}",
+    "denominator of its KRR, and shows retention in figures only. Right at the origin and still is the share of right "
+    "answers to unrelated facts among those that were right at the origin (locality). The change of the weights is the "
+    "Frobenius norm of the difference between the state's weights and those of the untouched model. "
+    f"{columns.UNITS} {columns.WORDINGS} {columns.AGAIN} Its KRR is over the same state. {columns.GREEDY} {columns.DASH}",
 )

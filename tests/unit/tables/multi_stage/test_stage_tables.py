@@ -6,7 +6,7 @@ import pytest
 
 from gradual.ground import statistics
 from gradual.ground.errors import InputError
-from gradual.study.result_files import GROUP_GRADES, GROUPS, REVISIONS, Result
+from gradual.study.result_files import CHANGE, GROUP_GRADES, GROUPS, REVISIONS, Result
 from gradual.tables import reading, registry
 from gradual.tables.multi_stage import paper
 from gradual.tables.multi_stage.package import PACKAGE
@@ -149,6 +149,7 @@ def test_kept_and_unrelated_facts_that_are_still_right():
     }
     for place, values in expected.items():
         assert percents(found.loc[place], *names) == values, place
+    assert found.loc[("CIT", 3, "unseen"), "change"] == len("cit3") and found["change"].notna().all()
     assert (found["kept_n"] == 2).all() and (found["unrelated_n"] == 2).all()
     assert AGAIN in found.index and (AGAIN, 2, "trained") not in found.index
 
@@ -352,6 +353,13 @@ def test_malformed_grades_are_refused_with_file_row_and_key(damage):
     with pytest.raises(InputError, match=message) as error:
         build("answers", made | {place: change(made[place])})
     assert error.value.file == PLACE
+
+
+def test_a_malformed_norm_is_refused():
+    place = (0, "m", Result(CHANGE, "cit2"))
+    with pytest.raises(InputError, match="seed0/m/cit2/change.json, key 'norm': None; expected the norm") as error:
+        build("retention", stage_results() | {place: {}})
+    assert error.value.key == "norm"
 
 
 # The paper's numbers
