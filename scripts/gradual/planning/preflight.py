@@ -32,6 +32,7 @@ from gradual.study.load_study import load_study
 from gradual.study.result_files import KINDS
 from gradual.study.runs import Config
 from gradual.study.steps import MODEL_RULES, environment
+from gradual.training.trackers import NONE, PACKAGES as TRACKERS
 from gradual.workflow import gpus
 from gradual.workflow.profiles import Profile
 from gradual.workflow.works import wanted_results, works_of
@@ -85,6 +86,7 @@ def findings(study: str, profile: Profile, root: Path) -> Iterator[Finding]:
             told = f"{name} is {'' if here else 'not '}on PATH"
             yield judged(here, "scheduler", told, "start Snakemake on a host that submits jobs")
     yield from check_gpus(config, profile, root)
+    yield from check_trackers(config, profile, root)
     yield check_dataset(config, root)
     for name, model in config["models"].items():
         shipped = shipped_seeds(config, name, root / SHELF) if model["source"] == "pretrain" else set()
@@ -161,6 +163,24 @@ def check_gpus(config: Config, profile: Profile, root: Path) -> Iterator[Finding
         told = f"torch for CUDA {built}, which finds {count} GPUs" if built else "no torch for CUDA"
         usable = built is not None and (slurm or count > 0)  # the host that submits jobs needs no GPU
         yield judged(usable, "CUDA", f"{python} has {told}", "install torch for CUDA there, and NVIDIA's driver")
+
+
+def check_trackers(config: Config, profile: Profile, root: Path) -> Iterator[Finding]:
+    """Whether the interpreter of the trainings has the packages of the trackers that the profile names."""
+    rule = "train_adapter"
+    told, rules = str(profile.resource(rule, "trackers", NONE)), model_rules(config, profile)
+    if told == NONE or rule not in rules or profile.conda:
+        return
+    python = rules[rule][1]
+    for name in (each.strip() for each in told.split(",")):
+        known = f"name some of {', '.join(TRACKERS)}, with commas between, or {NONE}"
+        code = f"import importlib.util as u, json; print(json.dumps(any(map(u.find_spec, {TRACKERS.get(name, ())!r}))))"
+        here = name in TRACKERS and _answer(python, code, root)
+        found = (
+            f"{python} has {'' if here else 'not '}the package of {name}" if name in TRACKERS else f"{name!r} is none"
+        )
+        remedy = f"pip install {TRACKERS[name][0]} there" if name in TRACKERS else known
+        yield judged(bool(here), "trackers", found, remedy)
 
 
 def check_dataset(config: Config, root: Path) -> Finding:
