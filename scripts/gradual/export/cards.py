@@ -108,7 +108,7 @@ def models_card(study: Finished, citation: Citation, licence: Licence, adapters:
         [
             _head(_model_head(licence, None)),
             f"# {title(study, citation)}: models\n",
-            "LoRA adapters of the states of this study. Each folder has one adapter and a card that tells how to load it.\n",
+            "LoRA adapters of this study's states. Each folder has one adapter, with a card that says how to load it.\n",
             _table(("adapter", "base model"), rows),
         ]
     )

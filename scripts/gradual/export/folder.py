@@ -10,7 +10,7 @@ import yaml
 
 from gradual.export import cards
 from gradual.export.labels import category_labels, revision_labels
-from gradual.export.licences import licence_of
+from gradual.export.licences import Licence, licence_of
 from gradual.export.study import REPORT, Finished, read_finished
 from gradual.export.weights import adapter_name, base_of, copy_base, write_adapter
 from gradual.ground.errors import InputError
@@ -47,7 +47,7 @@ def export(results: Path, target: Path, root: Path, licence: str | None = None) 
         write_text("".join(f"{digest(folder / name)}  {name}\n" for name in files), folder / SUMS)
 
 
-def _write_models(study: Finished, folder: Path, citation: cards.Citation, terms: cards.Licence) -> list[str]:
+def _write_models(study: Finished, folder: Path, citation: cards.Citation, terms: Licence) -> list[str]:
     """Write the adapters and the base models of a study, each with its card. Returns the names of the adapters."""
     bases, adapters = {}, []
     for seed, model, _ in study.of_kind(kinds.BASE):

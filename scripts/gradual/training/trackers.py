@@ -22,13 +22,13 @@ class Tracking:
 
     trackers: tuple[str, ...] = ()
     run: str | None = None
-    folder: Path | None = None
+    folder: Path = Path()
 
     def prepare(self) -> None:
         """Tell the trackers by their environment variables where they write, and what the project is called."""
-        if self.folder:
+        if self.trackers:
             os.environ["TENSORBOARD_LOGGING_DIR"] = str(self.folder)
-        os.environ.setdefault("WANDB_PROJECT", PROJECT)
+            os.environ.setdefault("WANDB_PROJECT", PROJECT)
 
 
 def trackers(told: str) -> tuple[str, ...]:
