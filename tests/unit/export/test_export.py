@@ -1,18 +1,25 @@
 """The parts of an export that need no results: licences, the folder that is replaced, and the upload."""
 
 import json
+from pathlib import Path
 
+import pandas as pd
 import pytest
-from test_envs import ROOT
+import yaml
 
-from gradual.export import upload as module
+import gradual.export.upload as module
+from gradual.export.cards import adapter_card
 from gradual.export.folder import CARD, SUMS, ZENODO, replaced
 from gradual.export.licences import Licence, licence_of
-from gradual.export.study import read_finished
+from gradual.export.study import Finished, read_finished
 from gradual.export.upload import upload
+from gradual.export.weights import Base, base_of
 from gradual.ground.errors import InputError
+from gradual.ground.files import write_parquet
 from gradual.study.load_study import load_study
+from gradual.study.result_files import EXAMPLES, Result
 
+ROOT = Path(__file__).resolve().parents[3]
 SECRET = "hf_thisIsNoRealToken"
 SCHEMA = ROOT / "schemas/config.schema.json"
 
@@ -72,6 +79,39 @@ def test_a_study_that_is_not_finished_names_the_files_that_are_missing(tmp_path)
     told = str(caught.value).splitlines()
     assert told[0].startswith(f"{tmp_path}/costs.csv: is missing") and "tables.md" not in told[0]
     assert any("seed0/facts.parquet: is missing" in line for line in told) or "more" in told[-1]
+
+
+def study(results, **model):
+    """A study of one model, without results."""
+    config = load_study("default", ROOT) | {"models": {"m": {"label": "M", "dtype": "bfloat16"} | model}}
+    return Finished(results, config, {}, {"m": []})
+
+
+@pytest.mark.parametrize(
+    ("model", "base"),
+    [
+        ({"source": "hub", "repo": "a/b", "revision": "4" * 40}, Base("a/b", "4" * 40)),
+        ({"source": "hub", "repo": "a/b", "revision": "4" * 40, "gguf_file": "c.gguf"}, Base("m-base")),
+        ({"source": "folder", "path": "models/m"}, Base("m-base")),
+        ({"source": "package"}, Base("m-base")),
+        ({"source": "pretrain"}, Base("m-seed7-base", made_here=True)),
+    ],
+)
+def test_a_base_model_of_the_hub_is_named_and_any_other_is_copied(model, base, tmp_path):
+    found = base_of(study(tmp_path, **model), 7, "m")
+    assert found == base and found.copied == (model.get("repo") is None or "gguf_file" in model)
+
+
+def test_the_card_of_an_adapter_on_a_model_of_the_hub_names_its_repository_revision_and_terms(tmp_path):
+    found = study(tmp_path, source="hub", repo="a/b", revision="4" * 40)
+    examples = found.file(Result(EXAMPLES, "strategy5"), 7, "m")
+    write_parquet(pd.DataFrame({"role": ["train"] * 3 + ["replay"] * 2}), examples)
+    card = adapter_card(found, Licence("mit", True), 7, "m", "strategy5", "m-seed7-strategy5", 1)
+    _, head, text = card.split("---\n", 2)
+    assert yaml.safe_load(head)["base_model"] == "a/b" and yaml.safe_load(head)["license"] == "other"
+    assert f'from_pretrained("a/b", revision="{"4" * 40}", dtype="bfloat16")' in text
+    assert "from `stage1` on 3 examples, with 2 in the replay pool" in text and "The licence of a/b applies" in text
+    assert "| `learning_rate` | `0.00025`" in text  # the run's own, and not that of all runs
 
 
 @pytest.fixture
