@@ -24,7 +24,7 @@ from gradual.workflow.fingerprint import _choices, _imported, _is_choice, _locat
 
 ROOT = Path(__file__).resolve().parents[3]
 ENVS, SCRIPTS = ROOT / "envs", ROOT / "scripts"
-LOCKS = sorted(path.stem for path in ENVS.glob("*.lock"))
+LOCKS = sorted(path.stem for path in ENVS.glob("*.lock") if path.stem != "torch")  # a part of train
 WORKSTATION = ("controller", "train", "develop")  # `make develop` installs them into one environment
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 UV = tomllib.loads((ROOT / "uv.lock").read_text(encoding="utf-8"))
