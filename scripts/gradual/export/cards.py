@@ -1,6 +1,7 @@
 """The texts of an export: the data card, the model cards, the citation and the description for Zenodo."""
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from typing import Any
 
 import pandas as pd
@@ -70,7 +71,7 @@ def data_card(
         _head(head),
         f"# {title(study, citation)}\n",
         "Which facts a language model knows before and after each training of this study. The benchmark that made these"
-        f" files is {citation['title']}, version {citation['version']}, at commit {git}.\n",
+        f" files is {citation['title']}, at commit {git}.\n",
     ]
     for name, table in data.items():
         described = [(f"`{column}`", COLUMNS[column]) for column in table.columns]
@@ -165,19 +166,14 @@ def base_card(study: Finished, licence: Licence, seed: int, model: str) -> str:
 
 def citation_of(study: Finished, citation: Citation) -> str:
     """The CITATION.cff of an export: that of the benchmark, for a dataset."""
-    kept = {key: citation[key] for key in ("authors", "version", "date-released") if key in citation}
+    kept = {"authors": citation["authors"], "version": citation["version"]}
+    kept |= {"date-released": str(citation["date-released"])}
     own = {"cff-version": citation["cff-version"], "title": title(study, citation)}
     own |= {"message": "If you use these data, please cite them and the papers below.", "type": "dataset"}
-    software = {"type": "software", "title": citation["title"]} | kept
+    # A copy, because YAML would only refer to an object that is there already.
+    software = {"type": "software", "title": citation["title"]} | deepcopy(kept)
     whole = own | kept | {"license": citation["license"], "references": [software, *citation["references"]]}
-    return yaml.dump(whole, Dumper=_InFull, sort_keys=False, allow_unicode=True)
-
-
-class _InFull(yaml.SafeDumper):
-    """Writes a value that occurs twice two times, because not all readers of these files know YAML's references."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        return True
+    return str(yaml.safe_dump(whole, sort_keys=False, allow_unicode=True))
 
 
 def zenodo(study: Finished, citation: Citation, licence: Licence) -> dict[str, Any]:
@@ -209,7 +205,7 @@ def _counted(labels: pd.DataFrame) -> str:
 
 
 def _model_head(licence: Licence, base: Base | None) -> dict[str, Any]:
-    head = {"library_name": "peft", "license": _model_licence(licence, base) if base else OTHER}
+    head: dict[str, Any] = {"library_name": "peft", "license": _model_licence(licence, base) if base else OTHER}
     head |= {"pipeline_tag": "text-generation", "tags": ["lora", "gradual-learning"]}
     return head | ({"base_model": base.name} if base and not base.copied else {})
 

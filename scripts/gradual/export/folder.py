@@ -12,7 +12,7 @@ from gradual.export import cards
 from gradual.export.labels import category_labels, revision_labels
 from gradual.export.licences import Licence, licence_of
 from gradual.export.study import REPORT, Finished, read_finished
-from gradual.export.weights import adapter_name, base_of, copy_base, write_adapter
+from gradual.export.weights import Base, adapter_name, base_of, copy_base, write_adapter
 from gradual.ground.errors import InputError
 from gradual.ground.files import digest, write_json, write_parquet, write_text
 from gradual.study import result_files as kinds
@@ -49,13 +49,12 @@ def export(results: Path, target: Path, root: Path, licence: str | None = None) 
 
 def _write_models(study: Finished, folder: Path, citation: cards.Citation, terms: Licence) -> list[str]:
     """Write the adapters and the base models of a study, each with its card. Returns the names of the adapters."""
-    bases, adapters = {}, []
+    adapters: list[tuple[str, Base]] = []
     for seed, model, _ in study.of_kind(kinds.BASE):
         base = base_of(study, seed, model)
-        if base.copied and base.name not in bases:
+        if base.copied and not (folder / base.name).exists():  # the seeds share a model that others made
             copy_base(study, seed, model, folder / base.name)
             write_text(cards.base_card(study, terms, seed, model), folder / base.name / CARD)
-        bases[base.name] = base
     for seed, model, result in study.of_kind(kinds.ADAPTER):
         name = adapter_name(seed, model, result.state)
         parts = write_adapter(study, seed, model, result.state, folder / name)
