@@ -1,9 +1,12 @@
-# Commands for users:
+# Commands for users (`make` or `make help` prints this list):
 #   make tables     run the default study, print its tables, and say whether they are the published ones
 #   make changed    list the jobs that would run now, and the reasons
 #   make plan       estimate what a study asks, trains and takes (GPU=H100); after a run, show what it took as well
 #   make preflight  list what is missing before a study can run with a profile (PROFILE=profiles/slurm)
 #   make benchmark  measure the probe and the training, beside other ways and the machine's limit (MODEL=qwen2)
+#   make watch      show what a study is doing now: jobs, facts or steps done, time left (ONCE=1: one picture)
+#   make export     write a finished study into a folder for others: labelled facts, adapters, tables (docs/take_away.md);
+#                   TO=folder, LICENCE=name, UPLOAD=owner/name
 #   make clean      remove a study's results
 # These commands take STUDY=name, the name of a file in studies/ without .yaml. Example: make tables STUDY=entity_questions_small
 # A config elsewhere is run with `snakemake --cores all --configfile FILE`, and scripts/plan_study.py and scripts/preflight.py
@@ -22,8 +25,10 @@
 #
 # Commands for environments and releases:
 #   make setup             the environment .venv; most commands run this first, and only once
+#   make develop           the same with what the tests and the linters need; the commands for tests run this first
 #   make setup-controller  the environment .venv-controller without torch, for a host that only submits jobs
 #   make setup-probe       the environment .venv-probe of probe.engine: vllm; without a GPU: PROBE_LOCK=envs/probe-cpu.lock
+#   make locks             uv.lock and the locks in envs/ from pyproject.toml; it needs uv
 #   make envs              the conda files in envs/; run it after a change of a lock
 #   make pretrained        make a study's shipped base models again and compare them; ship those that are new
 #   make publish           copy a finished study's tables to results/reference/ and into the README
@@ -33,14 +38,22 @@ STUDY ?= default
 PROFILE ?= profiles/default
 GPU ?=
 MODEL ?= qwen2
+TO ?=
+LICENCE ?=
+UPLOAD ?=
+ONCE ?=
 BIN := .venv/bin
 CONFIG := $(if $(filter default,$(STUDY)),,--configfile studies/$(STUDY).yaml)
 PROBE_LOCK ?= envs/probe.lock
 PROBE_BIN := .venv-probe/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: tables verify changed plan preflight benchmark test test-vllm test-slurm test-slurm-faults test-slurm-paper test-gpu gpu-visit \
-	setup setup-controller setup-probe envs lint pretrained publish clean study
+.PHONY: help tables verify changed plan preflight benchmark watch export test test-vllm test-slurm test-slurm-faults test-slurm-paper \
+	test-gpu gpu-visit setup develop setup-controller setup-probe locks envs lint pretrained publish clean study
+
+# The comment at the head of this file.
+help:
+	@sed -n '/^#/!q; s/^# \{0,1\}//; p' Makefile
 
 # The names are checked by the shell, in the environment, because another text than a name could be anything to it.
 export STUDY
@@ -74,29 +87,36 @@ benchmark: study setup
 	snakemake --snakefile tests/benchmarks/Snakefile --cores 2 --forceall --config study=results/$(STUDY) model=$(MODEL)
 	@cat results/benchmarks/probe.md
 
+watch: study setup
+	@python scripts/watch_study.py --study $(STUDY) $(if $(ONCE),--once)
+
+export: study setup
+	@python scripts/export_study.py --results results/$(STUDY) $(if $(TO),--to '$(TO)') \
+		$(if $(LICENCE),--licence '$(LICENCE)') $(if $(UPLOAD),--upload-to '$(UPLOAD)')
+
 # On two cores: each worker takes whole files, in the order of testpaths. What it starts says itself how many threads it has.
-test: setup lint
+test: develop lint
 	OMP_NUM_THREADS=1 python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-test-slurm: setup
+test-slurm: develop
 	python -m pytest tests/slurm/test_study.py tests/slurm/test_stages.py
 
-test-slurm-faults: setup
+test-slurm-faults: develop
 	python -m pytest tests/slurm/test_faults.py
 
 # The paper's study with stand-ins for its models and fewer facts, with vLLM and four ranks.
-test-slurm-paper: setup
+test-slurm-paper: develop
 	$(MAKE) setup-probe PROBE_LOCK=envs/probe-cpu.lock
 	python -m pytest tests/slurm/test_paper_standin.py
 
-test-gpu: setup
+test-gpu: develop
 	python -m pytest -m gpu
 
 # What a GPU shows in a quarter of an hour: BASE is a model's base.json, FACTS a facts.parquet, OUT a folder.
 gpu-visit:
 	PYTHONPATH=scripts:tests/benchmarks $(PYTHON) tests/gpu/visit.py --base $(BASE) --facts $(FACTS) --out $(OUT)
 
-lint: setup
+lint: develop
 	ruff check .
 	ruff format --check .
 	snakefmt --check Snakefile rules tests/benchmarks/Snakefile
@@ -105,16 +125,29 @@ lint: setup
 	python scripts/describe_config.py --check
 
 setup: .venv/ready
+develop: .venv/develop
 setup-controller: .venv-controller/ready
 
-.venv/ready: envs/controller.lock envs/train.lock
+.venv/ready: envs/controller.lock envs/train.lock envs/torch.lock
 .venv-controller/ready: envs/controller.lock
 
+# pip compares every download with the digests in the locks. There are none of torch, whose builds differ, so it comes last.
+TORCH := envs/torch.lock
 %/ready:
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
+	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and "Python 3.11, 3.12 or 3.13 is needed")'
 	$(PYTHON) -m venv $*
-	$*/bin/pip install --quiet $(addprefix --requirement=,$^)
+	$*/bin/pip install --quiet --no-deps $(addprefix --requirement=,$(filter-out $(TORCH),$^))
+	$(if $(filter $(TORCH),$^),$*/bin/pip install --quiet --requirement=$(TORCH))
 	@touch $@
+
+.venv/develop: .venv/ready envs/develop.lock
+	$(BIN)/pip install --quiet --no-deps --requirement=envs/develop.lock
+	@touch $@
+
+locks:
+	uv lock
+	for group in controller train develop; do \
+		uv export --frozen --quiet --no-annotate --only-group $$group --output-file envs/$$group.lock; done
 
 envs: setup
 	python scripts/write_conda_files.py
@@ -125,7 +158,7 @@ setup-probe:
 	@cmp --silent $(PROBE_LOCK) .venv-probe/ready || { rm -rf .venv-probe && $(PYTHON) -m venv .venv-probe \
 		&& $(PROBE_BIN)/pip install --quiet --no-deps --requirement $(PROBE_LOCK) && cp $(PROBE_LOCK) .venv-probe/ready; }
 
-test-vllm: setup
+test-vllm: develop
 	$(MAKE) setup-probe PROBE_LOCK=envs/probe-cpu.lock
 	$(PROBE_BIN)/python -m pytest tests/contract -k vllm  # the other engine is tested by `make test`
 	python -m pytest tests/vllm_study

@@ -325,6 +325,7 @@ rule train_adapter:
     resources:
         python="python",
         gpu=GPU,
+        trackers="none",  # where the training is shown
     params:
         settings=lambda wildcards: training_settings(RUNS[wildcards.state]),
         ratio=lambda wildcards: replay.ratio if (replay := RUNS[wildcards.state].replay) else 0.0,
@@ -337,7 +338,8 @@ rule train_adapter:
         " --samples {input.samples} --merge {input.merge} --parent {input.parent} --settings {params.settings:q}"
         " --replay-ratio {params.ratio} --format {params.format} --template-arguments {params.template_arguments:q}"
         " --dtype {params.dtype} --run {wildcards.state}"
-        " --seed {wildcards.seed} --code {params.code} --gpus {resources.gpu} --loss {output.loss}"
+        " --seed {wildcards.seed} --code {params.code} --gpus {resources.gpu} --trackers {resources.trackers:q}"
+        " --loss {output.loss}"
         " --texts {output.texts} --epochs {output.epochs} 2> {log}"
 
 

@@ -27,6 +27,7 @@ from gradual.training.objectives import OBJECTIVES
 from gradual.training.ranks import rank
 from gradual.training.settings import TrainingSettings
 from gradual.training.texts import Row, texts, tokenize
+from gradual.training.trackers import NONE, Tracking, trackers
 from gradual.workflow.launching import on_ranks
 
 log = logging.getLogger("gradual")
@@ -63,12 +64,15 @@ def main(argv: list[str] | None = None) -> None:
         "--epochs", type=Path, required=True, help="handle of the epochs; their adapters are written beside it"
     )
     parser.add_argument("--gpus", type=int, default=0, help="number of GPUs of the job, and of ranks")
+    parser.add_argument("--trackers", default=NONE, help="where to show the training, with commas between; or none")
     args = parser.parse_args(argv)
     train(args)
 
 
 def train(args: argparse.Namespace) -> None:
     """Train, as the only process or as one of several ranks."""
+    named = args.epochs.parts[-6:-2]  # study, seed, model and run
+    tracking = Tracking(trackers(args.trackers), "/".join(named), args.epochs.parents[1] / "tensorboard")
     settings, own = pick(TrainingSettings, args.settings), args.settings.get(args.settings["objective"], {})
     examples = read_examples(args.examples)
     merged, parents = ([adapter_folder(handle) for handle in handles] for handles in (args.merge, args.parent))
@@ -104,6 +108,7 @@ def train(args: argparse.Namespace) -> None:
         seed=seed,
         folder=folder,
         own=own,
+        tracking=tracking,
     )
 
     import torch

@@ -1,10 +1,12 @@
 """Write the conda file of each environment from its lock, for `--sdm conda` (`make envs`).
 
-A conda file lists the pins itself, because Snakemake copies it to another folder, where it cannot refer to the lock. A
-lock whose name ends in -cpu replaces another lock in tests without a GPU. It has no conda file.
+A conda file lists the pins itself, because Snakemake copies it to another folder, where it cannot refer to the lock. Some
+locks have no conda file: torch.lock is a part of the environment of trainings, develop.lock is for no rule, and a lock
+whose name ends in -cpu replaces another lock in tests without a GPU.
 """
 
 import argparse
+import re
 from pathlib import Path
 
 import yaml
@@ -14,6 +16,9 @@ from gradual.workflow.starting import report
 
 ENVIRONMENTS = Path(__file__).resolve().parents[1] / "envs"
 PYTHON = "3.11"
+PARTS = {"train": ("train", "torch")}  # the locks of an environment, if there is more than one
+ALONE = ("torch", "develop")  # these have no conda file
+DIGEST = re.compile(r" *--hash=\S+")
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -28,18 +33,21 @@ def main(argv: list[str] | None = None) -> None:
 
 def with_conda_file(folder: Path) -> list[Path]:
     """The locks that have a conda file."""
-    return [lock for lock in sorted(folder.glob("*.lock")) if not lock.stem.endswith("-cpu")]
+    locks = sorted(folder.glob("*.lock"))
+    return [lock for lock in locks if not lock.stem.endswith("-cpu") and lock.stem not in ALONE]
 
 
 def lines(lock: Path) -> list[str]:
-    """The pins and pip options of a lock, without comments."""
-    found = [line.partition(" #")[0].strip() for line in lock.read_text(encoding="utf-8").splitlines()]
+    """The pins and pip options of a lock, without comments and digests."""
+    text = DIGEST.sub("", lock.read_text(encoding="utf-8").replace("\\\n", ""))
+    found = [line.partition(" #")[0].strip() for line in text.splitlines()]
     return [line for line in found if line and not line.startswith("#")]
 
 
 def conda_file(lock: Path) -> str:
     """The text of a lock's conda file."""
-    content = {"channels": ["conda-forge"], "dependencies": [f"python={PYTHON}", "pip", {"pip": lines(lock)}]}
+    pins = [pin for name in PARTS.get(lock.stem, (lock.stem,)) for pin in lines(lock.with_stem(name))]
+    content = {"channels": ["conda-forge"], "dependencies": [f"python={PYTHON}", "pip", {"pip": pins}]}
     return f"# Written by `make envs` from {lock.name}.\n" + yaml.safe_dump(content, sort_keys=False, width=1000)
 
 

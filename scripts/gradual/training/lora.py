@@ -16,6 +16,7 @@ from gradual.training.objectives import OBJECTIVES, Objective, trainer_class
 from gradual.training.ranks import from_first, rank, ranks
 from gradual.training.settings import ALL_LINEAR, TrainingSettings
 from gradual.training.texts import Row
+from gradual.training.trackers import PROJECT, Tracking
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Training:
 
     `rows` are the tokens of the examples. The first `trained` rows are those to train on. The others are the replay pool,
     and each epoch draws the share `ratio` of it. Checkpoints go to `folder`. `own` are the objective's own settings.
+    `tracking` says where the training is shown, and changes no result.
     """
 
     rows: Sequence[Row]
@@ -33,6 +35,7 @@ class Training:
     seed: int
     folder: Path
     own: Mapping[str, Any] = field(default_factory=dict)
+    tracking: Tracking = Tracking()
 
 
 def attach_adapter(model: Any, parent: Path | None, settings: TrainingSettings) -> Any:
@@ -95,6 +98,7 @@ def train_adapter(model: Any, training: Training) -> tuple[list[Path], list[dict
     batches = EpochBatches(training.trained, pool, training.ratio, training.seed, per_rank, rank(), ranks())
     before = {n: p.detach().cpu().clone() for n, p in model.named_parameters() if p.requires_grad}
     checkpointing = _exceeds_memory(model, settings, per_rank * max(map(len, sequences)), longest)
+    training.tracking.prepare()
     trainer = _trainer(model, training, objective, batches, _arguments(model, training, per_rank, checkpointing))
     log_progress(trainer)
     stop_at_bad_loss(trainer, "training")
@@ -136,7 +140,9 @@ def _arguments(model: Any, training: Training, rows: int, checkpointing: bool) -
         save_strategy="no",  # keep_checkpoints saves
         logging_steps=1,
         logging_nan_inf_filter=False,
-        report_to=[],
+        report_to=list(training.tracking.trackers),
+        run_name=training.tracking.run,
+        project=PROJECT,
         use_cpu=not gpu,
         ddp_backend="gloo" if not gpu and ranks() > 1 else None,
         ddp_find_unused_parameters=False,

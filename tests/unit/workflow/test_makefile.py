@@ -1,6 +1,7 @@
 """The commands that take STUDY: a text that is no study's name is refused, and nothing is removed or started."""
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -39,7 +40,9 @@ def files(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if ".venv" not in path.parts}
 
 
-@pytest.mark.parametrize("target", ["tables", "changed", "plan", "preflight", "benchmark", "publish", "clean"])
+@pytest.mark.parametrize(
+    "target", ["tables", "changed", "plan", "preflight", "benchmark", "watch", "export", "publish", "clean"]
+)
 @pytest.mark.parametrize("name", [*NO_NAMES, "reference", "benchmarks"])
 def test_what_is_no_study_is_refused_with_the_known_ones(target, name, project):
     before = files(project)
@@ -79,3 +82,32 @@ def test_tables_end_with_their_verification_and_verify_is_strict(words, said, pr
         (project / "results" / study / "tables.md").write_text("the tables\n")
     done = make(project, *words)
     assert done.returncode == 0 and done.stdout.splitlines()[-1].endswith(f"python scripts/{said}")
+
+
+def test_make_without_a_target_prints_its_help_which_names_every_target(project):
+    text = (project / "Makefile").read_text()
+    head = text.partition("\n\n")[0].replace("# ", "").replace("#", "")
+    assert make(project).stdout.strip() == make(project, "help").stdout.strip() == head.strip()
+    phony = re.search(r"\.PHONY: (.*?)\n\n", text, re.DOTALL)[1].replace("\\", "").split()
+    assert {name for name in phony if f"make {name}" not in head} == {"study"}
+
+
+@pytest.mark.parametrize(
+    ("words", "options"),
+    [
+        ((), ""),
+        (("TO=a folder", "LICENCE=cc0-1.0", "UPLOAD=me/mine"), " --to a folder --licence cc0-1.0 --upload-to me/mine"),
+    ],
+)
+def test_an_export_is_uploaded_only_where_it_is_asked_for(words, options, project):
+    said = make(project, "export", "STUDY=mine", *words).stdout
+    assert said.strip().endswith(f"scripts/export_study.py --results results/mine{options}")
+
+
+def test_a_user_gets_no_tools_of_developers_and_a_developer_does(project):
+    for folder in ("envs", ".venv/bin"):
+        (project / folder).mkdir(parents=True, exist_ok=True)
+    for name in ("controller", "train", "torch", "develop"):
+        (project / f"envs/{name}.lock").touch()
+    plan = {name: make(project, "-n", "-W", "envs/develop.lock", name).stdout for name in ("tables", "test")}
+    assert "develop.lock" not in plan["tables"] and "--no-deps --requirement=envs/develop.lock" in plan["test"]
