@@ -26,7 +26,7 @@
 #   make setup-probe       the environment .venv-probe of probe.engine: vllm; without a GPU: PROBE_LOCK=envs/probe-cpu.lock
 #   make envs              the conda files in envs/; run it after a change of a lock
 #   make pretrained        make a study's shipped base models again and compare them; ship those that are new
-#   make publish           copy a finished study's tables to results/reference/ and into the README
+#   make publish           copy a finished study's tables to results/reference/ and into docs/results.md
 
 PYTHON ?= python3
 STUDY ?= default
@@ -137,7 +137,8 @@ pretrained: study setup
 
 # Copy a finished study's tables to where the repository keeps them.
 publish: study setup
-	python scripts/publish_results.py --results results/$(STUDY) --reference results/reference/$(STUDY) --readme README.md
+	python scripts/publish_results.py --results results/$(STUDY) --reference results/reference/$(STUDY) \
+		--pages README.md docs/results.md
 
 clean:
 	@case "$$STUDY" in ''|*[!a-z0-9_]*|reference|benchmarks) $(REFUSED) ;; esac
