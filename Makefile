@@ -20,6 +20,9 @@
 #   make gpu-visit         figures of a GPU that is at hand for a quarter of an hour (BASE=base.json FACTS=facts.parquet OUT=folder)
 #   make lint              the linters, the formatters and the type checker, as checks
 #
+# Commands for documentation:
+#   make docs              the site of the documentation, in docs/_build/html
+#
 # Commands for environments and releases:
 #   make setup             the environment .venv; most commands run this first, and only once
 #   make setup-controller  the environment .venv-controller without torch, for a host that only submits jobs
@@ -40,7 +43,7 @@ PROBE_BIN := .venv-probe/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: tables verify changed plan preflight benchmark test test-vllm test-slurm test-slurm-faults test-slurm-paper test-gpu gpu-visit \
-	setup setup-controller setup-probe envs lint pretrained publish clean study
+	setup setup-controller setup-probe envs lint docs pretrained publish clean study
 
 # The names are checked by the shell, in the environment, because another text than a name could be anything to it.
 export STUDY
@@ -103,12 +106,19 @@ lint: setup
 	mypy
 	snakemake --lint
 	python scripts/describe_config.py --check
+	python scripts/describe_results.py --check
+
+# Every warning is an error, such as a link that leads nowhere.
+docs: .venv-docs/ready
+	.venv-docs/bin/sphinx-build --quiet -W --keep-going -c docs . docs/_build/html
+	@echo docs/_build/html/index.html
 
 setup: .venv/ready
 setup-controller: .venv-controller/ready
 
 .venv/ready: envs/controller.lock envs/train.lock
 .venv-controller/ready: envs/controller.lock
+.venv-docs/ready: envs/docs.lock
 
 %/ready:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
@@ -139,6 +149,7 @@ pretrained: study setup
 publish: study setup
 	python scripts/publish_results.py --results results/$(STUDY) --reference results/reference/$(STUDY) \
 		--pages README.md docs/results.md
+	python scripts/describe_results.py
 
 clean:
 	@case "$$STUDY" in ''|*[!a-z0-9_]*|reference|benchmarks) $(REFUSED) ;; esac
