@@ -53,7 +53,8 @@ def navigation(contents: str) -> str:
         trees.append((caption, [page.relative_to(ROOT).as_posix() for page in pages]))
     trees.append(("Library", ["docs/api/gradual/index"]))
     return "".join(
-        "\n```{toctree}\n:hidden:\n:caption: " + caption + "\n\n" + "\n".join(pages) + "\n```\n" for caption, pages in trees
+        "\n```{toctree}\n:hidden:\n:caption: " + caption + "\n\n" + "\n".join(pages) + "\n```\n"
+        for caption, pages in trees
     )
 
 

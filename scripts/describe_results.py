@@ -1,4 +1,4 @@
-"""Write the columns of all result files into docs/result_files.md, from the schemas, the tables' specs and the published CSV."""
+"""Write the columns of result files into docs/result_files.md, from the schemas, the tables' specs and the published CSV."""
 
 import argparse
 import json
@@ -49,7 +49,14 @@ def cell(text: str) -> str:
 
 def of_schema(schema: dict[str, Any]) -> Iterator[str]:
     """The lines about a file with a schema: what a row is, and a table with a row per column."""
-    yield from [f"### {schema['title']}", "", schema["description"], "", "| column | value | meaning |", "|---|---|---|"]
+    yield from [
+        f"### {schema['title']}",
+        "",
+        schema["description"],
+        "",
+        "| column | value | meaning |",
+        "|---|---|---|",
+    ]
     for name, found in schema["properties"].items():
         yield f"| `{name}` | {cell(expectation(found, schema))} | {cell(found['description'])} |"
 
@@ -84,17 +91,23 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--schemas", type=Path, default=ROOT / "schemas")
     parser.add_argument("--published", type=Path, default=ROOT / "results" / "reference")
     parser.add_argument("--page", type=Path, default=ROOT / "docs" / "result_files.md", help="the page with the block")
-    parser.add_argument("--check", action="store_true", help="write nothing; exit with status 1 if the page is out of date")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; exit with status 1 if the page is out of date"
+    )
     args = parser.parse_args(argv)
     page = args.page.read_text(encoding="utf-8")
     columns = render(args.schemas, args.published)
     text, blocks = BLOCK.subn(lambda _: columns, page)
     if blocks != 1:
-        sys.exit(f"error: {args.page.name} has {blocks} blocks for columns; expected one, from <!-- columns --> to <!-- end -->")
+        sys.exit(
+            f"error: {args.page.name} has {blocks} blocks for columns; expected one, from <!-- columns --> to <!-- end -->"
+        )
     if not args.check:
         write_text(text, args.page)
     elif page != text:
-        sys.exit(f"error: {args.page.name} has drifted from the schemas and tables; run python scripts/describe_results.py")
+        sys.exit(
+            f"error: {args.page.name} has drifted from the schemas and tables; run python scripts/describe_results.py"
+        )
 
 
 if __name__ == "__main__":

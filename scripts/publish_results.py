@@ -1,4 +1,4 @@
-"""Copy a finished study's tables, costs and provenance to its reference folder, and the tables into the pages that show them."""
+"""Copy a finished study's tables, costs and provenance to its reference folder, and the tables into pages."""
 
 import argparse
 import re

@@ -1,7 +1,8 @@
 """Write the conda file of each environment from its lock, for `--sdm conda` (`make envs`).
 
 A conda file lists the pins itself, because Snakemake copies it to another folder, where it cannot refer to the lock. A
-lock whose name ends in -cpu replaces another lock in tests without a GPU. It has no conda file.
+lock whose name ends in -cpu replaces another lock in tests without a GPU. It has no conda file, and nor has that of the
+documentation, because no rule runs there.
 """
 
 import argparse
@@ -28,7 +29,7 @@ def main(argv: list[str] | None = None) -> None:
 
 def with_conda_file(folder: Path) -> list[Path]:
     """The locks that have a conda file."""
-    return [lock for lock in sorted(folder.glob("*.lock")) if not lock.stem.endswith("-cpu")]
+    return [lock for lock in sorted(folder.glob("*.lock")) if not lock.stem.endswith("-cpu") and lock.stem != "docs"]
 
 
 def lines(lock: Path) -> list[str]:

@@ -21,8 +21,12 @@ from tiny import base_model
 PAGES = {page: page.read_text(encoding="utf-8") for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]}
 SCHEMA = ROOT / "schemas/config.schema.json"
 HOW_TO = PAGES[ROOT / "docs/how_to.md"]
-EXAMPLES = dict(re.findall(r"^## Your own (dataset|model|run)$(?:(?!^## ).)*?```yaml\n(.*?)```", HOW_TO, re.DOTALL | re.MULTILINE))
-BLOCKS = [(name, table, page) for page, text in PAGES.items() for name, table in re.findall(r"<!-- (\w+): (\w+) -->", text)]
+EXAMPLES = dict(
+    re.findall(r"^## Your own (dataset|model|run)$(?:(?!^## ).)*?```yaml\n(.*?)```", HOW_TO, re.DOTALL | re.MULTILINE)
+)
+BLOCKS = [
+    (name, table, page) for page, text in PAGES.items() for name, table in re.findall(r"<!-- (\w+): (\w+) -->", text)
+]
 
 
 @pytest.fixture(scope="module")

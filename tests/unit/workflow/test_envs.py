@@ -141,14 +141,16 @@ def test_a_lock_pins_nothing_that_nothing_asks_for(lock):
     assert not set(names) - set(required(lock))
 
 
-def test_what_both_locks_of_a_workstation_pin_is_the_same():
-    controller, train = map(pins, WORKSTATION)
-    assert {name: version for name, version in controller.items() if train.get(name, version) != version} == {}
+@pytest.mark.parametrize("other", ["train", "docs"])
+def test_what_the_controller_and_another_lock_pin_is_the_same(other):
+    controller, other = pins("controller"), pins(other)
+    assert {name: version for name, version in controller.items() if other.get(name, version) != version} == {}
 
 
 def test_every_conda_file_is_as_it_is_written_from_its_lock():
     locks = write_conda_files.with_conda_file(ENVS)
     assert [lock.with_suffix(".yaml") for lock in locks] == sorted(ENVS.glob("*.yaml"))
+    assert {lock.stem for lock in locks} == {"controller", "train", "probe"}
     for lock in locks:
         text = lock.with_suffix(".yaml").read_text(encoding="utf-8")
         assert text == write_conda_files.conda_file(lock), "run `make envs`"
