@@ -1,4 +1,4 @@
-"""Write the columns of result files into docs/result_files.md, from the schemas, the tables' specs and the published CSV."""
+"""Write the columns of result files into docs/result_files.md, from schemas, tables' specs and published CSV."""
 
 import argparse
 import json

@@ -1,18 +1,22 @@
 """The pages: their links lead somewhere, their commands and configs are right, and what they say of the code is there."""
 
 import re
+import runpy
 import shlex
 from functools import cache
+from itertools import dropwhile
 from pathlib import Path
 
 import pytest
 import yaml
 
 import describe_results
+from gradual.ground.errors import InputError
 from gradual.study.config import load_config
 from gradual.workflow.starting import ERROR_KINDS
 
 ROOT = Path(__file__).resolve().parents[3]
+SCHEMA = ROOT / "schemas/config.schema.json"
 PAGES = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
@@ -30,6 +34,9 @@ MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 TARGETS = set(re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE))
 VARIABLES = set(re.findall(r"^([A-Z_]+) \?=", MAKEFILE, re.MULTILINE)) | {"BASE", "FACTS", "OUT"}
 STUDIES = {"default", "mine", *(path.stem for path in (ROOT / "studies").glob("*.yaml"))}
+RULES = {
+    name for file in (ROOT / "rules").glob("*.smk") for name in re.findall(r"\brule (\w+):", file.read_text("utf-8"))
+}
 # Options of Snakemake that pages use.
 SNAKEMAKE = {
     "--cores",
@@ -101,14 +108,47 @@ def test_every_page_is_in_the_contents_once():
     assert sorted(listed) == sorted(pages)
 
 
+def test_the_site_has_the_contents_as_its_navigation():
+    site = runpy.run_path(str(ROOT / "docs/conf.py"))
+    trees = site["navigation"](text("docs/README.md"))
+    captions, pages = re.findall(r":caption: (.*)", trees), re.findall(r"^[\w./-]+$", trees, re.MULTILINE)
+    assert captions == [*re.findall(r"^## (.*)$", text("docs/README.md"), re.MULTILINE), "Library"]
+    assert {f"docs/{page.stem}" for page in (ROOT / "docs").glob("*.md")} - {"docs/README"} <= set(pages)
+    assert all((ROOT / f"{page}.md").is_file() for page in pages if page != "docs/api/gradual/index")
+
+
+def test_the_figure_of_the_workflow_has_at_most_ten_boxes():
+    (drawn,) = blocks("README.md", "mermaid")
+    ends = re.findall(r"^ +(\w+)(?:\[.*?\])? --(?: [\w ]+ --)?> (\w+)", drawn, re.MULTILINE)
+    assert len(ends) == drawn.count("-->")  # no arrow is left out
+    assert 5 <= len({box for arrow in ends for box in arrow}) <= 10
+
+
 def commands(page: str) -> list[list[str]]:
     """The words of each command in a page's shell blocks, without comments."""
     lines = [line for block in blocks(page, "sh") for line in block.replace("\\\n", " ").splitlines()]
     parts = [part for line in lines for part in re.split(r" && ", line)]
-    return [words for part in parts if (words := shlex.split(part, comments=True))]
+    found = [shlex.split(part, comments=True) for part in parts]
+    named = [[*dropwhile(re.compile(r"[A-Z_]+=").match, words)] for words in found]  # NAME=value before a command
+    return [words for words in named if words]
 
 
-OTHERS = {"export", "cp", "cat", "ls", "echo", "git", "ruff", "snakefmt", "pip", "pre-commit", ".", "python"}
+OTHERS = {
+    "export",
+    "cp",
+    "cat",
+    "ls",
+    "echo",
+    "git",
+    "ruff",
+    "snakefmt",
+    "pip",
+    "pre-commit",
+    ".",
+    "python",
+    "uv",
+    "podman",
+}
 
 
 @pytest.mark.parametrize("page", NAMES)
@@ -148,26 +188,28 @@ def test_the_make_targets_in_the_text_are_there(page):
     assert set(named) <= TARGETS
 
 
-def configs() -> list[tuple[str, str]]:
-    found = [(page, block) for page in NAMES for block in blocks(page, "yaml")]
-    return [(page, block) for page, block in found if 'sha256: "000' not in block]
+def yaml_blocks() -> list[tuple[str, dict]]:
+    return [(page, yaml.safe_load(block)) for page in NAMES for block in blocks(page, "yaml")]
 
 
-@pytest.mark.parametrize(("page", "block"), configs())
-def test_configs_are_right(page, block):
-    """A block is a study, or a part of one: of a multi-stage study if it has stages, and else of the paper's."""
-    found = yaml.safe_load(block)
-    base = "multi_stage" if "stages" in found else "gradual_learning"
-    study = {"study": "mine", "extends": base} | found
+@pytest.mark.parametrize(("page", "found"), yaml_blocks())
+def test_configs_are_right(page, found):
+    """A block is a part of a profile, or a study, or a part of one: a multi-stage one if it has stages, or the paper's."""
+    if set(found) <= {"set-resources", "set-threads"}:
+        assert {rule for section in found.values() for rule in section} <= RULES
+        return
+    study = {"study": "mine", "extends": "gradual_learning"} | found
     if "stages" in found:
-        study |= {
-            "tables": {
-                "show": ["stages"],
-                "methods": dict.fromkeys(yaml.safe_load(text("studies/multi_stage.yaml"))["tables"]["methods"]),
-            }
-        }
-    config = load_config(study, ROOT / "config.yaml", ROOT / "schemas/config.schema.json")
-    assert config["study"] == "mine"
+        methods = load_config({"study": "x"}, ROOT / "config.yaml", SCHEMA)["tables"]["methods"]
+        study |= {"extends": "multi_stage", "tables": {"show": ["stages"], "methods": methods}}
+    assert load_config(study, ROOT / "config.yaml", SCHEMA)["study"] == "mine"
+
+
+def test_a_config_with_a_key_that_is_not_there_is_refused():
+    with pytest.raises(InputError, match="unknown key"):
+        test_configs_are_right("", {"probe": {"promts": 3}})
+    with pytest.raises(AssertionError):
+        test_configs_are_right("", {"set-resources": {"probe_fact": {"gpu": 1}}})
 
 
 def test_the_run_that_the_tutorial_changes_is_written_so():
