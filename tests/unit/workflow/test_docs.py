@@ -13,6 +13,7 @@ import yaml
 import describe_results
 from gradual.ground.errors import InputError
 from gradual.study.config import load_config
+from gradual.study.result_files import KINDS
 from gradual.workflow.starting import ERROR_KINDS
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -228,6 +229,16 @@ def test_numbers_of_the_findings_are_published():
 def test_the_columns_of_the_results_are_as_the_code_says():
     """`make lint` checks this as well."""
     describe_results.main(["--check"])
+
+
+def test_every_kind_of_result_has_its_file_on_the_page():
+    """The last parts of a path, as they stand below the folder of a seed, a model, a probe or a state."""
+    page = text("docs/result_files.md")
+    names = {kind: re.sub(r"\{(\w+)\}", r"<\1>", found.pattern) for kind, found in KINDS.items()}
+    told = {kind: name.replace("groups-<probe>", "groups-<n>") for kind, name in names.items()}
+    folders = ("seed<seed>/<model>/<state>/<questions>-probe-<probe>/", "seed<seed>/<model>/<state>/", "seed<seed>/")
+    short = {kind: next((n.removeprefix(f) for f in folders if n.startswith(f)), n) for kind, n in told.items()}
+    assert {kind: name for kind, name in short.items() if f"`{name}`" not in page} == {}
 
 
 def test_a_page_whose_columns_are_old_is_refused(tmp_path):
