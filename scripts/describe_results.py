@@ -12,7 +12,7 @@ from gradual.ground.files import write_text
 from gradual.study.config import expectation
 from gradual.tables.markdown import title
 from gradual.tables.registry import PACKAGES
-from gradual.tables.spec import TableSpec
+from gradual.tables.spec import Column, TableSpec
 from gradual.workflow.starting import report
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -28,10 +28,10 @@ class _Row(dict[str, Any]):
         return 1.0
 
 
-def read_by(column: Any) -> list[str]:
+def read_by(column: Column) -> list[str]:
     """The columns of the CSV that a column of the Markdown is made from."""
     row = _Row()
-    column.cell(row)
+    column.cell(row)  # type: ignore[arg-type]
     return list(row)
 
 
@@ -63,12 +63,18 @@ def of_schema(schema: dict[str, Any]) -> Iterator[str]:
 
 def of_table(spec: TableSpec, published: Path) -> Iterator[str]:
     """The lines about a table: its caption, its note, its columns in Markdown, and the other columns of its CSV."""
-    yield from [f"### {title(spec)}", "", f"`tables/{spec.name}.csv`: {spec.caption}", "", spec.note, ""]
-    yield from ["| column | in the CSV |", "|---|---|"]
-    shown = [(column.header, read_by(column)) for column in spec.columns]
-    for name, read in shown:
-        yield f"| {cell(name)} | {', '.join(f'`{key}`' for key in read)} |"
-    known = {key for _, read in shown for key in read}
+    yield from [f"### {title(spec)}", "", f"`tables/{spec.name}.csv`: {spec.caption}"]
+    if spec.note:
+        yield from ["", spec.note]
+    known = set()
+    for part in spec.parts:
+        if part.heading:
+            yield from ["", f"{part.heading}:"]
+        yield from ["", "| column | in the CSV |", "|---|---|"]
+        for column in part.columns:
+            read = read_by(column)
+            known |= set(read)
+            yield f"| {cell(column.header)} | {', '.join(f'`{key}`' for key in read)} |"
     if more := [name for name in header(spec.name, published) if name not in known]:
         yield from ["", f"Only in the CSV: {', '.join(f'`{name}`' for name in more)}."]
 

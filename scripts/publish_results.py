@@ -1,4 +1,7 @@
-"""Copy a finished study's tables, costs and provenance to its reference folder, and the tables into pages."""
+"""Copy a finished study's tables, costs and provenance to its reference folder, and the tables into pages.
+
+With --render, write the Markdown of a study that is published already again, from its CSV files and its provenance.
+"""
 
 import argparse
 import re
@@ -69,26 +72,25 @@ def blocks(texts: Mapping[str, str]) -> dict[str, str]:
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--results", type=Path, required=True, help="results/<study>")
-    parser.add_argument("--reference", type=Path, required=True, help="the folder to copy to")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--results", type=Path, help="results/<study>")
+    source.add_argument("--render", action="store_true", help="write the published Markdown again, and copy nothing")
+    parser.add_argument("--reference", type=Path, required=True, help="the folder of the published results")
     parser.add_argument("--pages", type=Path, nargs="+", required=True, help="the Markdown files with blocks of tables")
     args = parser.parse_args(argv)
-    names = [path(kind) for kind in (TABLES, PROVENANCE, COSTS_CSV, COSTS)]
-    files = [args.results / name for name in names]
-    _require(files)
-    shows = read_json(files[1], "a study's provenance")["config"]["tables"]["show"]
-    kinds = (TABLE_CSV, TABLE_MARKDOWN)
-    tables = [args.results / path(kind, table=name_of(shown)) for shown in shows for kind in kinds]
-    _require(tables)
-    shown = {t.stem: t.read_text(encoding="utf-8") for t in tables if t.suffix == ".md"}
-    pages = {page: with_tables(page.read_text(encoding="utf-8"), args.results.name, shown) for page in args.pages}
-    for file in [*files, *tables]:
-        with write_atomically(args.reference / file.relative_to(args.results)) as temporary:
-            shutil.copyfile(file, temporary)
-    for stale in {*(args.reference / "tables").glob("*")} - {
-        args.reference / t.relative_to(args.results) for t in tables
-    }:
-        stale.unlink()
+    if args.render:
+        texts = rendered(args.reference)
+    else:
+        files = finished(args.results)
+        shown = [file for file in files if file.endswith(".md") and file != path(COSTS)]
+        texts = {file: (args.results / file).read_text(encoding="utf-8") for file in shown}
+    shown_there = blocks(texts)
+    pages = {p: with_tables(p.read_text(encoding="utf-8"), args.reference.name, shown_there) for p in args.pages}
+    if args.render:
+        for file, text in texts.items():
+            write_text(text, args.reference / file)
+    else:
+        copy(args.results, args.reference, files)
     for page, text in pages.items():
         write_text(text, page)
 

@@ -128,10 +128,10 @@ def test_the_markdown_is_rendered_again_from_the_numbers_and_nothing_else_is_tou
     before = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
     for file in [folder / "tables.md", *(folder / "tables").glob("*.md")]:
         file.write_text(file.read_text().replace("| ", "! "))
-    readme = tmp_path / "README.md"
-    readme.write_text("<!-- wikiqa: head -->\nold\n<!-- end -->\n<!-- wikiqa: table_02 -->\n<!-- end -->\n")
-    publish_results.main(["--render", "--reference", str(folder), "--readme", str(readme)])
+    page = tmp_path / "page.md"
+    page.write_text("<!-- wikiqa: head -->\nold\n<!-- end -->\n<!-- wikiqa: table_02 -->\n<!-- end -->\n")
+    publish_results.main(["--render", "--reference", str(folder), "--pages", str(page)])
     assert {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()} == before
-    head, table = re.findall(r"<!-- wikiqa: \w+ -->\n(.*?)\n<!-- end", readme.read_text(), re.DOTALL)
+    head, table = re.findall(r"<!-- wikiqa: \w+ -->\n(.*?)\n<!-- end", page.read_text(), re.DOTALL)
     assert head.startswith("Models: tiny Qwen2 (") and "No gold answer of 6 of 125 dev" in head and "| " not in head
     assert table == (folder / "tables/table_02.md").read_text().strip()
