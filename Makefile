@@ -23,6 +23,9 @@
 #   make gpu-visit         figures of a GPU that is at hand for a quarter of an hour (BASE=base.json FACTS=facts.parquet OUT=folder)
 #   make lint              the linters, the formatters and the type checker, as checks
 #
+# Commands for documentation:
+#   make docs              the site of the documentation, in docs/_build/html
+#
 # Commands for environments and releases:
 #   make setup             the environment .venv; most commands run this first, and only once
 #   make develop           the same with what the tests and the linters need; the commands for tests run this first
@@ -31,7 +34,7 @@
 #   make locks             uv.lock and the locks in envs/ from pyproject.toml; it needs uv
 #   make envs              the conda files in envs/; run it after a change of a lock
 #   make pretrained        make a study's shipped base models again and compare them; ship those that are new
-#   make publish           copy a finished study's tables to results/reference/ and into the README
+#   make publish           copy a finished study's tables to results/reference/ and into docs/results.md
 
 PYTHON ?= python3
 STUDY ?= default
@@ -49,7 +52,7 @@ PROBE_BIN := .venv-probe/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: help tables verify changed plan preflight benchmark watch export test test-vllm test-slurm test-slurm-faults test-slurm-paper \
-	test-gpu gpu-visit setup develop setup-controller setup-probe locks envs lint pretrained publish clean study
+	test-gpu gpu-visit setup develop setup-controller setup-probe locks envs lint docs pretrained publish clean study
 
 # The comment at the head of this file.
 help:
@@ -123,6 +126,12 @@ lint: develop
 	mypy
 	snakemake --lint
 	python scripts/describe_config.py --check
+	python scripts/describe_results.py --check
+
+# Every warning is an error, such as a link that leads nowhere.
+docs: .venv-docs/ready
+	.venv-docs/bin/sphinx-build --quiet -W --keep-going -c docs . docs/_build/html
+	@echo docs/_build/html/index.html
 
 setup: .venv/ready
 develop: .venv/develop
@@ -130,6 +139,7 @@ setup-controller: .venv-controller/ready
 
 .venv/ready: envs/controller.lock envs/train.lock envs/torch.lock
 .venv-controller/ready: envs/controller.lock
+.venv-docs/ready: envs/docs.lock
 
 # pip compares every download with the digests in the locks. There are none of torch, whose builds differ, so it comes last.
 TORCH := envs/torch.lock
@@ -170,7 +180,9 @@ pretrained: study setup
 
 # Copy a finished study's tables to where the repository keeps them.
 publish: study setup
-	python scripts/publish_results.py --results results/$(STUDY) --reference results/reference/$(STUDY) --readme README.md
+	python scripts/publish_results.py --results results/$(STUDY) --reference results/reference/$(STUDY) \
+		--pages README.md docs/results.md
+	python scripts/describe_results.py
 
 clean:
 	@case "$$STUDY" in ''|*[!a-z0-9_]*|reference|benchmarks) $(REFUSED) ;; esac

@@ -1,4 +1,4 @@
-"""Copy a finished study's tables, costs and provenance to its reference folder, and the tables into the README.
+"""Copy a finished study's tables, costs and provenance to its reference folder, and the tables into pages.
 
 With --render, write the Markdown of a study that is published already again, from its CSV files and its provenance.
 """
@@ -76,7 +76,7 @@ def main(argv: list[str] | None = None) -> None:
     source.add_argument("--results", type=Path, help="results/<study>")
     source.add_argument("--render", action="store_true", help="write the published Markdown again, and copy nothing")
     parser.add_argument("--reference", type=Path, required=True, help="the folder of the published results")
-    parser.add_argument("--readme", type=Path, required=True)
+    parser.add_argument("--pages", type=Path, nargs="+", required=True, help="the Markdown files with blocks of tables")
     args = parser.parse_args(argv)
     if args.render:
         texts = rendered(args.reference)
@@ -84,13 +84,15 @@ def main(argv: list[str] | None = None) -> None:
         files = finished(args.results)
         shown = [file for file in files if file.endswith(".md") and file != path(COSTS)]
         texts = {file: (args.results / file).read_text(encoding="utf-8") for file in shown}
-    readme = with_tables(args.readme.read_text(encoding="utf-8"), args.reference.name, blocks(texts))
+    shown_there = blocks(texts)
+    pages = {p: with_tables(p.read_text(encoding="utf-8"), args.reference.name, shown_there) for p in args.pages}
     if args.render:
         for file, text in texts.items():
             write_text(text, args.reference / file)
     else:
         copy(args.results, args.reference, files)
-    write_text(readme, args.readme)
+    for page, text in pages.items():
+        write_text(text, page)
 
 
 def finished(results: Path) -> list[str]:

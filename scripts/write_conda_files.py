@@ -1,7 +1,7 @@
 """Write the conda file of each environment from its lock, for `--sdm conda` (`make envs`).
 
 A conda file lists the pins itself, because Snakemake copies it to another folder, where it cannot refer to the lock. Some
-locks have no conda file: torch.lock is a part of the environment of trainings, develop.lock is for no rule, and a lock
+locks have no conda file: torch.lock is a part of the environment of trainings, develop.lock and docs.lock are for no rule, and a lock
 whose name ends in -cpu replaces another lock in tests without a GPU.
 """
 
@@ -17,7 +17,7 @@ from gradual.workflow.starting import report
 ENVIRONMENTS = Path(__file__).resolve().parents[1] / "envs"
 PYTHON = "3.11"
 PARTS = {"train": ("train", "torch")}  # the locks of an environment, if there is more than one
-ALONE = ("torch", "develop")  # these have no conda file
+ALONE = ("torch", "develop", "docs")  # these have no conda file
 DIGEST = re.compile(r" *--hash=\S+")
 
 

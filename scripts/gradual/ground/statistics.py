@@ -21,7 +21,7 @@ class Estimate(NamedTuple):
     high: float
 
     def columns(self, name: str, scale: float = 1) -> dict[str, float]:
-        """The columns of a table that hold the estimate: its value as `name`, and its ends as `name`_low and _high."""
+        """The columns of a table that hold the estimate: `<name>`, and its ends as `<name>_low` and `<name>_high`."""
         return {name: scale * self.value, f"{name}_low": scale * self.low, f"{name}_high": scale * self.high}
 
 

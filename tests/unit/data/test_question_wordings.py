@@ -54,7 +54,7 @@ def test_the_subject_stays_as_it_is(relation, subject):
         assert found[number] == TEMPLATES[relation][number].replace("{}", subject)
 
 
-@pytest.mark.skipif(not REAL.exists(), reason="data/entity_questions is not here (README: Data)")
+@pytest.mark.skipif(not REAL.exists(), reason="data/entity_questions is not here (docs/datasets.md)")
 def test_wording_0_gives_back_every_question_of_the_real_data():
     facts = entity_questions.read(REAL)
     own = by_templates(facts, [0])

@@ -220,7 +220,7 @@ def test_a_split_whose_facts_all_have_several_answers_is_told(tmp_path):
 
 
 def test_every_known_dataset_has_a_recipe():
-    own = {"world", "entity_questions", "wikiqa", "jsonl"}  # the README has theirs
+    own = {"world", "entity_questions", "wikiqa", "jsonl"}  # the studies show theirs
     assert {recipe["reader"] for recipe in RECIPES} == {*READERS} - own == {*KNOWN, "table"}
 
 

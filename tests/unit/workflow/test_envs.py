@@ -185,11 +185,16 @@ def test_a_wheel_of_every_package_is_there_for_each_python():
         for one in built:
             files = [wheel["url"].rpartition("/")[2] for wheel in one["wheels"]]
             assert any(parse_wheel_filename(unquote(file))[3] & accepted for file in files), (one["name"], minor)
+@pytest.mark.parametrize("other", ["train", "docs"])
+def test_what_the_controller_and_another_lock_pin_is_the_same(other):
+    controller, other = pins("controller"), pins(other)
+    assert {name: version for name, version in controller.items() if other.get(name, version) != version} == {}
 
 
 def test_every_conda_file_is_as_it_is_written_from_its_lock():
     locks = write_conda_files.with_conda_file(ENVS)
     assert [lock.with_suffix(".yaml") for lock in locks] == sorted(ENVS.glob("*.yaml"))
+    assert {lock.stem for lock in locks} == {"controller", "train", "probe"}
     for lock in locks:
         text = lock.with_suffix(".yaml").read_text(encoding="utf-8")
         assert text == write_conda_files.conda_file(lock), "run `make envs`"

@@ -111,3 +111,41 @@ def test_a_user_gets_no_tools_of_developers_and_a_developer_does(project):
         (project / f"envs/{name}.lock").touch()
     plan = {name: make(project, "-n", "-W", "envs/develop.lock", name).stdout for name in ("tables", "test")}
     assert "develop.lock" not in plan["tables"] and "--no-deps --requirement=envs/develop.lock" in plan["test"]
+
+
+PYTHON = """#!/bin/sh
+[ "$1" = -c ] && exit 0
+mkdir -p "$3/bin"
+printf '#!/bin/sh\\necho "$PIP_EXTRA_INDEX_URL" "$@"\\n' > "$3/bin/pip"
+chmod +x "$3/bin/pip"
+"""
+
+
+@pytest.mark.parametrize("by", ["environment", "variable"])
+def test_pip_takes_another_index_from_the_environment_or_from_make(by, project):
+    """As the README says, so that a machine without a GPU gets the CPU build of PyTorch."""
+    (project / "python").write_text(PYTHON)
+    (project / "python").chmod(0o755)
+    for name in ("controller", "train", "torch"):
+        (project / "envs").mkdir(exist_ok=True)
+        (project / f"envs/{name}.lock").touch()
+    given = {"PIP_EXTRA_INDEX_URL": "https://index/cpu"}
+    words = ["make", "setup", f"PYTHON={project}/python"]
+    words += [f"{name}={value}" for name, value in given.items()] if by == "variable" else []
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "PIP_EXTRA"))}
+    environment |= given if by == "environment" else {}
+    done = subprocess.run(words, cwd=project, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "\nhttps://index/cpu install --quiet --requirement=envs/torch.lock" in f"\n{done.stdout}"
+
+
+def test_the_site_is_built_in_its_own_environment_and_a_warning_is_an_error(project):
+    folder = project / ".venv-docs" / "bin"
+    folder.mkdir(parents=True)
+    (project / "envs").mkdir()
+    (project / "envs/docs.lock").touch()
+    (folder.parent / "ready").touch()
+    (folder / "sphinx-build").write_text('#!/bin/sh\necho "$@"\n')
+    (folder / "sphinx-build").chmod(0o755)
+    done = make(project, "-o", ".venv-docs/ready", "docs")
+    assert done.returncode == 0 and " -W " in done.stdout and "docs/_build/html/index.html" in done.stdout

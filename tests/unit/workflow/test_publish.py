@@ -1,4 +1,4 @@
-"""Publishing a study: what is copied to the reference folder, what is removed from it, and the blocks of the README."""
+"""Publishing a study: what is copied to the reference folder, what is removed from it, and the blocks of the pages."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from gradual.ground.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[3]
 WHOLE = ("tables.md", "provenance.json", "costs.csv", "costs.md")  # of a study, besides its tables
-README = """# Title
+PAGE = """# Title
 
 <!-- small: table_07 -->
 | an old table |
@@ -44,15 +44,15 @@ def study(root: Path, shows: list[int | str], made: list[str]) -> Path:
     return results
 
 
-def published(root: Path, results: Path, readme: str = README) -> Path:
+def published(root: Path, results: Path, page: str = PAGE) -> Path:
     """The reference folder after publishing, which had a stale table and an old one."""
     reference = root / "reference" / "small"
     (reference / "tables").mkdir(parents=True)
     for name in ("table_03.md", "table_03.csv", "table_07.md"):
         (reference / "tables" / name).write_text("old\n")
-    (root / "README.md").write_text(readme)
+    (root / "page.md").write_text(page)
     folders = ["--results", str(results), "--reference", str(reference)]
-    publish_results.main([*folders, "--readme", str(root / "README.md")])
+    publish_results.main([*folders, "--pages", str(root / "page.md")])
     return reference
 
 
@@ -73,26 +73,37 @@ def test_the_tables_that_the_study_shows_are_copied_and_no_others(tmp_path):
 
 def test_nothing_needs_to_have_been_published_before(tmp_path):
     results = study(tmp_path, [7], ["table_07"])
-    (tmp_path / "README.md").write_text("")
+    (tmp_path / "page.md").write_text("")
     folders = ["--results", str(results), "--reference", str(tmp_path / "new" / "small")]
-    publish_results.main([*folders, "--readme", str(tmp_path / "README.md")])
+    publish_results.main([*folders, "--pages", str(tmp_path / "page.md")])
     assert names(tmp_path / "new" / "small" / "tables") == {"table_07.csv", "table_07.md"}
 
 
-def test_the_blocks_of_the_readme_are_filled_with_the_tables_of_their_study(tmp_path):
+def test_the_blocks_of_a_page_are_filled_with_the_tables_of_their_study(tmp_path):
     published(tmp_path, study(tmp_path, [7, "claims"], ["table_07", "claims"]))
-    filled = (tmp_path / "README.md").read_text()
+    filled = (tmp_path / "page.md").read_text()
     seventh, claims = ("| new table_07 |\n\nIts note.\n", "| new claims |\n\nIts note.\n")
-    assert filled == README.replace("| an old table |\n", seventh).replace("claims -->\n", f"claims -->\n{claims}")
+    assert filled == PAGE.replace("| an old table |\n", seventh).replace("claims -->\n", f"claims -->\n{claims}")
+
+
+def test_several_pages_are_filled_and_one_without_blocks_stays(tmp_path):
+    results = study(tmp_path, [7, "claims"], ["table_07", "claims"])
+    pages = [tmp_path / name for name in ("first.md", "plain.md", "second.md")]
+    for page, text in zip(pages, (PAGE, "no blocks\n", PAGE), strict=True):
+        page.write_text(text)
+    folders = ["--results", str(results), "--reference", str(tmp_path / "reference" / "small")]
+    publish_results.main([*folders, "--pages", *map(str, pages)])
+    first, plain, second = (page.read_text() for page in pages)
+    assert first == second != PAGE and plain == "no blocks\n"
 
 
 def test_publishing_twice_changes_nothing(tmp_path):
     results = study(tmp_path, [7, "claims"], ["table_07", "claims"])
     published(tmp_path, results)
-    filled = (tmp_path / "README.md").read_text()
+    filled = (tmp_path / "page.md").read_text()
     folders = ["--results", str(results), "--reference", str(tmp_path / "reference" / "small")]
-    publish_results.main([*folders, "--readme", str(tmp_path / "README.md")])
-    assert (tmp_path / "README.md").read_text() == filled
+    publish_results.main([*folders, "--pages", str(tmp_path / "page.md")])
+    assert (tmp_path / "page.md").read_text() == filled
 
 
 def test_a_block_whose_table_the_study_lacks_is_an_error(tmp_path):
@@ -100,7 +111,7 @@ def test_a_block_whose_table_the_study_lacks_is_an_error(tmp_path):
     results = study(tmp_path, [7], ["table_07", "claims"])
     with pytest.raises(InputError, match=r"small: claims.*no such table.*table_07"):
         published(tmp_path, results)
-    assert (tmp_path / "README.md").read_text() == README
+    assert (tmp_path / "page.md").read_text() == PAGE
 
 
 @pytest.mark.parametrize("missing", WHOLE)
@@ -117,10 +128,10 @@ def test_the_markdown_is_rendered_again_from_the_numbers_and_nothing_else_is_tou
     before = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
     for file in [folder / "tables.md", *(folder / "tables").glob("*.md")]:
         file.write_text(file.read_text().replace("| ", "! "))
-    readme = tmp_path / "README.md"
-    readme.write_text("<!-- wikiqa: head -->\nold\n<!-- end -->\n<!-- wikiqa: table_02 -->\n<!-- end -->\n")
-    publish_results.main(["--render", "--reference", str(folder), "--readme", str(readme)])
+    page = tmp_path / "page.md"
+    page.write_text("<!-- wikiqa: head -->\nold\n<!-- end -->\n<!-- wikiqa: table_02 -->\n<!-- end -->\n")
+    publish_results.main(["--render", "--reference", str(folder), "--pages", str(page)])
     assert {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()} == before
-    head, table = re.findall(r"<!-- wikiqa: \w+ -->\n(.*?)\n<!-- end", readme.read_text(), re.DOTALL)
+    head, table = re.findall(r"<!-- wikiqa: \w+ -->\n(.*?)\n<!-- end", page.read_text(), re.DOTALL)
     assert head.startswith("Models: tiny Qwen2 (") and "No gold answer of 6 of 125 dev" in head and "| " not in head
     assert table == (folder / "tables/table_02.md").read_text().strip()

@@ -1,4 +1,4 @@
-"""The README's examples work as they are written, and what it shows is what the repository holds."""
+"""The examples of the how-to work as they are written, and what the pages show is what the repository holds."""
 
 import json
 import re
@@ -18,9 +18,15 @@ from page_width import fits, markdown_tables, width
 from project_copy import ROOT, copy_project, snakemake_in
 from tiny import base_model
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = {page: page.read_text(encoding="utf-8") for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]}
 SCHEMA = ROOT / "schemas/config.schema.json"
-EXAMPLES = dict(re.findall(r"\*\*A (\w+)\.\*\*(?:(?!\*\*A ).)*?```yaml\n(.*?)```", README, re.DOTALL))
+HOW_TO = PAGES[ROOT / "docs/how_to.md"]
+EXAMPLES = dict(
+    re.findall(r"^## Your own (dataset|model|run)$(?:(?!^## ).)*?```yaml\n(.*?)```", HOW_TO, re.DOTALL | re.MULTILINE)
+)
+BLOCKS = [
+    (name, table, page) for page, text in PAGES.items() for name, table in re.findall(r"<!-- (\w+): (\w+) -->", text)
+]
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +79,7 @@ def test_the_run_that_is_added_trains_as_the_round_before_it():
 
 
 def test_the_rule_graph_is_that_of_the_default_study(user):
-    drawn = re.search(r"```mermaid\n(.*?)```", README, re.DOTALL)[1]
+    drawn = (ROOT / "tests/workflow/rule_graph.mmd").read_text(encoding="utf-8")
     edges = set(re.findall(r"(\w+) --> (\w+)", drawn))
     done = snakemake_in(user)("--rulegraph", "mermaid-js")
     names = dict(re.findall(r"(id\d+)\[(\w+)\]", done.stdout))
@@ -195,7 +201,16 @@ def test_no_published_table_is_wider_than_a_page(name):
     assert [(table[0], width(table)) for table in tables if not fits(table)] == [] and tables
 
 
-@pytest.mark.parametrize(("name", "table"), re.findall(r"<!-- (\w+): (\w+) -->", README))
-def test_the_readme_shows_the_published_tables(name, table):
-    shown = re.search(rf"<!-- {name}: {table} -->\n(.*?)\n<!-- end -->", README, re.DOTALL)[1]
+def test_the_pages_show_tables():
+    assert {name for name, _, _ in BLOCKS} >= {"replicated", "controls", "default", "entity_questions_small"}
+
+
+@pytest.mark.parametrize(("name", "table", "page"), BLOCKS, ids=lambda value: getattr(value, "name", value))
+def test_the_pages_show_the_published_tables(name, table, page):
+    shown = re.search(rf"<!-- {name}: {table} -->\n(.*?)\n<!-- end -->", PAGES[page], re.DOTALL)[1]
     assert shown == publish_results.blocks(published_markdown(name))[table].strip()
+
+
+def test_published_blocks_are_in_the_pages_that_publishing_fills():
+    (filled,) = re.findall(r"--pages (.*)", (ROOT / "Makefile").read_text(encoding="utf-8"))
+    assert {page.relative_to(ROOT).as_posix() for _, _, page in BLOCKS} <= set(filled.split())
