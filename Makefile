@@ -156,7 +156,7 @@ TORCH := envs/torch.lock
 
 locks:
 	uv lock
-	for group in controller train develop; do \
+	for group in controller train develop docs; do \
 		uv export --frozen --quiet --no-annotate --only-group $$group --output-file envs/$$group.lock; done
 
 envs: setup

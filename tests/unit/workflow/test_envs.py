@@ -147,7 +147,7 @@ def test_a_lock_pins_nothing_that_nothing_asks_for(lock):
     assert set(pins(lock)) - asked - {"torch"} <= set(required(lock))
 
 
-@pytest.mark.parametrize("lock", WORKSTATION)
+@pytest.mark.parametrize("lock", [*WORKSTATION, "docs"])
 def test_a_lock_has_the_versions_that_its_group_asks_for_and_those_of_uv_lock(lock):
     pinned, locked = pins(lock), {one["name"]: one.get("version") for one in UV["package"]}
     asked = [Requirement(text) for text in PROJECT["dependency-groups"][lock]]
@@ -157,7 +157,7 @@ def test_a_lock_has_the_versions_that_its_group_asks_for_and_those_of_uv_lock(lo
     assert set(pinned) - {"torch"} <= set(locked) and "torch" not in locked
 
 
-@pytest.mark.parametrize("lock", WORKSTATION)
+@pytest.mark.parametrize("lock", [*WORKSTATION, "docs"])
 def test_every_package_but_torch_has_the_digests_of_uv_lock(lock):
     digests = {
         one["name"]: {file["hash"] for file in [*one.get("wheels", []), *filter(None, [one.get("sdist")])]}
@@ -185,12 +185,6 @@ def test_a_wheel_of_every_package_is_there_for_each_python():
         for one in built:
             files = [wheel["url"].rpartition("/")[2] for wheel in one["wheels"]]
             assert any(parse_wheel_filename(unquote(file))[3] & accepted for file in files), (one["name"], minor)
-@pytest.mark.parametrize("other", ["train", "docs"])
-def test_what_the_controller_and_another_lock_pin_is_the_same(other):
-    controller, other = pins("controller"), pins(other)
-    assert {name: version for name, version in controller.items() if other.get(name, version) != version} == {}
-
-
 def test_every_conda_file_is_as_it_is_written_from_its_lock():
     locks = write_conda_files.with_conda_file(ENVS)
     assert [lock.with_suffix(".yaml") for lock in locks] == sorted(ENVS.glob("*.yaml"))
