@@ -31,7 +31,7 @@ class _Row(dict[str, Any]):
 def read_by(column: Column) -> list[str]:
     """The columns of the CSV that a column of the Markdown is made from."""
     row = _Row()
-    column.cell(row)  # type: ignore[arg-type]
+    column.cell(row)
     return list(row)
 
 

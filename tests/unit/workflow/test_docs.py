@@ -136,6 +136,8 @@ def commands(page: str) -> list[list[str]]:
 
 
 OTHERS = {
+    "for",
+    "done",
     "export",
     "cp",
     "cat",
