@@ -39,7 +39,9 @@ def files(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if ".venv" not in path.parts}
 
 
-@pytest.mark.parametrize("target", ["tables", "changed", "plan", "preflight", "benchmark", "publish", "clean"])
+@pytest.mark.parametrize(
+    "target", ["tables", "report", "changed", "plan", "preflight", "benchmark", "publish", "clean"]
+)
 @pytest.mark.parametrize("name", [*NO_NAMES, "reference", "benchmarks"])
 def test_what_is_no_study_is_refused_with_the_known_ones(target, name, project):
     before = files(project)

@@ -11,7 +11,19 @@ from gradual.workflow.fingerprint import _imported, _is_choice, _locate
 SCRIPTS = Path(__file__).resolve().parents[3] / "scripts"
 LIBRARY = SCRIPTS / "gradual"
 # From the lowest to the highest. There is no exception.
-ROOMS = ("ground", "data", "models", "probe", "knowledge", "training", "study", "tables", "workflow", "planning")
+ROOMS = (
+    "ground",
+    "data",
+    "models",
+    "probe",
+    "knowledge",
+    "training",
+    "study",
+    "tables",
+    "report",
+    "workflow",
+    "planning",
+)
 
 
 def name_of(path: Path) -> str:
