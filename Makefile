@@ -1,5 +1,6 @@
 # Commands for users (`make` or `make help` prints this list):
 #   make tables     run the default study, print its tables, and say whether they are the published ones
+#   make report     run the study and make its report, results/<study>/report.html: figures and tables on one page
 #   make changed    list the jobs that would run now, and the reasons
 #   make plan       estimate what a study asks, trains and takes (GPU=H100); after a run, show what it took as well
 #   make preflight  list what is missing before a study can run with a profile (PROFILE=profiles/slurm)
@@ -51,8 +52,8 @@ PROBE_LOCK ?= envs/probe.lock
 PROBE_BIN := .venv-probe/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help tables verify changed plan preflight benchmark watch export test test-vllm test-slurm test-slurm-faults test-slurm-paper \
-	test-gpu gpu-visit setup develop setup-controller setup-probe locks envs lint docs pretrained publish clean study
+.PHONY: help tables report verify changed plan preflight benchmark watch export test test-vllm test-slurm test-slurm-faults \
+	test-slurm-paper test-gpu gpu-visit setup develop setup-controller setup-probe locks envs lint docs pretrained publish clean study
 
 # The comment at the head of this file.
 help:
@@ -71,6 +72,14 @@ tables: study setup
 	snakemake --cores all $(CONFIG)
 	@cat results/$(STUDY)/tables.md
 	@python scripts/verify_tables.py --study $(STUDY)
+
+# Of a study without results here that has been published, the report is made from what is published.
+report: study setup
+	@if [ -f results/$(STUDY)/provenance.json ] || [ ! -d results/reference/$(STUDY) ]; then \
+		snakemake --cores all $(CONFIG) -- results/$(STUDY)/report.html && echo results/$(STUDY)/report.html; \
+	else \
+		python scripts/write_report.py --results results/reference/$(STUDY) && echo results/reference/$(STUDY)/report.html; \
+	fi
 
 # It fails where a cell differs. `make tables` only says so, because a study that its user has changed has other tables.
 verify: setup

@@ -30,7 +30,7 @@ onerror:
 rule all:
     default_target: True
     input:
-        [result(kind) for kind in ("tables", "costs", "costs_csv", "provenance")],
+        [result(kind) for kind in ("tables", "costs", "costs_csv", "provenance", "report")],
         expand([result("table_csv"), result("table_markdown")], table=TABLES_SHOWN),
     localrule: True
 

@@ -21,6 +21,7 @@ from gradual.models import fetching, folder, shipped
 from gradual.models.adapters import ADAPTER_FILES
 from gradual.probe.engines.memory import memory_here
 from gradual.probe.settings import AnswerSettings, Sampling
+from gradual.report import registry as figures
 from gradual.study import result_files, steps
 from gradual.study.config_texts import PATH, path_problem
 from gradual.study.load_study import load_files
@@ -45,6 +46,7 @@ try:
     # Of a key that is in a file twice, `config` would have the last value. So the files are read again.
     STUDY = load_files(workflow.configfiles, workflow.config_settings.config, ROOT)
     TABLES_SHOWN = [registry.name_of(shown) for shown in STUDY["tables"]["show"]]
+    FIGURES = figures.shown(STUDY, TABLES_SHOWN, registry.all_needs(TABLES_SHOWN, STUDY))
     WANTED = wanted_results(STUDY)
     WORKS = works_of(STUDY)
 except InputError as error:
@@ -107,6 +109,7 @@ wildcard_constraints:
     shard=r"\d+",
     questions="|".join(QUESTION_SETS),
     table="|".join(registry.TABLES),
+    figure="|".join(figures.FIGURES),
 
 
 def lock_study(logs):

@@ -1,4 +1,4 @@
-# Result files -> the papers' tables -> one report.
+# Result files -> the papers' tables -> figures -> one report.
 
 AGREEMENTS = expand(result("agreement"), seed=SEEDS, model=MODELS, state=ORIGIN, questions="train", probe=0)
 AGREEMENTS = AGREEMENTS if PROBE["checked"] else []
@@ -10,7 +10,7 @@ rule write_table:
     input:
         lambda wildcards: [f"{RESULTS}/{path}" for path in registry.inputs(wildcards.table, STUDY)],
     output:
-        csv=result("table_csv"),
+        csv=report(result("table_csv"), category="Tables", labels={"table": "{table}"}),
         markdown=result("table_markdown"),
     log:
         log_file("write_table"),
@@ -95,3 +95,46 @@ rule write_provenance:
         "python scripts/write_provenance.py --config {params.config:q} --codes {params.codes:q}"
         " --benchmarked {params.benchmarked:q} --benchmarks {params.benchmarks}"
         " --facts {input.facts} --bases {input.bases} --agreements {input.agreements} --output {output} 2> {log}"
+
+
+# A figure is drawn by itself, so an edit of one draws no other.
+rule draw_figure:
+    input:
+        lambda wildcards: [f"{RESULTS}/{path}" for path in figures.files(wildcards.figure, FIGURES[wildcards.figure])],
+    output:
+        csv=result("figure_csv"),
+        svg=report(result("figure_svg"), category="Figures", labels={"figure": "{figure}"}),
+    log:
+        log_file("draw_figure"),
+    localrule: True
+    conda:
+        "../envs/controller.yaml"
+    params:
+        results=lambda wildcards, output: str(Path(output.csv).parents[1]),
+        settings=lambda wildcards: as_json(FIGURES[wildcards.figure]),
+        code=lambda wildcards: code("draw_figure", figure=wildcards.figure),
+    shell:
+        "python scripts/draw_figure.py --figure {wildcards.figure} --results {params.results} --settings {params.settings:q}"
+        " --csv {output.csv} --svg {output.svg} 2> {log}"
+
+
+rule write_report:
+    input:
+        expand(result("table_csv"), table=TABLES_SHOWN),
+        expand([result("figure_csv"), result("figure_svg")], figure=FIGURES),
+        [result(kind) for kind in ("tables", "costs", "provenance")],
+    output:
+        report(result("report"), category="Report"),
+    log:
+        f"{RESULTS}/logs/write_report.log",
+    localrule: True
+    conda:
+        "../envs/controller.yaml"
+    params:
+        results=RESULTS,
+        tables=TABLES_SHOWN,
+        figures=list(FIGURES),
+        code=code("write_report"),
+    shell:
+        "python scripts/write_report.py --results {params.results} --tables {params.tables} --figures {params.figures}"
+        " --output {output} 2> {log}"

@@ -1,4 +1,4 @@
-"""Copy a finished study's tables, costs and provenance to its reference folder, and the tables into pages.
+"""Copy a finished study's tables, figures, costs and provenance to its reference folder, and the tables into pages.
 
 With --render, write the Markdown of a study that is published already again, from its CSV files and its provenance.
 """
@@ -12,12 +12,24 @@ from pathlib import Path
 from gradual.ground.errors import InputError
 from gradual.ground.files import read_json, write_atomically, write_text
 from gradual.study.config import with_defaults
-from gradual.study.result_files import COSTS, COSTS_CSV, PROVENANCE, TABLE_CSV, TABLE_MARKDOWN, TABLES, path
+from gradual.study.result_files import (
+    COSTS,
+    COSTS_CSV,
+    FIGURE_CSV,
+    FIGURE_SVG,
+    PROVENANCE,
+    REPORT,
+    TABLE_CSV,
+    TABLE_MARKDOWN,
+    TABLES,
+    path,
+)
 from gradual.tables import markdown
 from gradual.tables.head import head
 from gradual.tables.registry import about, name_of, render
 from gradual.workflow.starting import report
 
+FIGURE = re.compile(r'<figure id="(\w+)">')  # of the report
 BLOCK = re.compile(r"(?s)<!-- (\w+): (\w+) -->\n.*?<!-- end -->")
 SCHEMA = Path(__file__).resolve().parents[1] / "schemas" / "config.schema.json"
 HEAD = "head"  # the block of what is above a study's tables
@@ -101,16 +113,21 @@ def finished(results: Path) -> list[str]:
     _require([results / file for file in files])
     shows = read_json(results / path(PROVENANCE), "a study's provenance")["config"]["tables"]["show"]
     tables = [path(kind, table=name_of(shown)) for shown in shows for kind in (TABLE_CSV, TABLE_MARKDOWN)]
-    _require([results / table for table in tables])
-    return files + tables
+    _require([results / file for file in (*tables, path(REPORT))])
+    # The page itself is not published, because it can be made from what is (write_report.py).
+    drawn = FIGURE.findall((results / path(REPORT)).read_text(encoding="utf-8"))
+    figures = [path(kind, figure=name) for name in drawn for kind in (FIGURE_CSV, FIGURE_SVG)]
+    _require([results / figure for figure in figures])
+    return files + tables + figures
 
 
 def copy(results: Path, reference: Path, files: list[str]) -> None:
-    """Copy the files, and remove the other tables of the reference folder."""
+    """Copy the files, and remove the other tables and figures of the reference folder."""
     for file in files:
         with write_atomically(reference / file) as temporary:
             shutil.copyfile(results / file, temporary)
-    for stale in {*(reference / "tables").glob("*")} - {reference / file for file in files}:
+    there = {file for folder in ("tables", "figures") for file in (reference / folder).glob("*")}
+    for stale in there - {reference / file for file in files}:
         stale.unlink()
 
 

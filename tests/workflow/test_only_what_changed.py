@@ -15,7 +15,8 @@ from project_copy import CONDA, copy_project, snakemake_in, stand_in
 
 TINY = "tests/workflow/tiny.yaml"
 JOB = re.compile(r"^(?:local)?rule (\w+):\n((?:    .*\n)+)", re.MULTILINE)
-TOLD = {"write_table", "collect_tables", "write_costs", "write_provenance"}  # what tells of results
+PAGE = {"draw_figure", "write_report"}
+TOLD = {"write_table", "collect_tables", "write_costs", "write_provenance", *PAGE}  # what tells of results
 
 
 def planned(folder: Path, *words: str, config: str = "", cores: str = "2") -> list[tuple[str, str]]:
@@ -41,6 +42,11 @@ def wildcard(jobs: list[tuple[str, str]], name: str) -> set[str]:
 def tables(jobs: list[tuple[str, str]]) -> set[str]:
     """The tables that are made."""
     return {value for rule, text in jobs if rule == "write_table" for value in re.findall(r"table=(\w+)", text)}
+
+
+def figures(jobs: list[tuple[str, str]]) -> set[str]:
+    """The figures that are drawn."""
+    return {value for rule, text in jobs if rule == "draw_figure" for value in re.findall(r"figure=(\w+)", text)}
 
 
 @contextmanager
@@ -81,7 +87,7 @@ def test_touching_everything_runs_nothing(finished):
             os.utime(file, ns=(time, time))
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".md", ".json"])
+@pytest.mark.parametrize("suffix", [".csv", ".md", ".json", ".html"])
 def test_each_published_file_that_was_deleted_is_made_again(finished, suffix):
     """Each kind by itself, because a job makes several, and another of its files does not stand for the deleted one."""
     study = finished / "results/tiny"
@@ -97,11 +103,27 @@ def test_each_published_file_that_was_deleted_is_made_again(finished, suffix):
             file.write_bytes(content)
             os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
     made = {"costs.csv": "write_costs", "costs.md": "write_costs", "tables.md": "collect_tables"}
-    made |= {"provenance.json": "write_provenance"}
+    made |= {"provenance.json": "write_provenance", "report.html": "write_report"}
     assert rules(jobs) >= {made[file.name] for file in files if file.parent == study} | (
         {"write_table"} if names else set()
     )
     assert tables(jobs) == names and files
+
+
+def test_a_deleted_figure_is_drawn_again_and_an_edited_one_alone(finished):
+    drawn = finished / "results/tiny/figures/chance.svg"
+    content, status = drawn.read_bytes(), drawn.stat()
+    drawn.unlink()
+    try:
+        jobs = planned(finished)
+    finally:
+        drawn.write_bytes(content)
+        os.utime(drawn, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert rules(jobs) == PAGE and figures(jobs) == {"chance"}
+    module = finished / "scripts/gradual/report/figures/epochs.py"
+    with edited(module, module.read_text() + "\nEDITED = 1\n"):
+        jobs = planned(finished)
+    assert rules(jobs) == PAGE and figures(jobs) == {"epochs"}
 
 
 def test_comments_and_docstrings_of_all_code_run_nothing(finished):
@@ -140,7 +162,7 @@ def test_what_the_study_does_not_use_or_no_result_depends_on_runs_nothing(finish
         for module in ("probe/engines/vllm.py", "workflow/gpus.py", "study/steps.py", "planning/report.py"):
             file = finished / "scripts/gradual" / module
             edits.enter_context(edited(file, file.read_text() + "\nEDITED = 1\n"))
-        assert rules(planned(finished)) <= {"write_provenance"}  # which holds what works_of tells
+        assert rules(planned(finished)) <= {"write_provenance", *PAGE}  # which holds what works_of tells
 
 
 @pytest.mark.parametrize(
@@ -186,7 +208,7 @@ def test_a_new_strategy_runs_its_own_jobs_and_the_tables_that_tell_of_it(finishe
 
 def test_a_run_that_no_table_tells_of_runs_nothing_but_is_written_down(finished):
     jobs = planned(finished, config="runs: {mine: {from: stage1, select: {origin: [MaybeKnown]}}}")
-    assert rules(jobs) == {"write_provenance"}  # it holds the config
+    assert rules(jobs) == {"write_provenance", *PAGE} and figures(jobs) == {"time"}  # they hold the config, or read it
 
 
 def test_a_new_seed_runs_its_own_jobs_and_the_tables(finished):

@@ -30,6 +30,7 @@ COMPOSITION, CHANGE = "composition", "change"
 TABLE_CSV, TABLE_MARKDOWN, TABLES, COSTS_CSV, COSTS, PROVENANCE = (
     "table_csv table_markdown tables costs_csv costs provenance".split()
 )
+LOSS, FIGURE_CSV, FIGURE_SVG, REPORT = "loss", "figure_csv", "figure_svg", "report"
 
 _SEED = "seed{seed}"
 _MODEL = f"{_SEED}/{{model}}"
@@ -67,7 +68,7 @@ KINDS: dict[str, Kind] = {
     "augmented_usage": Kind("augment_questions", f"{_STATE}/augmented-usage.json"),
     EPOCHS: Kind("train_adapter", f"{_STATE}/epochs/epochs.json"),  # the handle of a state's epochs
     "texts": Kind("train_adapter", f"{_STATE}/texts.jsonl"),
-    "loss": Kind("train_adapter", f"{_STATE}/loss.csv"),
+    LOSS: Kind("train_adapter", f"{_STATE}/loss.csv"),
     EVALUATION: Kind("evaluate_epochs", f"{_STATE}/evaluation/generations.parquet"),
     "evaluation_usage": Kind("evaluate_epochs", f"{_STATE}/evaluation/usage.json"),
     GRADES: Kind("grade_epochs", f"{_STATE}/evaluation/grades.parquet"),
@@ -83,6 +84,9 @@ KINDS: dict[str, Kind] = {
     COSTS_CSV: Kind("write_costs", "costs.csv"),
     COSTS: Kind("write_costs", "costs.md"),
     PROVENANCE: Kind("write_provenance", "provenance.json"),
+    FIGURE_CSV: Kind("draw_figure", "figures/{figure}.csv"),  # the numbers that the figure shows
+    FIGURE_SVG: Kind("draw_figure", "figures/{figure}.svg"),
+    REPORT: Kind("write_report", "report.html"),
 }
 
 # The names of a rule's jobs in the paths of their log files and benchmark files.
@@ -98,6 +102,7 @@ JOBS = (
         "check_answers": "{model}-seed{seed}",
         "probe_facts": "{model}-seed{seed}-{state}-{questions}-{probe}-{shard}",
         "write_table": "{table}",
+        "draw_figure": "{figure}",
     }
     | dict.fromkeys(
         ("check_probe", "grade_generations", "categorize_facts", "estimate_chance"),

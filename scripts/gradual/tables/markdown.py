@@ -75,7 +75,7 @@ def render(spec: TableSpec, frame: pd.DataFrame) -> str:
         for part in spec.parts:
             told = [rows["label"].iloc[0]] * (len(models) > 1) + [part.heading] * bool(part.heading)
             tables.append("".join(f"{', '.join(told)}:\n\n" * bool(told)) + _table(part, part.rows(rows)))
-    return "\n\n".join([f"{title(spec)}: {spec.caption}", *tables, *filter(None, [_note(spec, frame)])]) + "\n"
+    return "\n\n".join([f"{title(spec)}: {spec.caption}", *tables, *filter(None, [note(spec, frame)])]) + "\n"
 
 
 def _table(part: Part, frame: pd.DataFrame) -> str:
@@ -93,7 +93,7 @@ def title(spec: TableSpec) -> str:
     return f"Table {spec.number}" if spec.number else spec.name.capitalize().replace("_", " ")
 
 
-def _note(spec: TableSpec, frame: pd.DataFrame) -> str:
+def note(spec: TableSpec, frame: pd.DataFrame) -> str:
     """The table's own note, after a word on models that the paper's table does not have."""
     compared = frame["paper_model"].dropna()
     all_there = not spec.reported or compared.isin(spec.reported).all()

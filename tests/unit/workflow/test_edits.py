@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from gradual.report.registry import FIGURES
 from gradual.study.load_study import load_study
 from gradual.study.result_files import EXAMPLES
 from gradual.study.steps import GRAPH, rules_of
@@ -20,7 +21,7 @@ from gradual.workflow.fingerprint import chosen_by, code_fingerprint
 
 ROOT = Path(__file__).resolve().parents[3]
 RULES = {*(rule for kind in GRAPH for rule in rules_of(kind)), "fetch_base", "write_table", "collect_tables"}
-RULES |= {"write_costs", "write_provenance"}
+RULES |= {"write_costs", "write_provenance", "draw_figure", "write_report"}
 
 ANSWERING = {"probe_facts", "evaluate_epochs", "ask_groups", "sample_answers", "augment_questions"}
 ASKING = {*ANSWERING, "check_probe"}
@@ -198,6 +199,20 @@ TABLE_EDITS: dict[str, set[str]] = {
     "probe/prompts.py": set(),
     "training/lora.py": set(),
 }
+# An edit of a module, and the figures that it draws anew.
+FIGURE_EDITS: dict[str, set[str]] = {
+    "report/canvas.py": set(FIGURES),
+    "report/reading.py": set(FIGURES),
+    "report/panels.py": {"epochs", "stages", "retention", "log_ratios"},
+    "report/figures/claims.py": {"claims", "stage_claims"},
+    "report/figures/flows.py": {"flows"},
+    "report/figures/epochs.py": {"epochs"},
+    "report/figures/time.py": {"time"},
+    "report/page.py": set(),
+    "tables/gradual_learning/claims.py": set(),
+    "tables/verdicts.py": {"claims", "stage_claims"},
+    "training/lora.py": set(),
+}
 
 
 @pytest.fixture(scope="module")
@@ -225,7 +240,7 @@ def changed(scripts, module, jobs, **choices):
     return {name for name in jobs if before[name] != after[name]}
 
 
-WITHOUT_TABLES = {rule: (rule, {}) for rule in RULES - {"write_table"}}
+WITHOUT_TABLES = {rule: (rule, {}) for rule in RULES - {"write_table", "draw_figure", "write_report"}}
 WITHOUT_TABLES["train_adapter"] = ("train_adapter", {"objective": ["cross_entropy"]})
 BY_TABLE = {name: ("write_table", {"table": [name]}) for name in TABLES}
 
@@ -238,6 +253,21 @@ def test_an_edit_re_runs_what_it_concerns(scripts, module):
 @pytest.mark.parametrize("module", TABLE_EDITS)
 def test_an_edit_re_makes_the_tables_that_it_concerns(scripts, module):
     assert changed(scripts, module, BY_TABLE) == TABLE_EDITS[module]
+
+
+BY_FIGURE = {name: ("draw_figure", {"figure": [name]}) for name in FIGURES}
+
+
+@pytest.mark.parametrize("module", FIGURE_EDITS)
+def test_an_edit_draws_the_figures_that_it_concerns_and_no_others(scripts, module):
+    assert changed(scripts, module, BY_FIGURE) == FIGURE_EDITS[module]
+
+
+def test_an_edit_of_a_table_of_the_page_or_of_a_figures_title_makes_the_page_again(scripts):
+    written = {"write_report": ("write_report", {})}
+    for module in ("report/page.py", "report/figures/time.py", "tables/gradual_learning/claims.py"):
+        assert changed(scripts, module, written) == {"write_report"}
+    assert changed(scripts, "training/lora.py", written) == set()
 
 
 def test_what_a_study_chooses_counts_for_it(scripts):
@@ -267,4 +297,4 @@ def test_every_script_of_a_rule_is_looked_at():
 def test_the_modules_that_the_documentation_names_are_among_the_edits():
     told = (ROOT / "docs" / "reruns.md").read_text(encoding="utf-8")
     named = set(re.findall(r"`((?:\w+/)+\w+\.py)`", told)) - {"tests/unit/workflow/test_edits.py"}
-    assert named <= {*EDITS, *TABLE_EDITS} and len(named) > 15
+    assert named <= {*EDITS, *TABLE_EDITS, *FIGURE_EDITS} and len(named) > 15

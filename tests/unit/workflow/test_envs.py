@@ -229,7 +229,7 @@ def test_light_jobs_load_only_what_is_in_the_controllers_lock_and_never_torch():
     modules = {name.partition(".")[0] for name in json.loads(done.stdout)} - set(sys.stdlib_module_names)
     ours = {"gradual", *rules_of("controller")}
     assert {"pandas", "tabulate"} <= modules
-    assert not {"scipy", "networkx"} & modules  # slow to load, at every reading of the workflow
+    assert not {"scipy", "networkx", "matplotlib"} & modules  # slow to load, at every reading of the workflow
     known = set(metadata.packages_distributions())  # what is not of a package is made by one as it loads
     assert packages((modules & known) - ours) <= set(pins("controller"))
     assert not {"torch", "transformers", "peft"} & modules
@@ -238,7 +238,11 @@ def test_light_jobs_load_only_what_is_in_the_controllers_lock_and_never_torch():
 
 @pytest.mark.parametrize(
     ("script", "modules"),
-    [("fetch_base", {"huggingface_hub", "safetensors", "gguf"}), ("write_table", {"scipy", "networkx"})],
+    [
+        ("fetch_base", {"huggingface_hub", "safetensors", "gguf"}),
+        ("write_table", {"scipy", "networkx"}),
+        ("write_report", {"matplotlib", "jinja2"}),
+    ],
 )
 def test_light_jobs_find_what_they_import_as_they_work(script, modules):
     assert modules <= may_import(script)

@@ -41,7 +41,8 @@ def files(folder: Path) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "target", ["tables", "changed", "plan", "preflight", "benchmark", "watch", "export", "publish", "clean"]
+    "target",
+    ["tables", "report", "changed", "plan", "preflight", "benchmark", "watch", "export", "publish", "clean"],
 )
 @pytest.mark.parametrize("name", [*NO_NAMES, "reference", "benchmarks"])
 def test_what_is_no_study_is_refused_with_the_known_ones(target, name, project):

@@ -12,6 +12,7 @@ from gradual.ground.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[3]
 WHOLE = ("tables.md", "provenance.json", "costs.csv", "costs.md")  # of a study, besides its tables
+FIGURES = ("chance.csv", "chance.svg")
 PAGE = """# Title
 
 <!-- small: table_07 -->
@@ -38,6 +39,10 @@ def study(root: Path, shows: list[int | str], made: list[str]) -> Path:
     for name in WHOLE:
         (results / name).write_text(f"new {name}\n")
     (results / "provenance.json").write_text(json.dumps({"config": {"tables": {"show": shows}}}))
+    (results / "figures").mkdir()
+    for name in (*FIGURES, "no_longer_on_the_page.svg"):
+        (results / "figures" / name).write_text(f"new {name}\n")
+    (results / "report.html").write_text('<figure id="chance"></figure>')
     for name in made:
         (results / "tables" / f"{name}.csv").write_text(f"new,{name}\n")
         (results / "tables" / f"{name}.md").write_text(f"| new {name} |\n\nIts note.\n")
@@ -48,6 +53,8 @@ def published(root: Path, results: Path, page: str = PAGE) -> Path:
     """The reference folder after publishing, which had a stale table and an old one."""
     reference = root / "reference" / "small"
     (reference / "tables").mkdir(parents=True)
+    (reference / "figures").mkdir()
+    (reference / "figures" / "old.svg").write_text("old\n")
     for name in ("table_03.md", "table_03.csv", "table_07.md"):
         (reference / "tables" / name).write_text("old\n")
     (root / "page.md").write_text(page)
@@ -65,8 +72,10 @@ def test_the_tables_that_the_study_shows_are_copied_and_no_others(tmp_path):
     reference = published(tmp_path, results)
     # Of tables that it no longer shows, the reference keeps none and gets none.
     assert names(reference / "tables") == {"table_07.csv", "table_07.md", "claims.csv", "claims.md"}
-    assert names(reference) == {*WHOLE, "tables"}
-    for path in [*WHOLE, *(f"tables/{name}" for name in names(reference / "tables"))]:
+    assert names(reference / "figures") == {*FIGURES}  # and not the page, which is made from what is published
+    assert names(reference) == {*WHOLE, "tables", "figures"}
+    published_ = (f"{folder}/{name}" for folder in ("tables", "figures") for name in names(reference / folder))
+    for path in [*WHOLE, *published_]:
         assert (reference / path).read_bytes() == (results / path).read_bytes(), path
     assert (results / "tables" / "table_03.md").exists()  # the results themselves stay as they are
 
@@ -114,7 +123,7 @@ def test_a_block_whose_table_the_study_lacks_is_an_error(tmp_path):
     assert (tmp_path / "page.md").read_text() == PAGE
 
 
-@pytest.mark.parametrize("missing", WHOLE)
+@pytest.mark.parametrize("missing", [*WHOLE, "report.html", "figures/chance.svg"])
 def test_a_study_that_is_not_finished_is_an_error(tmp_path, missing):
     results = study(tmp_path, [7, "claims"], ["table_07", "claims"])
     (results / missing).unlink()

@@ -20,6 +20,7 @@ ROOMS = (
     "training",
     "study",
     "tables",
+    "report",
     "workflow",
     "planning",
     "export",
