@@ -1,8 +1,8 @@
 """Write the conda file of each environment from its lock, for `--sdm conda` (`make envs`).
 
 A conda file lists the pins itself, because Snakemake copies it to another folder, where it cannot refer to the lock. Some
-locks have no conda file: torch.lock is a part of the environment of trainings, develop.lock and docs.lock are for no rule, and a lock
-whose name ends in -cpu replaces another lock in tests without a GPU.
+locks have no conda file: torch.lock is a part of the environment of trainings, develop.lock and docs.lock are for no rule,
+and a lock whose name ends in -cpu replaces another lock in tests without a GPU.
 """
 
 import argparse

@@ -96,7 +96,7 @@ def _missing(file: Path) -> InputError:
 
 def _needed(study: Finished) -> Iterator[Path]:
     """The files that an export reads. The files of base models are checked when they are copied."""
-    yield from (study.results / name for name in (*REPORT, *study.tables()))
+    yield from (study.results / name for name in (*map(Path, REPORT), *study.tables()))
     for seed in study.config["seeds"]:
         yield study.file(Result(kinds.FACTS), seed, "")
     read = (kinds.BASE, kinds.EXAMPLES, kinds.ACCURACY, kinds.ADAPTER, kinds.COMPOSITION, *LABELS)

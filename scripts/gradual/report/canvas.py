@@ -75,7 +75,7 @@ class Canvas:
             label, how = entry
             y = 1 - (top + 8 + 15 * row) / self.height
             place = [(left + 2) / WIDTH, (left + 11) / WIDTH, (left + 20) / WIDTH]
-            every = {"markevery": [1]} if how.get("marker") else {}
+            every: dict[str, Any] = {"markevery": [1]} if how.get("marker") else {}
             self.figure.add_artist(Line2D(place, [y] * 3, solid_capstyle="butt", **every, **how))
             self.text(left + 25, top + 8 + 15 * row, label)
 

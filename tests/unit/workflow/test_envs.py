@@ -185,6 +185,8 @@ def test_a_wheel_of_every_package_is_there_for_each_python():
         for one in built:
             files = [wheel["url"].rpartition("/")[2] for wheel in one["wheels"]]
             assert any(parse_wheel_filename(unquote(file))[3] & accepted for file in files), (one["name"], minor)
+
+
 def test_every_conda_file_is_as_it_is_written_from_its_lock():
     locks = write_conda_files.with_conda_file(ENVS)
     assert [lock.with_suffix(".yaml") for lock in locks] == sorted(ENVS.glob("*.yaml"))

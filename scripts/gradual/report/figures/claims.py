@@ -94,10 +94,10 @@ def _claim(canvas: Canvas, axes: Any, row: pd.Series, top: float, y: float) -> N
         canvas.text(EDGE, top + y, line)
     y += LINE
     left = EDGE
-    for words, verdict in (("", row["verdict"]), ("net: ", row["verdict_against_control"])):
+    for before, verdict in (("", row["verdict"]), ("net: ", row["verdict_against_control"])):
         if isinstance(verdict, str) and verdict:
             colour = {SHOWS: GREEN, NOT: VERMILLION}.get(verdict, GREY)
-            canvas.text(left, top + y, f"{words}{verdict}", color=colour, weight="bold", size=SMALL)
+            canvas.text(left, top + y, f"{before}{verdict}", color=colour, weight="bold", size=SMALL)
             left += 120
     y += 8
     lanes = _lanes(row)

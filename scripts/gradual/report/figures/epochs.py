@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from gradual.ground.files import read_json
-from gradual.report.canvas import BLUE, GREY, ORANGE, Canvas, spread
+from gradual.report.canvas import BLUE, GREY, ORANGE, Canvas, Entry, spread
 from gradual.report.dots import by_model
 from gradual.report.panels import Panels
 from gradual.report.reading import read_table
@@ -85,7 +85,7 @@ def draw(shown: pd.DataFrame) -> Canvas:
     """A panel per run."""
     shown = shown.assign(epoch=shown["epoch"].astype(int))
     groups = [(label, list(dict.fromkeys(rows["name"]))) for label, rows in by_model(shown)]
-    entries = [(split, {"color": colour, "linestyle": line}) for split, (colour, line) in SPLITS.items()]
+    entries: list[Entry] = [(split, {"color": colour, "linestyle": line}) for split, (colour, line) in SPLITS.items()]
     entries += [
         ("before training", {"color": GREY, "linestyle": ":"}),
         ("chosen epoch", {"marker": "^", "color": GREY, "markersize": 6, "linestyle": "none"}),
