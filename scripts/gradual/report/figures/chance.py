@@ -63,8 +63,8 @@ SPEC = FigureSpec(
     name="chance",
     title="Found and expected by chance",
     note="Of the facts without a right greedy answer, those are WeaklyKnown that have a right drawn answer. Draws hit a "
-    "right answer also by guessing among the answers of the relation. Where both marks lie together, what seems known weakly "
-    "is guessed.",
+    "right answer also by guessing among the answers of the relation. Where both marks lie together, what seems known "
+    "weakly is guessed.",
     tables=("chance",),
     numbers=numbers,
     draw=draw,
