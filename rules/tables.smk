@@ -131,7 +131,7 @@ rule write_report:
     conda:
         "../envs/controller.yaml"
     params:
-        results=RESULTS,
+        results=lambda wildcards, output: str(Path(output[0]).parent),
         tables=TABLES_SHOWN,
         figures=list(FIGURES),
         code=code("write_report"),
