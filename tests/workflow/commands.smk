@@ -11,7 +11,14 @@ from snakemake.utils import format as filled
 include: "Snakefile"
 
 
-PLACES = {"seed": SEEDS[-1:], "model": MODELS, "state": RUNS, "table": TABLES_SHOWN, "questions": ["train"]}
+PLACES = {
+    "seed": SEEDS[-1:],
+    "model": MODELS,
+    "state": RUNS,
+    "table": TABLES_SHOWN,
+    "figure": FIGURES,
+    "questions": ["train"],
+}
 
 
 def commands(rule):
