@@ -51,7 +51,7 @@ SAME = {"from": "origin", "select": {"origin": ["MaybeKnown"]}}
 COMPOSE = {"adapter": "compose", "compose": {"sharpness": 8}}
 REPLAY = {"category": "HighlyKnown", "ratio": 0.2}
 OF_EVERY_RUN = {"size_of": None, "label": None, "kind": "trained", "answers": "gold", "scale": 1.0}
-OF_EVERY_RUN |= {"augment": None, "steps_of": None}
+OF_EVERY_RUN |= {"augment": None, "steps_of": None, "tokens_of": None}
 PREFERENCE = {"objective": "preference", "preference": {}}
 TINY = {
     "label": "tiny",
@@ -167,7 +167,7 @@ def test_enums_are_what_the_library_has():
 
 
 def test_a_run_may_override_every_training_key():
-    shared = {"replay", "answers", "augment", "steps_of", "compose"}  # with methods
+    shared = {"replay", "answers", "augment", "steps_of", "tokens_of", "compose"}  # with methods
     own = {"label", "kind", "from", "select", "facts", "domain", "size_of", "scale", *shared}
     overrides = set(RULES["$defs"]["run"]["properties"]) - own
     assert overrides == set(RULES["properties"]["training"]["properties"])
