@@ -32,6 +32,7 @@ rule all:
     input:
         [result(kind) for kind in ("tables", "costs", "costs_csv", "provenance", "report")],
         expand([result("table_csv"), result("table_markdown")], table=TABLES_SHOWN),
+        expand([result("figure_csv"), result("figure_svg")], figure=FIGURES),
     localrule: True
 
 
