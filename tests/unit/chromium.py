@@ -88,7 +88,7 @@ def browser(folder: Path) -> Iterator[Browser]:
     """A browser with a page, which ends with the block; `folder` is for what it keeps."""
     (from_us, to_browser), (from_browser, to_us) = os.pipe(), os.pipe()
     words = [str(CHROMIUM), *FLAGS.split(), f"--user-data-dir={folder}", "about:blank"]
-    command = ["sh", "-c", f'exec "$0" "$@" 3<&{from_us} 4>&{to_us}', *words]
+    command = ["bash", "-c", f'exec "$0" "$@" 3<&{from_us} 4>&{to_us}', *words]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     process = subprocess.Popen(command, pass_fds=(from_us, to_us), **quiet)  # type: ignore[call-overload]
     os.close(from_us)

@@ -9,7 +9,6 @@ import pytest
 
 import check_probe
 import probe_facts
-from collect_tables import sentence
 from gradual.ground.errors import InputError
 from gradual.ground.files import write_parquet
 from gradual.models.handle import write_handle
@@ -17,6 +16,7 @@ from gradual.models.loading import load_model, load_tokenizer
 from gradual.probe.agreement import SHOWN, check, draw_facts, same_distribution
 from gradual.probe.answers import Decoding, Prompt
 from gradual.probe.plain_generate import PlainGenerate
+from gradual.tables.head import agreement
 from tiny import base_model, facts, write_adapter
 
 SETTINGS = {
@@ -174,8 +174,8 @@ def test_more_differences_than_rounding_makes_are_an_error(wrong):
 
 
 def test_the_reader_of_the_tables_is_told_the_sums():
-    assert "400 of 400 greedy answers equal, 40 of 40 facts" in sentence([found(200), found(200)])
-    told = sentence([found(200), found(199, 180, classes=18)])
+    assert "400 of 400 greedy answers equal, 40 of 40 facts" in agreement([found(200), found(200)])
+    told = agreement([found(200), found(199, 180, classes=18)])
     assert "380 of 400 greedy answers equal (399 up to rounding), 38 of 40 facts" in told
 
 

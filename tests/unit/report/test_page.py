@@ -81,7 +81,7 @@ def test_markdown_becomes_html_without_markup_of_its_own():
     )
     table = from_markdown("costs", "Costs: all.\n\n| A | B |\n|---|--:|\n| x \\| y | 1 |\n\nA note.\n")
     assert table == Table(
-        "costs", "costs", "Costs: all.", Grid(["A", "B"], [False, True], [["x | y", "1"]]), ["A note."]
+        "costs", "costs", "Costs: all.", [("", Grid(["A", "B"], [False, True], [["x | y", "1"]]))], ["A note."]
     )
 
 
