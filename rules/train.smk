@@ -191,6 +191,7 @@ use rule revise_examples as revise_own_examples with:
         log_file("revise_own_examples"),
     wildcard_constraints:
         state="|".join(states_by(name, "examples") for name in steps.ADDING),
+    localrule: True  # which `use rule` does not take over
 
 
 rule augment_questions:
