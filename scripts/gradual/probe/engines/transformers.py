@@ -3,6 +3,7 @@
 On a CPU each thread answers a part of a wave, because the steps of a small model are too short for threads to share them.
 """
 
+import gc
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -98,7 +99,7 @@ class TransformersEngine:
                 raise
             if limits == self._smaller:
                 raise short_of_memory(error) from error
-            log.warning("out of memory: %s", error)
+            log.warning("out of memory: %s", str(error))  # no record keeps the error, and so the tensors of its frames
         finally:
             self._at_work.remove(wave)
         self._smaller = self.limits = replace(
@@ -110,6 +111,8 @@ class TransformersEngine:
             logits=limits.logits // 2,
         )
         log.warning("next try: %d tokens per batch, %d per wave", self.limits.batch_tokens, self.limits.wave_tokens)
+        del wave
+        gc.collect()  # the frames of the error, which hold the wave's tensors, can be parts of cycles
         torch.cuda.empty_cache()
         middle = -(-len(groups) // 2)
         usage, answers = Usage(), []
