@@ -113,7 +113,7 @@ def test_an_engine_that_is_short_of_gpu_memory_goes_on_with_less(device, handle,
     """A limit between what a wave takes and what its half does; the answers are those of an engine without it."""
     import torch
 
-    asked, decoding = groups(prompts=10, times=64), Decoding(4, ("\n",), samples=2, top_k=10)
+    asked, decoding = groups(prompts=10, times=256), Decoding(4, ("\n",), samples=2, top_k=10)
     tokens = 2**20
     taken = {}
     for share in (1, 2):

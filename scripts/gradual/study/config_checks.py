@@ -11,7 +11,11 @@ from gradual.study.config_problems import Problem, nearest
 from gradual.study.config_texts import PATH, path_problem
 from gradual.study.runs import Config
 
-TAKEN = {"reference": "published tables", "benchmarks": "measurements of `make benchmark`"}  # folders of results/
+TAKEN = {  # folders of results/
+    "reference": "published tables",
+    "benchmarks": "measurements of `make benchmark`",
+    "gpu": "measurements of `make gpu-visit`",
+}
 # Arguments of a chat template that say what it writes, which is not for a study to change.
 TEMPLATE_OWN = {
     "messages",

@@ -1,5 +1,6 @@
 """What is the transformers engine's alone; what all engines must do is in tests/contract."""
 
+import weakref
 from collections import Counter
 
 import pytest
@@ -12,7 +13,7 @@ from gradual.probe.engines.memory import LEAST, held_tokens, token_bytes
 from gradual.probe.engines.prefixes import HeldTokens
 from gradual.probe.engines.tokenization import Encoder
 from gradual.probe.engines.transformers import TransformersEngine
-from gradual.probe.engines.wave import Limits
+from gradual.probe.engines.wave import Limits, Wave
 from gradual.probe.prompts import ExemplarPool, PromptSettings, plain
 from gradual.probe.questions import fact_prompts
 from one_by_one import counted, sample_alone
@@ -166,6 +167,41 @@ def test_a_prompt_longer_than_the_batch_is_still_answered(handle):
     engine = TransformersEngine(load_model(handle, [], "float32"), load_tokenizer(handle), True, Limits(1, 1))
     prompt = Prompt("f", 0, "Q: What is this?\nA:")
     assert len(answers(engine, [[prompt]], Decoding(3, ("\n",)))) == 1
+
+
+@pytest.mark.parametrize("together", [1, 2, 5])
+def test_how_many_prompts_are_decoded_together_changes_no_answer(handle, together):
+    decoding = Decoding(6, ("\n",), samples=3, top_k=10)
+    found = [
+        answers(
+            TransformersEngine(load_model(handle, [], "float32"), load_tokenizer(handle), True, limits),
+            groups(),
+            decoding,
+        )
+        for limits in (Limits(64, 10**6), Limits(64, 10**6, together=together))
+    ]
+    assert found[0] == found[1]
+
+
+def test_a_wave_that_ran_out_of_memory_is_freed_before_the_next_try(handle, monkeypatch, caplog):
+    """Although a record of the log, which a handler may keep, tells the error."""
+    import torch
+
+    taken = []
+
+    class Short(Wave):
+        def answer(self):
+            held = torch.zeros(1)
+            if not taken:
+                taken.append(weakref.ref(held))
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+            assert taken[0]() is None
+            return super().answer()
+
+    monkeypatch.setattr("gradual.probe.engines.transformers.Wave", Short)
+    engine = TransformersEngine(load_model(handle, [], "float32"), load_tokenizer(handle), True)
+    assert len(answers(engine, groups(), Decoding(3, ("\n",)))) == sum(map(len, groups()))
+    assert "out of memory" in caplog.text
 
 
 def test_prompts_that_are_asked_again_are_not_tokenized_again(handle, monkeypatch):

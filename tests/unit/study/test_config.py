@@ -380,6 +380,7 @@ MALFORMED = {
         "because results/reference/ has the published tables",
     ),
     "study of benchmarks": ({"study": "benchmarks"} | EXTENDED, "study", "another name, because results/benchmarks/"),
+    "study of a GPU": ({"study": "gpu"} | EXTENDED, "study", "because results/gpu/ has the measurements of"),
     "study here": ({"study": "."} | EXTENDED, "study", "'.'; expected a name"),
     "run that a table would read as a number": (with_runs(inf=SAME), "runs.inf", "no word for a value"),
     "run that a table would read as missing": (with_runs(nan=SAME), "runs.nan", "no word for a value"),

@@ -6,6 +6,7 @@ import pytest
 
 from gradual.ground.errors import InputError
 from gradual.tables.differences import FEW, causes, counted, described, differences, unlike
+from tiny import facts
 
 SEVENTH = """model,label,seeds,name,percent,p
 qwen2,tiny,1,Origin,39.28776565192418,
@@ -203,6 +204,17 @@ def test_causes_besides_the_machine(tmp_path):
         "not the same base models: small",
     ]
     assert causes(folders[0], folders[2], SCHEMA) == []
+
+
+def test_facts_are_the_same_whatever_version_of_pyarrow_wrote_their_file(tmp_path):
+    key = "results/tiny/seed0/facts.parquet"
+    folders = [folder(tmp_path / str(i), {}, data_sha256={key: str(i)}) for i in range(3)]
+    for number, (at, version) in enumerate(zip(folders, ("1.0", "2.6", "2.6"), strict=True)):
+        (at / "seed0").mkdir()
+        table = facts() if number < 2 else facts().assign(question="another")
+        table.to_parquet(at / "seed0" / "facts.parquet", version=version)
+    assert causes(folders[0], folders[1], SCHEMA) == []
+    assert causes(folders[0], folders[2], SCHEMA) == [f"not the same facts: {key}"]
 
 
 def test_a_key_that_came_later_counts_as_its_default(tmp_path):

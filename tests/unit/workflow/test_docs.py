@@ -221,7 +221,8 @@ def test_the_run_that_the_tutorial_changes_is_written_so():
 def test_numbers_of_the_findings_are_published():
     findings = text("README.md").split("Three findings:\n")[1].split("\n[docs/results.md]")[0]
     numbers = re.findall(r"[+-]?\d+\.\d+", findings)
-    claims = pd.read_csv(ROOT / "results/reference/replicated/tables/claims.csv").select_dtypes("float").stack()
+    tables = [ROOT / f"results/reference/{study}/tables/claims.csv" for study in ("replicated", "smollm2")]
+    claims = pd.concat([pd.read_csv(table).select_dtypes("float").stack() for table in tables])
     published = {format(value, form) for value in claims for form in (".2f", "+.2f")}
     assert len(numbers) >= 10
     assert [number for number in numbers if number not in published] == []

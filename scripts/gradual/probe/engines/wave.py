@@ -21,8 +21,6 @@ from gradual.probe.engines.prefill import prefill_of
 from gradual.probe.engines.prefixes import shared_prefixes
 from gradual.probe.engines.tokenization import Stopper, count_answers
 
-TOGETHER = 1024  # the most prompts that are decoded together; Limits.logits may allow fewer
-
 
 @dataclass(frozen=True)
 class Limits:
@@ -33,6 +31,7 @@ class Limits:
     held_tokens: int = 2**30  # of the prompts of a wave, if those of shared prefixes count once
     answer_tokens: int = 2**30  # of the answers that are decoded together
     logits: int = 2**30  # numbers in the logits of one decoding step (prompts * samples, vocabulary)
+    together: int = 1024  # the most prompts that are decoded together
 
 
 @dataclass(frozen=True)
@@ -151,7 +150,7 @@ class Wave:
         """How many prompts are decoded together, if each has up to `rows` distinct answers."""
         logits = self.limits.logits // (rows * self.model.config.get_text_config().vocab_size)
         tokens = self.limits.answer_tokens // (rows * self.task.decoding.max_new_tokens)
-        return min(TOGETHER, max(1, min(logits, tokens)))
+        return min(self.limits.together, max(1, min(logits, tokens)))
 
     def _prefilled(self, places: list[tuple[int, int]]) -> Iterator[_Chunk]:
         """Prefill the prompts at these places: first the prefixes that they share, then the rest of each, by chunks."""
