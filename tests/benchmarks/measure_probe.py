@@ -18,7 +18,7 @@ from gradual.knowledge.scoring import count_right, grade
 from gradual.knowledge.settling import until_settled
 from gradual.models.handle import model_folder
 from gradual.models.loading import load_model, load_tokenizer
-from gradual.probe.answers import Asking, Deployment, Engine, Prompt
+from gradual.probe.answers import GREEDY_ANSWERS, Asking, Deployment, Engine, Prompt
 from gradual.probe.engines.load import load_engine
 from gradual.probe.questions import exactly
 from gradual.probe.recording import generation_rows
@@ -50,7 +50,9 @@ class Way:
 
 
 def asking(asked: str, golds: pd.Series, scoring: str) -> Asking:
-    """What a way asks of a fact: `all` answers, samples of what is `unsolved`, or no more than until it is `settled`."""
+    """What a way asks of a fact: `greedy` answers, `all` answers, samples of what is `unsolved`, or as `settled`."""
+    if asked == "greedy":
+        return GREEDY_ANSWERS
     return until_settled(golds, scoring) if asked == "settled" else exactly(golds, asked)
 
 

@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, fields
+from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -214,7 +215,8 @@ def device() -> str:
 def step(args: argparse.Namespace) -> None:
     """Run one step in this process, and write what it has found each time that it yields."""
     run, dtype = STEPS[args.step]
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = {"base": read_json(args.base, "the handle of a base model")["source"]}
+    found |= {name: version(name) for name in ("torch", "transformers")}
     for _ in run(args, dtype, found):
         write_json(found, args.out / f"{args.step}.json")
 
