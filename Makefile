@@ -94,10 +94,13 @@ plan: study setup
 preflight: study setup
 	@python scripts/preflight.py --study $(STUDY) --profile $(PROFILE)
 
+# A study with a file in tests/benchmarks is measured as that says.
+benchmark: MEASURED = $(wildcard tests/benchmarks/$(STUDY).yaml)
 benchmark: study setup
 	test -f results/$(STUDY)/provenance.json || snakemake --cores all $(CONFIG)
-	snakemake --snakefile tests/benchmarks/Snakefile --cores 2 --forceall --config study=results/$(STUDY) model=$(MODEL)
-	@cat results/benchmarks/probe.md
+	snakemake --snakefile tests/benchmarks/Snakefile --cores 2 --forceall \
+	    $(if $(MEASURED),--configfile $(MEASURED),--config study=results/$(STUDY) model=$(MODEL))
+	@cat results/benchmarks/$(if $(MEASURED),$(STUDY)/)probe.md
 
 watch: study setup
 	@python scripts/watch_study.py --study $(STUDY) $(if $(ONCE),--once)

@@ -1,6 +1,7 @@
 """The benchmark's tables from its runs: medians, spreads, and ratios within the run."""
 
 import itertools
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,7 @@ def agreement(found: pd.DataFrame, reference: pd.DataFrame) -> dict[str, Any]:
     return {
         "equal_categories": same.mean(),
         "equal_greedy": same_greedy.mean(),
-        "equal_resampled": (again[common] == first[common]).mean(),
+        "equal_resampled": (again.reindex(common) == first[common]).mean() if len(again) else math.nan,
         "compared": len(common),
     }
 

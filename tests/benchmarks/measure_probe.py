@@ -20,6 +20,7 @@ from gradual.models.handle import model_folder
 from gradual.models.loading import load_model, load_tokenizer
 from gradual.probe.answers import GREEDY_ANSWERS, Asking, Deployment, Engine, Prompt
 from gradual.probe.engines.load import load_engine
+from gradual.probe.generations import SAMPLED
 from gradual.probe.questions import exactly
 from gradual.probe.recording import generation_rows
 from gradual.workflow.starting import report
@@ -41,12 +42,16 @@ class Done:
 
 @dataclass(frozen=True)
 class Way:
-    """A way of asking some of the questions, as many as take about so many `seconds`; `answer` gets prompts and a seed."""
+    """A way of asking some of the questions: those of so many `facts` or, with 0, as many as take about so many `seconds`.
+
+    `answer` gets prompts and a seed.
+    """
 
     name: str
     questions: Questions
     answer: Callable[[list[list[Prompt]], int], Done]
     seconds: float
+    facts: int = 0
 
 
 def asking(asked: str, golds: pd.Series, scoring: str) -> Asking:
@@ -83,6 +88,7 @@ def our_ways(
             questions,
             partial(answer, asking(asked, questions.golds, scoring)),
             settings["seconds"],
+            settings["facts"],
         )
         for questions in asked_of
         for asked in settings["asked"]
@@ -150,7 +156,8 @@ def all_ways(name: str, measured: Subject, settings: dict) -> list[Way]:
 def categories(done: Done, golds: pd.Series, scoring: str) -> pd.DataFrame:
     """The category of each fact that was asked, by the study's scoring rule, for every way alike."""
     graded = grade(pd.DataFrame(done.answers, columns=peers.ROW), golds)
-    return categorize(count_right(graded), scoring, "full", "answers")[["fact_id", "category"]]
+    mode = "full" if (graded["kind"] == SAMPLED).any() else "greedy"
+    return categorize(count_right(graded), scoring, mode, "answers")[["fact_id", "category"]]
 
 
 def measure(
@@ -159,7 +166,8 @@ def measure(
     """A row per way and repetition, matrix products of so many `rows` among them; and the categories of its facts."""
     probe, facts = measured.config["probe"], len(measured.train_facts())
     sizes = {
-        way: fitting(lambda size, way=way: way.answer(way.questions.of(size), 0), facts, way.seconds) for way in ways
+        way: way.facts or fitting(lambda size, way=way: way.answer(way.questions.of(size), 0), facts, way.seconds)
+        for way in ways
     }
     asked = {way: way.questions.of(size) for way, size in sizes.items()}
     works = {way: partial(way.answer, asked[way]) for way in ways}

@@ -131,8 +131,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--begun", type=float, required=True, help="when it began, in seconds since 1970")
     parser.add_argument("--probe", type=Path, nargs="+", required=True, help="runs of each engine")
     parser.add_argument("--categories", type=Path, nargs="+", required=True, help="of the same")
-    for name in ("training", "growth", "startup"):
-        parser.add_argument(f"--{name}", type=Path, required=True, help="runs")
+    parser.add_argument("--training", type=Path, required=True, help="runs")
+    parser.add_argument("--whole-jobs", type=Path, nargs="*", help="runs of growth and start-up, if they are measured")
     parser.add_argument("--folder", type=Path, required=True, help="for the tables")
     args = parser.parse_args(argv)
     from transformers import AutoConfig
@@ -140,15 +140,17 @@ def main(argv: list[str] | None = None) -> None:
     study = Path(args.config["study"])
     measured = Subject(study, study_config(study), args.config["seed"], args.config["model"])
     probes, training = [pd.read_csv(file) for file in args.probe], pd.read_csv(args.training)
-    counted = {file for work in works_of(measured.config) for file in work.benchmarks()}
-    ended = (study / path(TABLES)).stat().st_mtime
     tables = {
         "probe": figures.probe_table(pd.concat(probes), pd.concat(map(pd.read_parquet, args.categories))),
         "training": figures.training_table(training),
-        "study": figures.study_table(figures.jobs_of(study, counted), ended, pd.read_csv(args.startup)),
-        "growth": figures.growth_table(pd.read_csv(args.growth)),
         "limit": figures.limit_table([*probes, training], AutoConfig.from_pretrained(model_folder(measured.base))),
     }
+    if args.whole_jobs:
+        growth, startup = map(pd.read_csv, args.whole_jobs)
+        counted = {file for work in works_of(measured.config) for file in work.benchmarks()}
+        ended = (study / path(TABLES)).stat().st_mtime
+        tables["study"] = figures.study_table(figures.jobs_of(study, counted), ended, startup)
+        tables["growth"] = figures.growth_table(growth)
     found = provenance(measured, args.config, args.begun)
     for name, table in tables.items():
         write_csv(table, args.folder / f"{name}.csv")
