@@ -26,6 +26,7 @@ FIGURES = Choice(
         "strategies": "gradual.report.figures.accuracies:STRATEGIES_SPEC",
         "strategies_by_category": "gradual.report.figures.accuracies:BY_CATEGORY_SPEC",
         "controls": "gradual.report.figures.accuracies:CONTROLS_SPEC",
+        "guessing": "gradual.report.figures.accuracies:GUESSING_SPEC",
         "replay": "gradual.report.figures.replay:SPEC",
         "chance": "gradual.report.figures.chance:SPEC",
         "stages": "gradual.report.figures.stages:SPEC",

@@ -1,5 +1,6 @@
-"""Test accuracy and its gains: by stage, by strategy, by strategy and category, and of the controls."""
+"""Test accuracy and its gains: by stage, by strategy, by strategy and category, of the controls, and by guessing."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -95,6 +96,28 @@ def draw_controls(shown: pd.DataFrame) -> Canvas:
     return chart(groups, POINTS, zero=True, entries=[("the stage", OURS), ("a control", CONTROL)])
 
 
+def guessing(read: Mapping[str, Any]) -> pd.DataFrame:
+    """What each state gains on test facts with frequent answers, and on those with rare ones, from the table guessing."""
+    groups = []
+    for group in ("frequent", "rare"):
+        ends = {f"{group}_gain_points{end}": f"gain_points{end}" for end in ("", "_low", "_high")}
+        frame = taken(read["guessing"], (*NAMED, f"{group}_n", *ends)).rename(columns={f"{group}_n": "n", **ends})
+        groups.append(frame[frame["gain_points"].notna()].assign(type=group))
+    return pd.concat(groups)
+
+
+def draw_guessing(shown: pd.DataFrame) -> Canvas:
+    several = shown["label"].nunique() > 1
+    shown = shown.assign(paper=math.nan)
+    groups = [
+        (f"{label}: {kind} answers" if several else f"{kind} answers".capitalize(), _rows(rows, "gain_points", "paper"))
+        for label, of_model in by_model(shown)
+        for kind, rows in of_model.groupby("type", sort=False)
+    ]
+    control = [("a control", CONTROL)] if shown["name"].str.startswith("Control of ").any() else []
+    return chart(groups, POINTS, zero=True, entries=[("a stage", OURS), *control])
+
+
 STAGES_SPEC = FigureSpec(
     name="accuracy",
     title="Accuracy by stage",
@@ -129,4 +152,13 @@ CONTROLS_SPEC = FigureSpec(
     tables=("controls",),
     numbers=controls,
     draw=draw_controls,
+)
+GUESSING_SPEC = FigureSpec(
+    name="guessing",
+    title="Knowledge or guessing?",
+    note="What each state gains on test over the state that it starts from: on facts whose gold answer is frequent in its "
+    "relation, and on facts whose gold answer is rare. Nobody who says only frequent answers has a rare one right.",
+    tables=("guessing",),
+    numbers=guessing,
+    draw=draw_guessing,
 )
