@@ -1,4 +1,4 @@
-# Raw files -> facts -> revisions and wordings -> pretraining text.
+# Raw files -> facts -> revisions and wordings -> pretraining text. They come before a pretraining, so that faults show early.
 
 
 rule build_facts:
@@ -13,6 +13,7 @@ rule build_facts:
         log_file("build_facts"),
     benchmark:
         benchmark_file("build_facts")
+    priority: LIGHT
     localrule: True
     conda:
         "../envs/controller.yaml"
@@ -44,6 +45,7 @@ if REVISIONS:
             log_file("revise_facts"),
         benchmark:
             benchmark_file("revise_facts")
+        priority: LIGHT
         localrule: True
         conda:
             "../envs/controller.yaml"
@@ -68,6 +70,7 @@ if WORDINGS:
             log_file("reword_questions"),
         benchmark:
             benchmark_file("reword_questions")
+        priority: LIGHT
         localrule: True
         conda:
             "../envs/controller.yaml"
@@ -93,6 +96,7 @@ rule build_corpus:
         log_file("build_corpus"),
     benchmark:
         benchmark_file("build_corpus")
+    priority: LIGHT
     localrule: True
     conda:
         "../envs/controller.yaml"
