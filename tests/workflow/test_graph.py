@@ -47,7 +47,7 @@ def test_the_default_study_probes_trains_and_evaluates_each_model(planned):
     assert graph["check_probe"] == 2
     assert graph["build_examples"] == 10 + 2 and graph["draw_answers"] == 1  # whose answers are drawn
     assert graph["evaluate_epochs"] == 12 + 3
-    assert graph["write_table"] == 17 and graph["draw_figure"] == 11 and graph["write_report"] == 1
+    assert graph["write_table"] == 17 and graph["draw_figure"] == 12 and graph["write_report"] == 1
 
 
 def test_a_study_that_checks_no_facts_has_no_job_for_it(planned, project):
