@@ -115,13 +115,14 @@ def provenance(measured: Subject, config: dict[str, Any], begun: float) -> dict[
 
 def line(found: dict[str, Any], measured: Subject) -> str:
     """A sentence for the end of each table."""
-    machine, versions = found["hardware"], found["packages"]
+    machine, versions, settings = found["hardware"], found["packages"], found["benchmark"]
+    counted = f"{settings['repetitions']}" + f", of whole jobs {settings['job_repetitions']}" * settings["whole_jobs"]
     return (
         f"Measured on {found['begun'][:10]} on {', '.join(machine['gpus']) or machine['cpu']}, {machine['cores']} cores,"
-        f" {found['benchmark']['threads']} threads, with model {measured.model} of {measured.study.name}, seed"
+        f" {settings['threads']} threads, with model {measured.model} of {measured.study.name}, seed"
         f" {measured.seed}; torch {versions['torch']}, transformers {versions['transformers']}, commit"
-        f" {found['git'].get('commit', 'unknown')[:12]}. Medians of {found['benchmark']['repetitions']} repetitions in"
-        f" turns ({found['benchmark']['job_repetitions']} of whole jobs); provenance.json says more."
+        f" {found['git'].get('commit', 'unknown')[:12]}. Repetitions in turns, of which the medians are: {counted};"
+        " provenance.json says more."
     )
 
 
