@@ -9,10 +9,10 @@ from gradual.ground.errors import InputError
 from gradual.models.loading import load_model, load_tokenizer
 from gradual.probe.answers import Asking, Decoding, Deployment, Prompt
 from gradual.probe.engines.load import load_engine
-from gradual.probe.engines.memory import LEAST, held_tokens, token_bytes
+from gradual.probe.engines.memory import LEAST, LOGIT_BYTES, held_tokens, token_bytes
 from gradual.probe.engines.prefixes import HeldTokens
 from gradual.probe.engines.tokenization import Encoder
-from gradual.probe.engines.transformers import TransformersEngine
+from gradual.probe.engines.transformers import TransformersEngine, limits_of
 from gradual.probe.engines.wave import Limits, Wave
 from gradual.probe.prompts import ExemplarPool, PromptSettings, plain
 from gradual.probe.questions import fact_prompts
@@ -161,6 +161,15 @@ def test_the_tokens_of_a_wave_follow_from_the_memory_of_the_job(handle, monkeypa
     assert held_tokens(model, Deployment(memory=1)) == LEAST
     monkeypatch.setenv("SLURM_MEM_PER_NODE", "4096")
     assert held_tokens(model, Deployment()) <= small
+
+
+def test_the_prompts_that_are_decoded_together_follow_from_the_memory_of_the_job(handle):
+    """A decoding step's logits have room, however many words the model has."""
+    model = load_model(handle, [], "float32")
+    vocabulary = model.config.vocab_size
+    small, large = (limits_of(model, Deployment(memory=gigabytes * 2**30)).logits for gigabytes in (1, 8))
+    assert 0 < small * LOGIT_BYTES < 2**28 < large * LOGIT_BYTES < 2**31
+    assert limits_of(model, Deployment(memory=1)).logits == vocabulary  # one prompt at a time
 
 
 def test_a_prompt_longer_than_the_batch_is_still_answered(handle):

@@ -1,4 +1,4 @@
-"""The memory that the transformers engine may take for keys and values."""
+"""The memory that the transformers engine may take for keys and values, and for logits."""
 
 import os
 from pathlib import Path
@@ -8,8 +8,9 @@ from gradual.probe.answers import Deployment
 
 RUNNING = 700 * 2**20  # bytes that Python and the libraries take on a CPU
 # Of the memory beside the weights, the share for the keys and values of the prompts of a wave. Those of its answers may
-# take as much. The rest is for copies, activations and logits.
-SHARE = 0.35
+# take as much. Half of the rest is for logits, and half for other copies and activations.
+SHARE, SHARE_OF_LOGITS = 0.35, 0.15
+LOGIT_BYTES = 12  # of a number in the logits, with its copies for penalties and draws
 LEAST = 2**10  # tokens; a wave has at least one fact in any case
 LIMITS = (  # of a group of processes, in files of cgroups
     Path("/sys/fs/cgroup/memory.max"),
@@ -28,15 +29,24 @@ def token_bytes(model: Any) -> int:
 
 def held_tokens(model: Any, deployment: Deployment) -> int:
     """How many tokens of a wave's prompts have room for their keys and values in the memory of the model's device."""
+    return max(LEAST, int(SHARE * _left(model, deployment)) // token_bytes(model))
+
+
+def held_logits(model: Any, deployment: Deployment) -> int:
+    """How many numbers of logits have room in the memory of the model's device; at least those of one position."""
+    vocabulary: int = model.config.get_text_config().vocab_size
+    return max(vocabulary, int(SHARE_OF_LOGITS * _left(model, deployment)) // LOGIT_BYTES)
+
+
+def _left(model: Any, deployment: Deployment) -> int:
+    """Bytes that the job may take beside the weights."""
     import torch
 
     if model.device.type == "cuda":
         free, total = torch.cuda.mem_get_info(model.device)
-        left = free - int((1 - deployment.memory_share) * total)
-    else:
-        weights = sum(parameter.numel() * parameter.itemsize for parameter in model.parameters())
-        left = (deployment.memory or memory_here()) - weights - RUNNING
-    return max(LEAST, int(SHARE * left) // token_bytes(model))
+        return free - int((1 - deployment.memory_share) * total)
+    weights = sum(parameter.numel() * parameter.itemsize for parameter in model.parameters())
+    return (deployment.memory or memory_here()) - weights - RUNNING
 
 
 def memory_here() -> int:

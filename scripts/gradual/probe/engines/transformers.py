@@ -16,7 +16,7 @@ from gradual.ground.errors import out_of_memory
 from gradual.models.adapters import merged, with_adapter
 from gradual.models.loading import load_model, load_tokenizer
 from gradual.probe.answers import GREEDY_ANSWERS, Answered, Asking, Decoding, Deployment, Progress, Prompt, Usage
-from gradual.probe.engines.memory import held_tokens
+from gradual.probe.engines.memory import held_logits, held_tokens
 from gradual.probe.engines.model_check import install_checked
 from gradual.probe.engines.prefixes import HeldTokens
 from gradual.probe.engines.tokenization import Encoder, Stopper, short_of_memory
@@ -152,7 +152,8 @@ def limits_of(model: Any, deployment: Deployment) -> Limits:
     """The limits for a model on its device, within the memory that the job may take."""
     limits, work = (ON_CPU, WORK_ON_CPU) if model.device.type == "cpu" else (ON_GPU, WORK_ON_GPU)
     fitting = held_tokens(model, deployment)
-    return replace(limits, held_tokens=min(fitting, int(work / model.num_parameters())), answer_tokens=fitting)
+    held = min(fitting, int(work / model.num_parameters()))
+    return replace(limits, held_tokens=held, answer_tokens=fitting, logits=held_logits(model, deployment))
 
 
 @dataclass(frozen=True)
