@@ -30,6 +30,11 @@ def _look(name: str) -> tuple[str, str]:
     )
 
 
+def _control(shown: pd.DataFrame) -> list[tuple[str, dict[str, Any]]]:
+    """The entry of the legend for controls, if there is one among the rows."""
+    return [("a control", CONTROL)] if shown["name"].str.startswith("Control of ").any() else []
+
+
 def stages(read: Mapping[str, Any]) -> pd.DataFrame:
     """The accuracy of each stage and of its first control, from Table 7."""
     columns = (*NAMED, "percent", "percent_low", "percent_high", "paper_percent", "n", "epoch")
@@ -38,8 +43,7 @@ def stages(read: Mapping[str, Any]) -> pd.DataFrame:
 
 def draw_stages(shown: pd.DataFrame) -> Canvas:
     groups = [(label, _rows(rows, "percent", "paper_percent")) for label, rows in by_model(shown)]
-    control = [("a control", CONTROL)] if shown["name"].str.startswith("Control of ").any() else []
-    return chart(groups, PERCENT, entries=[*ENTRIES, *control])
+    return chart(groups, PERCENT, entries=[*ENTRIES, *_control(shown)])
 
 
 def strategies(read: Mapping[str, Any]) -> pd.DataFrame:
@@ -114,8 +118,7 @@ def draw_guessing(shown: pd.DataFrame) -> Canvas:
         for label, of_model in by_model(shown)
         for kind, rows in of_model.groupby("type", sort=False)
     ]
-    control = [("a control", CONTROL)] if shown["name"].str.startswith("Control of ").any() else []
-    return chart(groups, POINTS, zero=True, entries=[("a stage", OURS), *control])
+    return chart(groups, POINTS, zero=True, entries=[("a stage", OURS), *_control(shown)])
 
 
 STAGES_SPEC = FigureSpec(
