@@ -108,10 +108,17 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def finished(results: Path) -> list[str]:
-    """The files of a study that are published, relative to its folder. Raises InputError if one of them is missing."""
+    """The files of a study that are published, relative to its folder.
+
+    Raises InputError if one of them is missing, or if no commit holds the code that made them.
+    """
     files = [path(kind) for kind in (TABLES, PROVENANCE, COSTS_CSV, COSTS)]
     _require([results / file for file in files])
-    shows = read_json(results / path(PROVENANCE), "a study's provenance")["config"]["tables"]["show"]
+    provenance = read_json(results / path(PROVENANCE), "a study's provenance")
+    if provenance["git"].get("changed") is not False:
+        made = "made in a checkout with changes that no commit has, or in none"
+        raise InputError(results / path(PROVENANCE), made, "results of a commit as it is")
+    shows = provenance["config"]["tables"]["show"]
     tables = [path(kind, table=name_of(shown)) for shown in shows for kind in (TABLE_CSV, TABLE_MARKDOWN)]
     _require([results / file for file in (*tables, path(REPORT))])
     # The page itself is not published, because it can be made from what is (write_report.py).

@@ -38,7 +38,8 @@ def study(root: Path, shows: list[int | str], made: list[str]) -> Path:
     (results / "tables").mkdir(parents=True)
     for name in WHOLE:
         (results / name).write_text(f"new {name}\n")
-    (results / "provenance.json").write_text(json.dumps({"config": {"tables": {"show": shows}}}))
+    made_from = {"commit": "0" * 40, "changed": False}
+    (results / "provenance.json").write_text(json.dumps({"config": {"tables": {"show": shows}}, "git": made_from}))
     (results / "figures").mkdir()
     for name in (*FIGURES, "no_longer_on_the_page.svg"):
         (results / "figures" / name).write_text(f"new {name}\n")
@@ -128,6 +129,16 @@ def test_a_study_that_is_not_finished_is_an_error(tmp_path, missing):
     results = study(tmp_path, [7, "claims"], ["table_07", "claims"])
     (results / missing).unlink()
     with pytest.raises(InputError, match=rf"{missing}.*is missing.*a finished study"):
+        published(tmp_path, results)
+    assert "table_03.md" in names(tmp_path / "reference" / "small" / "tables")  # nothing was touched
+
+
+@pytest.mark.parametrize("made_from", [{}, {"commit": "0" * 40, "changed": True}])
+def test_results_that_no_commit_makes_again_are_an_error(tmp_path, made_from):
+    results = study(tmp_path, [7], ["table_07"])
+    provenance = json.loads((results / "provenance.json").read_text()) | {"git": made_from}
+    (results / "provenance.json").write_text(json.dumps(provenance))
+    with pytest.raises(InputError, match=r"provenance\.json.*no commit has"):
         published(tmp_path, results)
     assert "table_03.md" in names(tmp_path / "reference" / "small" / "tables")  # nothing was touched
 
