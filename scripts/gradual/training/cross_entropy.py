@@ -28,10 +28,6 @@ class CrossEntropy:
     ) -> list[Row]:
         return [encode(*text) for text in written]
 
-    @staticmethod
-    def sequences(row: Row) -> list[Row]:
-        return [row]
-
     def begin(self, batches: Sequence[Mapping[str, Any]], over_ranks: Callable[[Any], Any]) -> None:
         pass
 

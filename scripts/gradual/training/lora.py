@@ -88,16 +88,15 @@ def train_adapter(model: Any, training: Training) -> tuple[list[Path], list[dict
 
     settings, folder = training.settings, training.folder
     objective = OBJECTIVES[settings.objective](training.own)
-    sequences = [objective.sequences(row) for row in training.rows]
-    longest = max(len(sequence["input_ids"]) for found in sequences for sequence in found)
-    limit = model.config.get_text_config().max_position_embeddings
-    if longest > limit:
-        raise InputError("training", f"a text of {longest} tokens", f"at most the model's {limit} (or shorter facts)")
+    text, limit = max(map(_longest_text, training.rows)), _limit(model, training.rows)
+    if text > limit:
+        raise InputError("training", f"a text of {text} tokens", f"at most the model's {limit} (or shorter facts)")
     per_rank = micro_rows(settings.batch, settings.micro_batch, ranks())
     pool = len(training.rows) - training.trained
     batches = EpochBatches(training.trained, pool, training.ratio, training.seed, per_rank, rank(), ranks())
     before = {n: p.detach().cpu().clone() for n, p in model.named_parameters() if p.requires_grad}
-    checkpointing = _exceeds_memory(model, settings, per_rank * max(map(len, sequences)), longest)
+    longest = max(len(row["input_ids"]) for row in training.rows)
+    checkpointing = _exceeds_memory(model, settings, per_rank, longest)
     training.tracking.prepare()
     trainer = _trainer(model, training, objective, batches, _arguments(model, training, per_rank, checkpointing))
     log_progress(trainer)
@@ -156,16 +155,29 @@ def _arguments(model: Any, training: Training, rows: int, checkpointing: bool) -
     return arguments
 
 
-def _exceeds_memory(model: Any, settings: TrainingSettings, sequences: int, tokens: int) -> bool:
-    """Whether micro batches of at most so many sequences, of at most `tokens` tokens, need gradient checkpointing to fit
-    into the memory of this rank's GPU. False without a GPU."""
+def _longest_text(row: Row) -> int:
+    """The number of tokens of a row's longest text. A row of joined texts has a token's position in its text."""
+    return max(row["positions"]) + 1 if "positions" in row else len(row["input_ids"])
+
+
+def _limit(model: Any, rows: Sequence[Row]) -> int:
+    """The tokens that a text may have. A mask of joined texts has no window, so these must lie within the model's own."""
+    config = model.config.get_text_config()
+    window = getattr(config, "sliding_window", None)
+    joined = any("positions" in row for row in rows)
+    return min(config.max_position_embeddings, window) if joined and window else config.max_position_embeddings
+
+
+def _exceeds_memory(model: Any, settings: TrainingSettings, rows: int, tokens: int) -> bool:
+    """Whether micro batches of at most so many rows, of at most `tokens` tokens, need gradient checkpointing to fit into
+    the memory of this rank's GPU. False without a GPU."""
     import torch
 
     if not torch.cuda.is_available():
         return False
     memory = torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory
     dtype = str(model.dtype).removeprefix("torch.")
-    return needs_checkpointing(model.config.to_dict(), settings, sequences, tokens, dtype, ranks(), memory)
+    return needs_checkpointing(model.config.to_dict(), settings, rows, tokens, dtype, ranks(), memory)
 
 
 def _trainer(model: Any, training: Training, objective: Objective, batches: EpochBatches, arguments: Any) -> Any:

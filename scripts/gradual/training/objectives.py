@@ -42,11 +42,6 @@ class Objective(Protocol):
         """
         ...
 
-    @staticmethod
-    def sequences(row: Row) -> list[Row]:
-        """The sequences that a row puts through the model."""
-        ...
-
     def pad(self, rows: list[Row]) -> dict[str, Any]:
         """A micro batch of rows. Its `labels` are those of the tokens that count in `tokens` (see `loss`)."""
         ...

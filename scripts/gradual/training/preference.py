@@ -15,6 +15,7 @@ step's rows. A replayed row has no samples, and only CE.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -23,21 +24,21 @@ import pandas as pd
 from gradual.ground.errors import InputError
 from gradual.ground.settings import pick
 from gradual.knowledge.selection_roles import TRAIN
-from gradual.training import batches
-from gradual.training.log_probabilities import means, token_log_probabilities
 from gradual.training.samples import ALIGNED, CONFLICTING, KINDS, TARGET, read_samples
 from gradual.training.settings import PreferenceSettings
+from gradual.training.shared_beginnings import NONE, PADDING, SHARED, attention_mask, joined
 from gradual.training.texts import IGNORED, Row
 
-SEQUENCE = {"kind": -1, "weight": 0.0, "reference": 0.0}  # of a row's own sequence without samples
+ABSENT = {"input_ids": 0, "labels": IGNORED, "text": PADDING, "positions": 0, "before": NONE}  # where a row has ended
+UNSAMPLED = {"kind": -1, "weight": 0.0, "reference": 0.0}  # of the text of a row without samples
 
 
 class Preference:
     """See `objectives.Objective`.
 
-    A row has the keys of SEQUENCE: the place of its kind among KINDS, or -1 for a row without samples; its weight in the
-    means over a kind; its log-probability under the reference. Under `samples` it has a sequence with the same keys for
-    each distinct sample, whose weight is the share of the samples that gave it.
+    A row is the target's text and the distinct samples' as one sequence (`shared_beginnings`). Its `texts` have the keys of
+    UNSAMPLED: the place of the text's kind among KINDS, or -1 in a row without samples; its weight in the means over a
+    kind, which is for a sample the share of the samples that gave it; its log-probability under the reference.
     """
 
     columns = tuple(f"{kind}_log_ratio" for kind in KINDS)
@@ -59,30 +60,40 @@ class Preference:
         found = dict(iter(read_samples(path).groupby(["fact_id", "question"], sort=False)))
         rows = []
         for example, (prompt, completion) in zip(examples.itertuples(index=False), written, strict=True):
-            row = encode(prompt, completion)
+            target = encode(prompt, completion)
+            sampled: list[Row] = []
             if example.role == TRAIN:
                 given = found.get((example.fact_id, example.question))
                 if given is None:
                     problem = f"has no samples of fact {example.fact_id} for {example.question!r}"
                     raise InputError(path, problem, "those of every example to train on", key="question")
-                row = _with_samples(row, prompt, example, given, encode, path)
-            rows.append(row)
+                target, sampled = _with_samples(target, prompt, example, given, encode, path)
+            rows.append(row_of(target, sampled))
         return rows
 
-    @staticmethod
-    def sequences(row: Row) -> list[Row]:
-        return [row, *row.get("samples", ())]
-
     def pad(self, rows: list[Row]) -> dict[str, Any]:
-        """The sequences of all rows as a batch. `labels` are those of targets alone, and `answers` those of all."""
+        """The rows as a batch. `labels` are those of targets alone, and `answers` those of all texts.
+
+        The texts are numbered through the batch.
+        """
         import torch
 
-        sequences = [sequence for row in rows for sequence in self.sequences(row)]
-        batch = batches.pad(sequences)
-        for name, absent in SEQUENCE.items():
-            batch[name] = torch.tensor([sequence.get(name, absent) for sequence in sequences])
-        batch["answers"], sampled = batch["labels"], batch["kind"] > KINDS.index(TARGET)
-        batch["labels"] = batch["labels"].masked_fill(sampled[:, None], IGNORED)
+        rows = [row if "texts" in row else row_of(row, []) for row in rows]
+        longest = max(len(row["input_ids"]) for row in rows)
+        texts = [text for row in rows for text in row["texts"]]
+        firsts = accumulate((len(row["texts"]) for row in rows[:-1]), initial=0)
+        rows = [
+            row | {"text": [first + number if number != SHARED else SHARED for number in row["text"]]}
+            for first, row in zip(firsts, rows, strict=True)
+        ]
+        batch = {
+            name: torch.tensor([row[name] + [absent] * (longest - len(row[name])) for row in rows])
+            for name, absent in ABSENT.items()
+        }
+        batch |= {name: torch.tensor([text[name] for text in texts]) for name in UNSAMPLED}
+        sampled = batch["kind"] > KINDS.index(TARGET)
+        batch["answers"] = batch["labels"]
+        batch["labels"] = batch["labels"].masked_fill(sampled[batch["text"].clamp(min=0)], IGNORED)
         return batch
 
     def begin(self, batches: Sequence[Mapping[str, Any]], over_ranks: Callable[[Any], Any]) -> None:
@@ -93,16 +104,20 @@ class Preference:
         self.sums = torch.zeros(2, len(KINDS), device=self.step_rows.device)
 
     def loss(self, model: Any, batch: dict[str, Any], tokens: Any) -> tuple[Any, Any]:
-        outputs = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"])
-        by_token = token_log_probabilities(outputs["logits"], batch["answers"])
-        ratios = means(by_token, batch["answers"])[0] - batch["reference"]
+        outputs = model(
+            input_ids=batch["input_ids"],
+            attention_mask=attention_mask(batch["text"]),
+            position_ids=batch["positions"],
+        )
+        by_token, means = _log_probabilities(outputs["logits"], batch)
+        ratios = means - batch["reference"]
         weights = {kind: batch["weight"] * (batch["kind"] == place) for place, kind in enumerate(KINDS)}
         self.sums += _sums(ratios.detach(), weights)
         own = self.settings
         terms = weights[CONFLICTING] * own.beta * bounded(ratios, own) - weights[ALIGNED] * own.alpha * ratios
         loss = terms.sum() / self.step_rows
         if own.target:
-            loss = loss - (by_token * (batch["labels"][:, 1:] != IGNORED)).sum() / tokens
+            loss = loss - (by_token * (batch["labels"] != IGNORED)).sum() / tokens
         return loss, outputs
 
     def logged(self, over_ranks: Callable[[Any], Any]) -> dict[str, float]:
@@ -120,21 +135,41 @@ def bounded(ratios: Any, own: PreferenceSettings) -> Any:
 
 
 def _with_samples(
-    row: Row, prompt: str, example: Any, given: pd.DataFrame, encode: Callable[[str, str], Row], path: Path
-) -> Row:
-    """The row of an example with its samples, whose texts follow the same prompt."""
-    target, sampled = given[given["kind"] == TARGET].iloc[0], given[given["kind"] != TARGET]
-    if target["text"] != example.answer:
-        problem = f"{target['text']!r}, but the run trains fact {example.fact_id} on {example.answer!r}"
+    target: Row, prompt: str, example: Any, given: pd.DataFrame, encode: Callable[[str, str], Row], path: Path
+) -> tuple[Row, list[Row]]:
+    """The text of an example and those of its samples, which follow the same prompt."""
+    own, sampled = given[given["kind"] == TARGET].iloc[0], given[given["kind"] != TARGET]
+    if own["text"] != example.answer:
+        problem = f"{own['text']!r}, but the run trains fact {example.fact_id} on {example.answer!r}"
         raise InputError(path, problem, "samples of these examples", key="text")
     drawn = sampled["count"].sum()
-    sequences = [
+    texts = [
         encode(prompt, sample.completion)
         | {"kind": KINDS.index(sample.kind), "weight": float(sample.count / drawn), "reference": sample.log_probability}
         for sample in sampled.itertuples(index=False)
     ]
-    own = {"kind": KINDS.index(TARGET), "weight": 1.0, "reference": float(target["log_probability"])}
-    return row | own | {"samples": sequences}
+    reference = float(own["log_probability"])
+    return target | {"kind": KINDS.index(TARGET), "weight": 1.0, "reference": reference}, texts
+
+
+def row_of(target: Row, samples: list[Row]) -> Row:
+    """A row of the target's text and the samples', which have the keys of UNSAMPLED (the target only with samples)."""
+    texts = [UNSAMPLED | target, *samples]
+    return joined(texts) | {"texts": [{name: text[name] for name in UNSAMPLED} for text in texts]}
+
+
+def _log_probabilities(logits: Any, batch: Mapping[str, Any]) -> tuple[Any, Any]:
+    """The log-probability of each token with a label, of shape (rows, tokens) and else 0, and its mean over each text."""
+    import torch
+    from torch.nn.functional import cross_entropy, one_hot
+
+    answers, texts = batch["answers"], len(batch["kind"])
+    rows, places = ((answers != IGNORED) & (batch["before"] != NONE)).nonzero(as_tuple=True)
+    before = logits[rows, batch["before"][rows, places]].float()
+    said = -cross_entropy(before, answers[rows, places], reduction="none")
+    by_token = torch.zeros(answers.shape, device=said.device).index_put((rows, places), said)
+    belongs = one_hot(batch["text"][rows, places], texts).to(said.dtype)
+    return by_token, said @ belongs / belongs.sum(0).clamp(min=1)
 
 
 def _sums(ratios: Any, weights: Mapping[str, Any]) -> Any:

@@ -6,8 +6,9 @@ import pytest
 
 from gradual.models.shape import shape_of
 from gradual.training.gpu_memory import Estimate, estimate, needs_checkpointing
-from gradual.training.preference import Preference
+from gradual.training.preference import Preference, row_of
 from gradual.training.settings import PreferenceSettings
+from gradual.training.texts import IGNORED
 from tiny import TARGETS, TRAINING
 
 SETTINGS, FEW = replace(TRAINING, rank=8), ("q_proj", "v_proj")
@@ -83,22 +84,27 @@ def test_the_estimate_is_within_five_percent_of_a_steps_peak(architecture, targe
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_a_step_with_samples_takes_as_much_as_one_with_so_many_rows(dtype, monkeypatch):
-    """Each sample is a sequence of its own, and its loss needs its logits as a target's does."""
+def test_a_step_with_samples_takes_as_much_as_one_with_such_long_rows(dtype, monkeypatch):
+    """A row has its prompt once. Only its answers' logits have a softmax, so that it takes up to a sixth less."""
     import torch
 
     own = PreferenceSettings(alpha=1.0, beta=0.2, bound="npo", b=1.0, target=True)
-    sequence = {"input_ids": [*range(TOKENS)], "labels": [*range(TOKENS)]}
+    eighth = TOKENS // 8
     told = {"weight": 0.5, "reference": -1.0}
-    samples = [sequence | told | {"kind": kind} for kind in (1, 2, 2)]
-    rows = [sequence | told | {"kind": 0, "samples": samples} for _ in range(ROWS // 4)]
+    texts = [
+        {"input_ids": [*range(4 * eighth + 1), *range(kind, eighth + kind)], **told, "kind": kind}
+        | {"labels": [IGNORED] * (4 * eighth + 1) + [*range(eighth)]}
+        for kind in (0, 1, 2, 2)
+    ]
+    rows = [row_of(texts[0], texts[1:]) for _ in range(ROWS)]
+    assert len(rows[0]["input_ids"]) == TOKENS + 1
 
     def preferring(model, dtype):
         objective = Preference(asdict(own))
         batch = objective.pad(rows)
         objective.begin([batch], lambda tensor: tensor)
         with torch.autocast("cpu", torch.bfloat16, enabled=dtype == "bfloat16"):
-            objective.loss(model, batch, torch.tensor(ROWS // 4 * TOKENS))[0].backward()
+            objective.loss(model, batch, torch.tensor(ROWS * eighth))[0].backward()
 
     monkeypatch.setitem(globals(), "step", preferring)
     model, config = small_model("qwen2", dtype, False)
@@ -106,7 +112,7 @@ def test_a_step_with_samples_takes_as_much_as_one_with_so_many_rows(dtype, monke
     said = estimate(shape, SETTINGS, ROWS, TOKENS, dtype, 1, False)
     gradients = 4 * shape.adapter_parameters(SETTINGS.rank, SETTINGS.targets)
     taken = peak(model, dtype)
-    assert 0.98 * taken < said.activations + said.logits + gradients < 1.1 * taken
+    assert 0.98 * taken < said.activations + said.logits + gradients < 1.2 * taken
 
 
 @pytest.mark.parametrize("architecture", ["qwen2", "llama"])

@@ -13,7 +13,7 @@ from gradual.training.batches import BLANK
 from gradual.training.cross_entropy import CrossEntropy
 from gradual.training.lora import Training, attach_adapter, train_adapter
 from gradual.training.objectives import trainer_class
-from gradual.training.preference import Preference, bounded
+from gradual.training.preference import Preference, bounded, row_of
 from gradual.training.samples import ALIGNED, CONFLICTING, KINDS, SAMPLE_COLUMNS, TARGET
 from gradual.training.settings import PreferenceSettings
 from gradual.training.texts import IGNORED, tokenize
@@ -68,6 +68,18 @@ def made(handle, path, given=GIVEN, **changes):
     return Preference.rows(examples, written, lambda *text: tokenize(*text, tokenizer, "plain", "answer"), [path])
 
 
+def texts_of(handle, given=GIVEN):
+    """The texts of each example, one by one: that of its target, and those of its samples."""
+    tokenizer = load_tokenizer(handle)
+    return [
+        [
+            tokenize(f"Q: What is r{i}?\nA:", f" {text}\n", tokenizer, "plain", "answer")
+            for text in [target, *(text for _, text, *_ in samples or [])]
+        ]
+        for i, (target, samples) in enumerate(given)
+    ]
+
+
 @pytest.fixture(scope="module", params=["qwen2", "llama"])
 def trained(request, tmp_path_factory):
     """A base model's handle, and an adapter of it with gradients everywhere."""
@@ -95,18 +107,18 @@ def token_log_probabilities(model, row):
     return [logits[i].log_softmax(-1)[label] for i, label in enumerate(labels) if label != IGNORED]
 
 
-def by_hand(model, rows, given, own):
-    """The loss of a step with these rows, and the log-ratios of each kind with their weights, from the formula."""
+def by_hand(model, texts, given, own):
+    """The loss of a step with these texts, and the log-ratios of each kind with their weights, from the formula."""
     entropy, tokens, preference = 0.0, 0, 0.0
     ratios = {kind: [] for kind in KINDS}
-    for row, (_, samples) in zip(rows, given, strict=True):
-        target = token_log_probabilities(model, row)
+    for (own_text, *sampled), (_, samples) in zip(texts, given, strict=True):
+        target = token_log_probabilities(model, own_text)
         entropy, tokens = entropy - sum(target), tokens + len(target)
         if not samples:
             continue
         ratios[TARGET].append((sum(target) / len(target) + 2.25, 1))
         drawn = sum(count for _, _, count, _ in samples)
-        for sequence, (kind, _, count, reference) in zip(row["samples"], samples, strict=True):
+        for sequence, (kind, _, count, reference) in zip(sampled, samples, strict=True):
             said = token_log_probabilities(model, sequence)
             ratio = sum(said) / len(said) - reference
             ratios[kind].append((ratio, count / drawn))
@@ -116,7 +128,7 @@ def by_hand(model, rows, given, own):
                 preference = preference + own.beta * ratio * count / drawn
             else:
                 preference = preference + own.beta * 2 / own.b * (1 + (own.b * ratio).exp()).log() * count / drawn
-    return preference / len(rows) + (entropy / tokens if own.target else 0.0), ratios
+    return preference / len(texts) + (entropy / tokens if own.target else 0.0), ratios
 
 
 @pytest.mark.parametrize("micro_batch", [4, 2, 1])
@@ -129,7 +141,7 @@ def test_loss_gradient_and_log_are_those_of_the_formula_however_a_step_is_split(
         trainer_class(objective), trained, rows, micro_batch, tmp_path / "trainer", objective.pad
     )
     model, half = model_of(trained), len(rows) // STEPS
-    loss, ratios = by_hand(model, rows[:half], GIVEN[:half], own)
+    loss, ratios = by_hand(model, texts_of(trained[0])[:half], GIVEN[:half], own)
     loss.backward()
     assert log[0]["loss"] == pytest.approx(float(loss.detach()), abs=1e-4)
     for name, parameter in model.named_parameters():
@@ -146,7 +158,8 @@ def test_loss_gradient_and_log_are_those_of_the_formula_however_a_step_is_split(
 def test_without_weights_it_is_the_cross_entropy(trained, rows, tmp_path):
     objective = Preference(asdict(replace(OWN, alpha=0.0, beta=0.0)))
     ours = losses_and_gradients(trainer_class(objective), trained, rows, 2, tmp_path / "ours", objective.pad)
-    plain = losses_and_gradients(trainer_class(CrossEntropy({})), trained, rows, 2, tmp_path / "plain")
+    targets = [target for target, *_ in texts_of(trained[0])]
+    plain = losses_and_gradients(trainer_class(CrossEntropy({})), trained, targets, 2, tmp_path / "plain")
     assert ours[0] == pytest.approx(plain[0], abs=1e-5)
     for one, other in zip(ours[1], plain[1], strict=True):
         assert all((one[name] - other[name]).abs().max() < 1e-5 for name in one)
@@ -192,9 +205,9 @@ def descent(own, steps):
         for place, weight in enumerate((1.0, 0.5, 0.5))
     ]
     objective = Preference(asdict(own))
-    batch = objective.pad([sequences[0] | {"samples": sequences[1:]}])
+    batch = objective.pad([row_of(sequences[0], sequences[1:])])
 
-    def model(input_ids, attention_mask):
+    def model(input_ids, attention_mask, position_ids):
         return {"logits": weights.expand(*input_ids.shape, 4)}
 
     found = []
@@ -221,14 +234,17 @@ def test_without_its_bound_the_printed_loss_has_no_end_and_takes_the_new_answer_
     )  # as the logarithm of the steps; the target is learned
 
 
-def test_samples_travel_with_their_row_and_have_the_shares_of_the_draws(handle, tmp_path):
+def test_a_row_has_its_prompt_once_and_the_samples_have_the_shares_of_the_draws(handle, tmp_path):
     row, *_, replayed = made(handle, write(samples_of(GIVEN), tmp_path))
-    assert [sequence["weight"] for sequence in row["samples"]] == [0.75, 0.25]
-    assert len(Preference.sequences(row)) == 3 and Preference.sequences(replayed) == [replayed]
+    alone, *_ = texts_of(handle)
+    prompt = sum(label == IGNORED for label in alone[0]["labels"])
+    assert prompt > 5 and len(row["input_ids"]) == sum(len(text["input_ids"]) for text in alone) - 2 * prompt
     batch = Preference(asdict(OWN)).pad([row, replayed])
     assert batch["kind"].tolist() == [0, 1, 2, -1] and batch["reference"].tolist() == [-2.25, -2.0, -1.0, 0.0]
-    assert [bool(found) for found in (batch["labels"] != IGNORED).any(1)] == [True, False, False, True]
-    assert (batch["answers"] != IGNORED).any(1).all()
+    assert batch["weight"].tolist() == [1.0, 0.75, 0.25, 0.0]
+    with_label = batch["answers"] != IGNORED
+    assert batch["text"][with_label].unique().tolist() == [0, 1, 2, 3]
+    assert batch["text"][batch["labels"] != IGNORED].unique().tolist() == [0, 3]
 
 
 def test_an_example_without_samples_or_with_those_of_another_target_is_named(handle, tmp_path):
@@ -277,3 +293,13 @@ def test_a_sample_that_is_too_long_for_the_model_is_an_error(handle, tmp_path):
     model = attach_adapter(load_model(handle, [], "float32"), None, settings)
     with pytest.raises(InputError, match="a text of [0-9]+ tokens; expected at most the model's"):
         train_adapter(model, Training(rows, 1, 0.0, settings, 0, tmp_path / "long", asdict(OWN)))
+
+
+def test_a_sample_that_is_longer_than_the_models_window_is_an_error(tmp_path):
+    """Texts that are joined have no window, so they must lie within it."""
+    handle = base_model(tmp_path / "base", "mistral")
+    rows = made(handle, write(samples_of(GIVEN), tmp_path))
+    settings = replace(TRAINING, objective="preference", targets=("all-linear",))
+    model = attach_adapter(load_model(handle, [], "float32"), None, settings)
+    with pytest.raises(InputError, match="a text of [0-9]+ tokens; expected at most the model's 8 "):
+        train_adapter(model, Training(rows, 6, 0.0, settings, 0, tmp_path / "long", asdict(OWN)))

@@ -165,6 +165,7 @@ EDITS: dict[str, set[str]] = {
     "training/objectives.py": {"train_adapter"},
     "training/cross_entropy.py": {"train_adapter"},
     "training/preference.py": set(),
+    "training/shared_beginnings.py": set(),
     "training/gpu_memory.py": {"train_adapter"},
     "training/pretraining.py": {"pretrain_base"},
     "training/equal_bits.py": {"pretrain_base"},
@@ -283,7 +284,7 @@ def test_what_a_study_chooses_counts_for_it(scripts):
 
 def test_an_edit_of_a_runs_objective_re_runs_trainings_with_this_objective(scripts):
     runs = {name: ("train_adapter", {"objective": [name]}) for name in OBJECTIVES}
-    for module in ("preference", "samples", "log_probabilities"):
+    for module in ("preference", "samples", "shared_beginnings"):
         assert changed(scripts, f"training/{module}.py", runs) == {"preference"}
     assert changed(scripts, "training/cross_entropy.py", runs) == {"cross_entropy"}
     assert changed(scripts, "training/lora.py", runs) == {*OBJECTIVES}
