@@ -23,7 +23,7 @@ from gradual.probe.engines.load import load_engine
 from gradual.probe.engines.transformers import TransformersEngine
 from gradual.probe.engines.wave import Limits
 from gradual.training.lora import Training, attach_adapter, train_adapter
-from gradual.training.shared_beginnings import SHARED, attention_mask, joined
+from gradual.training.shared_beginnings import difference, joined
 from gradual.training.texts import IGNORED, tokenize
 from one_by_one import counted, sample_alone
 from tiny import FAMILIES, TRAINING, base_model
@@ -164,22 +164,12 @@ def test_all_linear_layers_but_the_head_are_trained_and_the_engine_merges_the_ad
 
 def test_texts_that_share_their_beginning_have_the_logits_that_each_has_alone(handle):
     """They are shorter than the smallest window, and together longer."""
-    import torch
-
-    model = load_model(handle, [], "float32")
     alone = [[5, 17, 40, *rest] for rest in ([61, 8], [61, 9, 70], [33, 90, 12, 4], [33])]
     row = joined([{"input_ids": ids, "labels": [IGNORED] * 3 + ids[3:]} for ids in alone])
     assert max(map(len, alone)) < 8 < len(row["input_ids"])
-    text, positions = torch.tensor([row["text"]]), torch.tensor([row["positions"]])
-    with torch.inference_mode():
-        together = model(
-            input_ids=torch.tensor([row["input_ids"]]), attention_mask=attention_mask(text), position_ids=positions
-        ).logits[0]
-        for number, ids in enumerate(alone):
-            places = [place for place, of in enumerate(row["text"]) if of in (number, SHARED)]
-            wanted = model(torch.tensor([ids])).logits[0]
-            assert [row["input_ids"][place] for place in places] == ids
-            assert float((together[places] - wanted).abs().max() / wanted.abs().max()) < EXACT
+    assert difference(load_model(handle, [], "float32"), row) < EXACT
+    wrong = row | {"positions": [*range(len(row["input_ids"]))]}
+    assert difference(load_model(handle, [], "float32"), wrong) > 10 * EXACT
 
 
 def test_the_documentation_has_a_row_for_each_family():

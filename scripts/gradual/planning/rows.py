@@ -136,12 +136,12 @@ def _training(subject: Subject, work: Work) -> Numbers:
     trained, pool = _examples(subject, run)
     replayed = replay_size(pool, ratio)
     rows = settings.epochs * (trained + replayed)
-    example = subject.texts.example()
-    # Each sample is a further answer to its row's prompt, which is computed once unless its tokens have a loss. Equal
-    # samples are one text, so that this is the most that it can be.
+    # Each sample is a further answer to its row's prompt, which is computed once. Equal samples are one text, so that this
+    # is the most that it can be.
     sampled = trained * run.preference.sampling.samples if run.preference else 0
-    sample = subject.texts.answer(["train"]) if settings.loss_on == "answer" else example
-    tokens = settings.epochs * ((trained + replayed) * example + sampled * sample)
+    tokens = settings.epochs * (
+        (trained + replayed) * subject.texts.example() + sampled * subject.texts.answer(["train"])
+    )
     least = subject.seconds("micro_batch", rows / settings.micro_batch)  # even with few tokens
     adapter = ADAPTER_BYTES * subject.shape.adapter_parameters(settings.rank, settings.targets)
     disk = (settings.epochs + 1) * adapter  # each epoch's, and a copy of the chosen one

@@ -1,6 +1,6 @@
 """Micro batches: which rows they have in each step of an epoch, and how rows are padded to one tensor."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from gradual.ground.errors import InputError
@@ -10,20 +10,21 @@ from gradual.training.texts import IGNORED, Row
 BLANK: Row = {"input_ids": [0], "labels": [IGNORED]}  # a row without loss
 
 
-def pad(rows: list[Row]) -> dict[str, Any]:
-    """A batch of rows padded to its longest: input_ids, attention_mask and labels of shape (rows, longest).
+ABSENT = {"input_ids": 0, "attention_mask": 0, "labels": IGNORED}  # of padding, which may have any token
 
-    The padding is token 0. It may be any token, because it has neither attention nor loss.
-    """
+
+def pad(rows: list[Row]) -> dict[str, Any]:
+    """A batch of rows padded to its longest: input_ids, attention_mask and labels of shape (rows, longest)."""
+    return padded([row | {"attention_mask": [1] * len(row["input_ids"])} for row in rows], ABSENT)
+
+
+def padded(rows: Sequence[Row], absent: Mapping[str, int]) -> dict[str, Any]:
+    """The lists of rows as tensors of shape (rows, longest). `absent` has what padding is in each of the lists."""
     import torch
 
     longest = max(len(row["input_ids"]) for row in rows)
-    batch = {
-        "input_ids": [row["input_ids"] + [0] * (longest - len(row["input_ids"])) for row in rows],
-        "attention_mask": [[1] * len(row["input_ids"]) + [0] * (longest - len(row["input_ids"])) for row in rows],
-        "labels": [row["labels"] + [IGNORED] * (longest - len(row["labels"])) for row in rows],
-    }
-    return {name: torch.tensor(values) for name, values in batch.items()}
+    lists = {name: [row[name] + [value] * (longest - len(row[name])) for row in rows] for name, value in absent.items()}
+    return {name: torch.tensor(found) for name, found in lists.items()}
 
 
 def micro_rows(batch: int, micro_batch: int, ranks: int) -> int:

@@ -28,6 +28,9 @@ class CrossEntropy:
     ) -> list[Row]:
         return [encode(*text) for text in written]
 
+    def check(self, model: Any, rows: Sequence[Row]) -> None:
+        pass
+
     def begin(self, batches: Sequence[Mapping[str, Any]], over_ranks: Callable[[Any], Any]) -> None:
         pass
 

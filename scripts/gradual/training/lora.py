@@ -88,9 +88,10 @@ def train_adapter(model: Any, training: Training) -> tuple[list[Path], list[dict
 
     settings, folder = training.settings, training.folder
     objective = OBJECTIVES[settings.objective](training.own)
-    text, limit = max(map(_longest_text, training.rows)), _limit(model, training.rows)
+    text, limit = max(map(_longest_text, training.rows)), model.config.get_text_config().max_position_embeddings
     if text > limit:
         raise InputError("training", f"a text of {text} tokens", f"at most the model's {limit} (or shorter facts)")
+    objective.check(model, training.rows)
     per_rank = micro_rows(settings.batch, settings.micro_batch, ranks())
     pool = len(training.rows) - training.trained
     batches = EpochBatches(training.trained, pool, training.ratio, training.seed, per_rank, rank(), ranks())
@@ -158,14 +159,6 @@ def _arguments(model: Any, training: Training, rows: int, checkpointing: bool) -
 def _longest_text(row: Row) -> int:
     """The number of tokens of a row's longest text. A row of joined texts has a token's position in its text."""
     return max(row["positions"]) + 1 if "positions" in row else len(row["input_ids"])
-
-
-def _limit(model: Any, rows: Sequence[Row]) -> int:
-    """The tokens that a text may have. A mask of joined texts has no window, so these must lie within the model's own."""
-    config = model.config.get_text_config()
-    window = getattr(config, "sliding_window", None)
-    joined = any("positions" in row for row in rows)
-    return min(config.max_position_embeddings, window) if joined and window else config.max_position_embeddings
 
 
 def _exceeds_memory(model: Any, settings: TrainingSettings, rows: int, tokens: int) -> bool:

@@ -42,6 +42,10 @@ class Objective(Protocol):
         """
         ...
 
+    def check(self, model: Any, rows: Sequence[Row]) -> None:
+        """Raises InputError for a model that the objective cannot train on the rows."""
+        ...
+
     def pad(self, rows: list[Row]) -> dict[str, Any]:
         """A micro batch of rows. Its `labels` are those of the tokens that count in `tokens` (see `loss`)."""
         ...

@@ -21,15 +21,17 @@ from typing import Any
 
 import pandas as pd
 
-from gradual.ground.errors import InputError
+from gradual.ground.errors import InputError, out_of_memory
 from gradual.ground.settings import pick
 from gradual.knowledge.selection_roles import TRAIN
+from gradual.models import logit_rounding
+from gradual.training.batches import padded
 from gradual.training.samples import ALIGNED, CONFLICTING, KINDS, TARGET, read_samples
 from gradual.training.settings import PreferenceSettings
-from gradual.training.shared_beginnings import NONE, PADDING, SHARED, attention_mask, joined
+from gradual.training.shared_beginnings import NONE, PADDING, SHARED, attention_mask, difference, joined
 from gradual.training.texts import IGNORED, Row
 
-ABSENT = {"input_ids": 0, "labels": IGNORED, "text": PADDING, "positions": 0, "before": NONE}  # where a row has ended
+ABSENT = {"input_ids": 0, "labels": IGNORED, "text": PADDING, "positions": 0, "before": NONE}  # of padding
 UNSAMPLED = {"kind": -1, "weight": 0.0, "reference": 0.0}  # of the text of a row without samples
 
 
@@ -79,22 +81,33 @@ class Preference:
         import torch
 
         rows = [row if "texts" in row else row_of(row, []) for row in rows]
-        longest = max(len(row["input_ids"]) for row in rows)
         texts = [text for row in rows for text in row["texts"]]
         firsts = accumulate((len(row["texts"]) for row in rows[:-1]), initial=0)
-        rows = [
+        numbered = [
             row | {"text": [first + number if number != SHARED else SHARED for number in row["text"]]}
             for first, row in zip(firsts, rows, strict=True)
         ]
-        batch = {
-            name: torch.tensor([row[name] + [absent] * (longest - len(row[name])) for row in rows])
-            for name, absent in ABSENT.items()
-        }
+        batch = padded(numbered, ABSENT)
         batch |= {name: torch.tensor([text[name] for text in texts]) for name in UNSAMPLED}
         sampled = batch["kind"] > KINDS.index(TARGET)
         batch["answers"] = batch["labels"]
         batch["labels"] = batch["labels"].masked_fill(sampled[batch["text"].clamp(min=0)], IGNORED)
         return batch
+
+    def check(self, model: Any, rows: Sequence[Row]) -> None:
+        """Raises InputError for a model that gives the texts of the longest row other logits than each has alone."""
+        longest = max(rows, key=lambda row: len(row["input_ids"]))
+        kind = model.config.get_text_config().model_type
+        expected = "a model whose attention takes a mask and positions, and texts within its window"
+        try:
+            problem = logit_rounding.exceeds(difference(model, longest), model)
+        except Exception as error:  # each architecture raises its own
+            if out_of_memory(error):
+                raise
+            refused = f"preference with a {kind} model: {' '.join(str(error).split()) or type(error).__name__}"
+            raise InputError("training", refused, expected, key="objective") from error
+        if problem:
+            raise InputError("training", f"preference with a {kind} model: {problem}", expected, key="objective")
 
     def begin(self, batches: Sequence[Mapping[str, Any]], over_ranks: Callable[[Any], Any]) -> None:
         import torch
@@ -165,7 +178,8 @@ def _log_probabilities(logits: Any, batch: Mapping[str, Any]) -> tuple[Any, Any]
 
     answers, texts = batch["answers"], len(batch["kind"])
     rows, places = ((answers != IGNORED) & (batch["before"] != NONE)).nonzero(as_tuple=True)
-    before = logits[rows, batch["before"][rows, places]].float()
+    # Not by an index of two dimensions, whose gradient adds up in no fixed order where texts share the token before.
+    before = logits.flatten(0, 1).index_select(0, rows * logits.shape[1] + batch["before"][rows, places]).float()
     said = -cross_entropy(before, answers[rows, places], reduction="none")
     by_token = torch.zeros(answers.shape, device=said.device).index_put((rows, places), said)
     belongs = one_hot(batch["text"][rows, places], texts).to(said.dtype)

@@ -2,12 +2,13 @@
 
 The samples of a question follow the same prompt as its target. So one forward pass over the prompt serves them all. Each
 text sees the beginning and itself, and its tokens have the positions that they have in the text alone. So the numbers are
-those of the texts one by one, except for rounding.
+those of the texts one by one, except for rounding, and for dropout, which the beginning has once for all texts.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
+from gradual.models import logit_rounding
 from gradual.training.texts import IGNORED, Row
 
 SHARED, PADDING = -1, -2  # in the place of a text's number
@@ -57,3 +58,27 @@ def attention_mask(text: Any) -> Any:
     seen = ((text[:, None, :] == text[:, :, None]) | (text[:, None, :] == SHARED)).tril()
     hidden = torch.finfo(torch.float32).min
     return torch.zeros(seen.shape, device=text.device).masked_fill(~seen, hidden)[:, None]
+
+
+def difference(model: Any, row: Row) -> float:
+    """The largest difference between the logits of joined texts and those of each alone, as a share of the largest one."""
+    import torch
+
+    def tensor(values: list[int]) -> Any:
+        return torch.tensor([values], device=model.device)
+
+    training, text = model.training, tensor(row["text"])
+    model.eval()
+    found, own = [], []
+    with torch.inference_mode():
+        together = model(
+            input_ids=tensor(row["input_ids"]),
+            attention_mask=attention_mask(text),
+            position_ids=tensor(row["positions"]),
+        ).logits[0]
+        for number in range(max(row["text"], default=SHARED) + 1):
+            places = [place for place, of in enumerate(row["text"]) if of in (number, SHARED)]
+            found.append(together[places])
+            own.append(model(input_ids=tensor([row["input_ids"][place] for place in places])).logits[0])
+    model.train(training)
+    return logit_rounding.difference(torch.cat(found), torch.cat(own))

@@ -295,11 +295,38 @@ def test_a_sample_that_is_too_long_for_the_model_is_an_error(handle, tmp_path):
         train_adapter(model, Training(rows, 1, 0.0, settings, 0, tmp_path / "long", asdict(OWN)))
 
 
-def test_a_sample_that_is_longer_than_the_models_window_is_an_error(tmp_path):
-    """Texts that are joined have no window, so they must lie within it."""
-    handle = base_model(tmp_path / "base", "mistral")
+def texts_too_long_for_the_window(model, monkeypatch):
+    """A mask of joined texts has no window, so they must lie within the model's."""
+
+
+def a_forward_that_takes_no_positions(model, monkeypatch):
+    whole = model.forward
+    monkeypatch.setattr(model, "forward", lambda position_ids=None, **given: whole(**given))
+
+
+def a_forward_that_fails(model, monkeypatch):
+    def forward(attention_mask=None, **given):
+        rows, tokens = attention_mask.shape
+
+    monkeypatch.setattr(model, "forward", forward)
+
+
+UNSUITED = {
+    texts_too_long_for_the_window: ("mistral", "its logits would differ"),
+    a_forward_that_takes_no_positions: ("qwen2", "its logits would differ"),
+    a_forward_that_fails: ("qwen2", "too many values to unpack"),
+}
+
+
+@pytest.mark.parametrize("unsuited", UNSUITED)
+def test_a_model_that_joined_texts_do_not_suit_is_an_error(unsuited, tmp_path, monkeypatch):
+    family, problem = UNSUITED[unsuited]
+    handle = base_model(tmp_path / "base", family, scale=1.0)
     rows = made(handle, write(samples_of(GIVEN), tmp_path))
     settings = replace(TRAINING, objective="preference", targets=("all-linear",))
     model = attach_adapter(load_model(handle, [], "float32"), None, settings)
-    with pytest.raises(InputError, match="a text of [0-9]+ tokens; expected at most the model's 8 "):
+    unsuited(model, monkeypatch)
+    with pytest.raises(InputError, match=f"preference with a {family} model: {problem}.* within its window") as caught:
         train_adapter(model, Training(rows, 6, 0.0, settings, 0, tmp_path / "long", asdict(OWN)))
+    assert (caught.value.file, caught.value.key) == ("training", "objective")
+    assert not (tmp_path / "long").exists()

@@ -102,6 +102,7 @@ EDITS: dict[str, set[str]] = {
     "models/gguf_tokenizer.py": {"fetch_base"},
     "models/handle.py": {"fetch_base", "pretrain_base", *TOKENIZING},
     "models/loading.py": TOKENIZING,
+    "models/logit_rounding.py": ANSWERING,
     "models/shipped.py": {"pretrain_base"},
     "models/tokenizer_check.py": TOKENIZING,
     "models/adapters.py": {*TOKENIZING, *KEEPING, "measure_change"},

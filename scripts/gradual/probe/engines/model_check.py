@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from gradual.ground.errors import InputError, out_of_memory
+from gradual.models import logit_rounding
 from gradual.probe.answers import GREEDY_ANSWERS, Decoding
 from gradual.probe.engines.kv_tree import ATTENTION, install
 from gradual.probe.engines.prefill import proved
@@ -21,8 +22,6 @@ LAYERS = {"full_attention", "sliding_attention"}  # kinds of layers that the tre
 SHARED = 40  # tokens of the prefix that two of the prompts share
 REACH = 512  # tokens of the longest window that the prompts outgrow
 STEPS, CONTINUATIONS = 3, 2  # tokens of a continuation of a prompt, and their number
-# By how much logits may differ by rounding, as a share of the largest logit. A model of 30 layers reaches some tenth of it.
-TOLERANCE = {"float32": 1e-4, "float16": 2**-6, "bfloat16": 2**-4}
 
 
 def install_checked(model: Any, tokenizer: Any) -> None:
@@ -35,7 +34,6 @@ def install_checked(model: Any, tokenizer: Any) -> None:
     install(model)
     if proved(model.config):
         return
-    dtype = str(model.dtype).removeprefix("torch.")
     try:
         found = difference(model, tokenizer)
     except Exception as error:  # each architecture raises its own
@@ -43,9 +41,8 @@ def install_checked(model: Any, tokenizer: Any) -> None:
             raise
         cause = " ".join(str(error).split()) or type(error).__name__
         raise _refused(model, f"it cannot use another attention and cache ({cause})") from error
-    if not found <= TOLERANCE[dtype]:  # also where it is NaN
-        allowed = f"where rounding in {dtype} allows {TOLERANCE[dtype]:.2g}"
-        raise _refused(model, f"its logits would differ by {found:.2g} of the largest one, {allowed}")
+    if problem := logit_rounding.exceeds(found, model):
+        raise _refused(model, problem)
 
 
 def refusal(model: Any) -> str | None:
@@ -83,8 +80,7 @@ def difference(model: Any, tokenizer: Any) -> float:
         )
     finally:
         model.set_attn_implementation(ATTENTION)
-    tree, own = tree.flatten(0, 1).float(), own.float()
-    return float((tree - own).abs().max() / own.abs().max())
+    return logit_rounding.difference(tree.flatten(0, 1), own)
 
 
 def _prompts(config: Any, tokenizer: Any) -> list[list[int]]:

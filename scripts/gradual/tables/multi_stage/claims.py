@@ -26,8 +26,8 @@ WAYS = {"background": "Background questions", "logic": "Logical questions", "par
 class Comparison(NamedTuple):
     """A claim: after a stage, the method with a role has more right than the method with another role.
 
-    `control` is the role of a method that both could be explained by; empty without one. With `kept`, the claim is about
-    kept facts, and else about those that the stage trains on.
+    `control` is a method that could explain the difference; empty without one. With `kept`, the claim is about kept facts,
+    and else about those that the stage trains on.
     """
 
     text: str
@@ -37,19 +37,19 @@ class Comparison(NamedTuple):
     control: str = ""
     kept: bool = False
 
-    @property
-    def roles(self) -> tuple[str, ...]:
-        """All roles that are compared."""
-        return (self.role, self.over, *([self.control] if self.control else []))
+    def methods(self, study: Study) -> list[str]:
+        """The methods that are compared: of the role, of the other role, and the control if there is one."""
+        return [study.roles[self.role], study.roles[self.over], *([self.control] if self.control else [])]
 
 
 def comparisons(study: Study, model: Model) -> list[Comparison]:
     """The claims for which the model has the runs, in the paper's order; without a control that it does not have."""
 
-    def has(role: str, stage: int) -> bool:
-        return role in study.roles and stage in study.stages_of(study.roles[role], model)
+    def has(method: str | None, stage: int) -> bool:
+        return bool(method) and stage in study.stages_of(str(method), model)
 
-    found = [each for each in _claims(study) if has(each.role, each.stage) and has(each.over, each.stage)]
+    claims = [each for each in _claims(study) if {each.role, each.over} <= {*study.roles}]
+    found = [each for each in claims if all(has(study.roles[r], each.stage) for r in (each.role, each.over))]
     return [each if has(each.control, each.stage) else each._replace(control="") for each in found]
 
 
@@ -57,25 +57,27 @@ def _claims(study: Study) -> Iterator[Comparison]:
     """Every claim of the paper that the study's number of stages allows."""
     last, ablated = len(study.stages), paper.ABLATED
     label = {role: study.method_labels[method] for role, method in study.roles.items()}
+    steps = {role: study.same_steps(method) for role, method in study.roles.items()}
     theirs = label.get("theirs", "")
     for stage in range(2, last + 1):
         for base in BASELINES:
             text = f"{theirs} is better than {label.get(base)} after stage {stage}"
-            yield Comparison(text, "theirs", base, stage, "same_steps")
+            yield Comparison(text, "theirs", base, stage, steps.get("theirs", ""))
     plain, half = label.get("plain"), label.get("half")
     yield Comparison(f"The preference bias is better than {plain}", "preference", "plain", ablated)
     for role, name in WAYS.items():
-        yield Comparison(f"{name} are better than {plain}", role, "plain", ablated, "same_steps")
-    yield Comparison(f"All three augmentations are better than {plain}", "augmented", "plain", ablated, "same_steps")
+        yield Comparison(f"{name} are better than {plain}", role, "plain", ablated, steps.get(role, ""))
+    text = f"All three augmentations are better than {plain}"
+    yield Comparison(text, "augmented", "plain", ablated, steps.get("augmented", ""))
     yield Comparison(f"Selected questions are better than as many at random ({half})", "selected", "half", ablated)
     for base in BASELINES:
         text = f"{theirs} keeps more of what earlier stages taught than {label.get(base)}, after stage {last}"
-        yield Comparison(text, "theirs", base, last, "replay", kept=True)
+        yield Comparison(text, "theirs", base, last, study.roles.get("replay", ""), kept=True)
 
 
 def needs(study: Study, model: Model) -> list[Result]:
     """The answers of the states that the claims compare."""
-    states = [(study.state(study.roles[r], each.stage), each) for each in comparisons(study, model) for r in each.roles]
+    states = [(study.state(m, each.stage), each) for each in comparisons(study, model) for m in each.methods(study)]
     return graded.needs([Line("", "", each.stage, state, state) for state, each in states])
 
 
@@ -94,22 +96,22 @@ def build(loaded: Results, study: Study) -> pd.DataFrame:
 def _claim(read: Graded, each: Comparison, model: Model) -> Claim:
     facts = kept_facts(read, each.stage) if each.kept else read.facts(retention.trained, each.stage)
     study = read.study
-    methods = {role: study.roles[role] for role in each.roles}
-    right = {role: read.right(study.state(methods[role], each.stage), each.stage, facts) for role in methods}
+    ours, base = study.roles[each.role], study.roles[each.over]
+    right = {m: read.right(study.state(m, each.stage), each.stage, facts) for m in each.methods(study)}
 
-    def gain(role: str, over: str) -> Estimate:
-        pairs = zip(right[over], right[role], strict=True)
+    def gain(method: str, over: str) -> Estimate:
+        pairs = zip(right[over], right[method], strict=True)
         return statistics.difference_over_seeds([(before.to_numpy(), after.to_numpy()) for before, after in pairs])
 
     return Claim(
         each.text,
         RISES,
-        gain(each.role, each.over),
+        gain(ours, base),
         graded.mean_size(facts),
         paper=None if each.kept else paper.gain(model.paper, each.role, each.over, each.stage),
-        control=study.method_labels[methods[each.control]] if each.control else "",
-        control_effect=gain(each.control, each.over) if each.control else UNDEFINED,
-        net=gain(each.role, each.control) if each.control else UNDEFINED,
+        control=study.method_labels[each.control] if each.control else "",
+        control_effect=gain(each.control, base) if each.control else UNDEFINED,
+        net=gain(ours, each.control) if each.control else UNDEFINED,
         margin=MARGIN,
     )
 
@@ -124,12 +126,13 @@ SPEC = TableSpec(
     columns=COLUMNS,
     note="Effects are differences of ACC, in points, on the same questions: of facts that the stage trains on, or "
     f"of kept facts. {columns.KEPT} {columns.VALID} {columns.DECIDING} The smallest effect of interest was set before "
-    "any of these results. It is 1 point. The verdict is *shows* if the whole 95% interval is above zero, however small "
-    "the effect is. Otherwise, it is *does not show* if the whole interval is below the smallest effect of interest. In "
-    "all other cases, the verdict is *undecided*. The control is another method that could explain the effect: plain "
-    "training for as many steps as the augmented questions take, or plain replay of kept facts. Behind the control is "
+    f"any of these results. It is {100 * MARGIN:.0f} point. The verdict is *shows* if the whole 95% interval is above "
+    "zero, however small the effect is. Otherwise, it is *does not show* if the whole interval is below the smallest effect "
+    "of interest. In all other cases, the verdict is *undecided*. The control is another method that could explain the "
+    "effect: plain training for as many steps as the method takes, or plain replay of kept facts. Behind the control is "
     "the verdict on the effect net of the control. A random half of the augmented questions is itself the control of "
-    "their selection. All methods are compared at one budget each; the table budgets shows what other budgets do. "
+    "their selection. Where a model fails the gate for questions that it writes itself, templates wrote them. All methods "
+    "are compared at one budget each; the table budgets shows what other budgets do. "
     f"{columns.GREEDY} With one seed, a verdict holds only for this dataset and this model. The paper's numbers are from "
     "one training and have no intervals. Its ablations are taken to be of stage 2 (see the table stages), and its "
     "retention is in figures only.",

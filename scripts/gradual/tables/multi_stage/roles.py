@@ -17,6 +17,7 @@ PLACES = {
     "methods": "methods",
     "method_labels": "methods",
     "roles": "tables.methods",
+    "steps_of": "methods",
     "others": "runs",
     "parents": "runs",
     "rates": "methods",
@@ -47,9 +48,10 @@ class Study(spec.Study):
 
     The three fields of stages have an item per stage: the roles of its facts, with spaces between them, their domain, and
     the revision of their answers (None: the latest). `methods` maps methods to their last stage, and `roles` maps the roles
-    of `tables.methods` to methods. `others` maps runs of no method to the stage after which they are asked, and `parents`
-    maps them to the states that they start from. `rates` (learning rates) and `epochs` are those of the methods at their
-    last stage, and of the other runs. `trained` and `unseen` are wordings of questions.
+    of `tables.methods` to methods. `steps_of` maps methods to those whose number of steps they take. `others` maps runs of
+    no method to the stage after which they are asked, and `parents` maps them to the states that they start from. `rates`
+    (learning rates) and `epochs` are those of the methods at their last stage, and of the other runs. `trained` and
+    `unseen` are wordings of questions.
     """
 
     stage_facts: tuple[str, ...] = ()
@@ -58,6 +60,7 @@ class Study(spec.Study):
     methods: dict[str, int] = field(default_factory=dict)
     method_labels: dict[str, str] = field(default_factory=dict)
     roles: dict[str, str] = field(default_factory=dict)
+    steps_of: dict[str, str] = field(default_factory=dict)
     others: dict[str, int] = field(default_factory=dict)
     parents: dict[str, str] = field(default_factory=dict)
     rates: dict[str, float] = field(default_factory=dict)
@@ -109,6 +112,10 @@ class Study(spec.Study):
         stages = range(1, min(2, len(self.stage_facts)) + 1)
         return [Line("", AGAIN, s, FIRST, FIRST, 1) for s in stages if self.retests and model.has(FIRST)]
 
+    def same_steps(self, method: str) -> str:
+        """The first method that takes as many steps as another one; empty without one."""
+        return next((other for other, named in self.steps_of.items() if named == method), "")
+
     def role_of(self, method: str) -> str:
         """The first role of a method; empty for a method without one."""
         return next((role for role, named in self.roles.items() if named == method), "")
@@ -130,6 +137,7 @@ def study_of(config: Mapping[str, Any]) -> Study:
         methods={method: max(states) for method, states in named.items()},
         method_labels={method: config["methods"][method].get("label") or method for method in named},
         roles={role: method for role, method in config["tables"]["methods"].items() if method},
+        steps_of={method: of for method in named if (of := config["methods"][method].get("steps_of"))},
         others={run: _stage_after(run, table, stage_of) for run in others},
         parents={run: table[run].parent for run in others},
         rates={name: table[run].training.learning_rate for name, run in last.items()},

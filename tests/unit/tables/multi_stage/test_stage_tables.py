@@ -252,8 +252,9 @@ def test_each_claim_with_its_effect_and_its_control():
 
 
 def test_claims_of_methods_that_the_study_has():
-    roles = stage_study().roles | {"same_steps": "replayed", "mocl": "biased", "augmented": "whole", "half": "cit"}
-    frame = by(build("stage_claims", study=stage_study(roles=roles | {"selected": "whole"})), "claim")
+    roles = stage_study().roles | {"mocl": "biased", "augmented": "whole", "half": "cit"}
+    study = stage_study(roles=roles | {"selected": "whole"}, steps_of={"replayed": "whole"})
+    frame = by(build("stage_claims", study=study), "claim")
     assert list(frame.index) == [
         "All is better than CIT after stage 2",
         "All is better than biased after stage 2",
@@ -264,7 +265,9 @@ def test_claims_of_methods_that_the_study_has():
         "All keeps more of what earlier stages taught than CIT, after stage 3",
     ]
     first = frame.iloc[0]
+    # The control takes as many steps as the method itself, and another method's control is none of this one.
     assert first["control"] == "Replay" and of(first, "net_points") == paired("1100", "1111")
+    assert frame.loc["The preference bias is better than CIT", "control"] == ""
     assert frame.loc["All three augmentations are better than CIT", "paper_points"] == pytest.approx(69.9 - 49.9)
     selected = frame.iloc[5]
     assert selected["paper_points"] == pytest.approx(81.2 - 79.85) and selected["control"] == ""
