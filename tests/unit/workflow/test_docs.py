@@ -76,7 +76,11 @@ def test_the_readme_is_short_and_begins_with_the_command_and_the_figure():
     lines = text("README.md").splitlines()
     assert len(lines) <= 150
     first_screen = "\n".join(lines[:25])
-    assert "\nmake tables " in first_screen and re.search(r"^!\[.+\]\(.+\.svg\)$", first_screen, re.MULTILINE)
+    assert "\nmake tables " in first_screen
+    figure = re.search(r"^!\[.+\]\((.+\.svg)\)$", first_screen, re.MULTILINE)
+    assert figure
+    height = re.search(r'<svg [^>]*height="([0-9]+)pt"', (ROOT / figure[1]).read_text(encoding="utf-8"))
+    assert height and int(height[1]) <= 250  # points, of which a screen has some 700; the findings follow
 
 
 @pytest.mark.parametrize("page", NAMES)
