@@ -23,7 +23,8 @@ def test_the_continuous_integration_runs_the_projects_own_check_and_the_default_
     assert set(workflow["on"]) == {"push", "pull_request"}
     assert workflow["permissions"] == {"contents": "read"}
     check, others = workflow["jobs"]["check"], workflow["jobs"]["other-pythons"]
-    assert {*workflow["jobs"]} == {"check", "other-pythons"}
+    assert {*workflow["jobs"]} == {"check", "docs", "other-pythons"}
+    assert {"run": "make docs"} in workflow["jobs"]["docs"]["steps"]
     assert [step["run"] for step in check["steps"] if "run" in step] == ["bash .ci/run"]
     assert [step["run"] for step in others["steps"] if "run" in step] == ["make tables verify"]
     assert all(0 < int(job["timeout-minutes"]) <= 360 for job in (check, others))
