@@ -276,6 +276,11 @@ def symptoms() -> list[str]:
     return [symptom for cell in first_cells for symptom in re.findall(r"`([^`]+)`", cell) if "…" not in symptom]
 
 
+def test_the_contents_of_the_symptoms_are_its_sections():
+    listed = re.findall(r"^- \[([^\]]+)\]\(#", TROUBLE, re.MULTILINE)
+    assert listed == re.findall(r"^## (.+)$", TROUBLE, re.MULTILINE)
+
+
 def test_the_symptoms_are_what_the_code_says():
     code = said()
     assert len(symptoms()) > 80
