@@ -22,11 +22,14 @@ WIDTH = "[document.documentElement.scrollWidth, window.innerWidth]"
 BROKEN = "[...document.images].filter(image => !image.complete || !image.naturalWidth).map(image => image.src)"
 
 
+STUDIES = ("default", "replicated", "smollm2")  # of one seed, of ten, and of one model
+
+
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
-    """The reports of two published studies, of one seed and of ten."""
+    """The reports of some published studies."""
     made = {}
-    for study in ("default", "replicated"):
+    for study in STUDIES:
         made[study] = copied(study, tmp_path_factory.mktemp("report"))
         figures = [file.stem for file in sorted((made[study] / "figures").glob("*.svg"))]
         write_report.main(["--results", str(made[study]), "--figures", *figures])
@@ -50,7 +53,7 @@ def overlapping(texts):
     ]
 
 
-@pytest.mark.parametrize("study", ["default", "replicated"])
+@pytest.mark.parametrize("study", STUDIES)
 @pytest.mark.parametrize("width", [390, 1280])
 def test_a_page_is_whole_and_legible(shown, folders, study, width):
     shown.open(folders[study] / "report.html", width)

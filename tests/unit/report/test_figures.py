@@ -115,9 +115,16 @@ def test_a_figure_drawn_twice_is_the_same_bytes(name):
     assert not re.findall(r"\d\.\d{3,}", once)
 
 
-@pytest.mark.parametrize("name", ["accuracy", "claims", "flows"])
-def test_the_published_figures_are_those_that_are_drawn_here(name):
-    folder = REFERENCE / "default" / "figures"
+def shown_on_pages() -> list[tuple[str, str]]:
+    """The published figures that pages show, as (study, figure)."""
+    pages = [REFERENCE.parents[1] / "README.md", *(REFERENCE.parents[1] / "docs").glob("*.md")]
+    text = "".join(page.read_text(encoding="utf-8") for page in pages)
+    return sorted({*re.findall(r"results/reference/(\w+)/figures/(\w+)\.svg", text)})
+
+
+@pytest.mark.parametrize(("study", "name"), [*shown_on_pages(), ("default", "accuracy"), ("default", "flows")])
+def test_the_published_figures_are_those_that_are_drawn_here(study, name):
+    folder = REFERENCE / study / "figures"
     assert registry.svg(name, read_table(folder / f"{name}.csv")) == (folder / f"{name}.svg").read_text(
         encoding="utf-8"
     )
