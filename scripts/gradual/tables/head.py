@@ -44,10 +44,14 @@ def _compared(paper: str | None) -> str:
 
 
 def _sizes(about: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) -> str:
-    """A sentence on how many facts the tables are about: of each kind the number, or the numbers if they differ."""
+    """A sentence on how many facts the tables are about: of each kind the number, or the numbers if they differ.
+
+    The kinds come in the order of the tables.
+    """
     found: dict[str, dict[str, None]] = {}
-    for name, kind in about["facts"].items():
-        found.setdefault(kind, {}).update(dict.fromkeys(f"{n:,.10g}" for n in tables[name]["n"].unique()))
+    for name, table in tables.items():
+        if kind := about["facts"].get(name):
+            found.setdefault(kind, {}).update(dict.fromkeys(f"{n:,.10g}" for n in table["n"].unique()))
     told = [f"{' or '.join(numbers)} {kind}" for kind, numbers in found.items()]
     return f" Facts: {' and '.join(told)}." if told else ""
 
