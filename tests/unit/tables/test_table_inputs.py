@@ -36,6 +36,7 @@ from gradual.study.result_files import (
 from gradual.tables import markdown, reading, registry
 from gradual.tables.gradual_learning import graph, paper
 from gradual.tables.gradual_learning.roles import Study, study_of
+from gradual.tables.head import head
 from gradual.tables.markdown import title, whole
 from gradual.tables.spec import Model, parse_study, settings_of
 from made_up import (
@@ -526,6 +527,14 @@ def test_the_head_of_the_tables_tells_which_answers_count_and_how_many_are_impos
     assert all(part in head for part in told) and ("any of the fact's answers" in head) == (answers == "any")
     assert "Facts: 1,741 or 20.5 test facts. Seeds: 0." in head and "from 1 seed" in head
     assert "The last epoch of every run counts." in head and "chosen on" not in head
+
+
+def test_the_head_counts_facts_in_the_order_of_the_tables():
+    """Whatever the order is in which the workflow tells of them: the same tables have the same head."""
+    about = {"study": "s", "seeds": [0], "models": [["m", None]], "cited": ["paper"], "answers": "first"}
+    about |= {"scoring": "exact", "choose_on": "last", "facts": {"b": "test facts", "a": "train facts"}}
+    tables = {name: pd.DataFrame({"n": [n]}) for name, n in (("a", 800), ("none", 1), ("b", 500))}
+    assert "Facts: 800 train facts and 500 test facts." in head(about, tables, [], "")
 
 
 @pytest.mark.parametrize("label", ["NA", "null", "007", "1e5", "True", "a | b", "{seed} $HOME"])
