@@ -13,7 +13,7 @@ def difference(found: Any, own: Any) -> float:
 
 
 def exceeds(difference: float, model: Any) -> str:
-    """What a difference exceeds, in words, or the empty text if rounding in the model's dtype allows it."""
+    """What a difference exceeds, in words, or the empty text if rounding in the model's dtype allows it. NaN exceeds it."""
     dtype = str(model.dtype).removeprefix("torch.")
     if difference <= TOLERANCE[dtype]:
         return ""

@@ -45,8 +45,8 @@ class Comparison(NamedTuple):
 def comparisons(study: Study, model: Model) -> list[Comparison]:
     """The claims for which the model has the runs, in the paper's order; without a control that it does not have."""
 
-    def has(method: str | None, stage: int) -> bool:
-        return bool(method) and stage in study.stages_of(str(method), model)
+    def has(method: str, stage: int) -> bool:
+        return method != "" and stage in study.stages_of(method, model)
 
     claims = [each for each in _claims(study) if {each.role, each.over} <= {*study.roles}]
     found = [each for each in claims if all(has(study.roles[r], each.stage) for r in (each.role, each.over))]
@@ -119,7 +119,7 @@ def _claim(read: Graded, each: Comparison, model: Model) -> Claim:
 SPEC = TableSpec(
     name="stage_claims",
     caption="The paper's claims about stages, and the verdicts of this study on them.",
-    uses=(*columns.STAGES, "roles"),
+    uses=(*columns.STAGES, "roles", "steps_of"),
     needs=needs,
     build=build,
     reported=paper.models(),

@@ -113,8 +113,8 @@ class Study(spec.Study):
         return [Line("", AGAIN, s, FIRST, FIRST, 1) for s in stages if self.retests and model.has(FIRST)]
 
     def same_steps(self, method: str) -> str:
-        """The first method that takes as many steps as another one; empty without one."""
-        return next((other for other, named in self.steps_of.items() if named == method), "")
+        """The method that takes as many steps as another one, of several the first by name; empty without one."""
+        return min((other for other, named in self.steps_of.items() if named == method), default="")
 
     def role_of(self, method: str) -> str:
         """The first role of a method; empty for a method without one."""

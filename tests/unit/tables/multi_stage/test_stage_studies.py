@@ -44,6 +44,7 @@ STUDY: dict[str, Any] = {
     "methods": {
         "whole": {"learning_rate": 2e-3},  # not in the order of the alphabet
         "cit": {"label": "CIT"},
+        "long": {"steps_of": "whole"},
         "short": {"epochs": 4, "stages": 2, "answers": {"revision": 0}},
         "forgetful": {"forget": 0.7, "stages": 2},
     },
@@ -69,8 +70,9 @@ def test_the_study_is_read_from_the_config():
         (("revised",), "", 1),
         (("revised",), "", 2),
     ]
-    assert study.methods == {"whole": 3, "cit": 3, "short": 2, "forgetful": 2}
-    assert study.method_labels == {"whole": "whole", "cit": "CIT", "short": "short", "forgetful": "forgetful"}
+    assert study.methods == {"whole": 3, "cit": 3, "long": 3, "short": 2, "forgetful": 2}
+    assert study.method_labels == {name: name for name in study.methods} | {"cit": "CIT"}
+    assert study.steps_of == {"long": "whole"} and study.same_steps("whole") == "long" and study.same_steps("cit") == ""
     assert study.roles == {"plain": "cit", "theirs": "whole"}
     assert study.others == {"joint": 3, "again": 3, "other": 3, "first": 1}
     assert study.parents == {"joint": ORIGIN, "again": "whole2", "other": "again", "first": ORIGIN}
@@ -125,7 +127,7 @@ def test_needs_and_inputs():
     found = registry.needs("answers", load())
     asked = [need for need in found["m"] if need.kind == GROUP_GRADES]
     assert found["m"][:2] == [Result(GROUPS), Result(REVISIONS)] and found["gl"] == found["m"]
-    states = ["whole2", "whole3", "cit2", "cit3", "short2", "forgetful2", "joint", "again", "other"]
+    states = ["whole2", "whole3", "cit2", "cit3", "long2", "long3", "short2", "forgetful2", "joint", "again", "other"]
     assert asked == [*(Result(GROUP_GRADES, state) for state in states), Result(GROUP_GRADES, FIRST, 1)]
     inputs = registry.inputs("answers", load())
     assert inputs[:3] == ["seed0/groups.parquet", "seed0/revisions.parquet", "seed0/m/whole2/groups-0/grades.parquet"]
