@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from gradual.probe.answers import ROUND, Answer, Answered, Asking, Decoding, Prompt, Usage, never
-from gradual.probe.engines.draws import Draws, stream
+from gradual.probe.engines.choices import Draws, Greedy, stream
+from gradual.probe.engines.double import in_double
 from gradual.probe.engines.kv_tree import Filling, Level, Rows
 from gradual.probe.engines.prefill import prefill_of
 from gradual.probe.engines.prefixes import shared_prefixes
@@ -220,23 +221,27 @@ class Wave:
         decoding, stopper = self.task.decoding, self.task.stopper
         logits, device = chunk.logits, chunk.logits.device
         prompts = len(chunk.places)
-        draws = None
-        if streams is not None:
-            draws = Draws(torch.tensor(streams, device=device).flatten(0, 1), decoding)
+        choice: Greedy | Draws
+        if streams is None:
+            choice = Greedy()
+        else:
+            choice = Draws(torch.tensor(streams, device=device).flatten(0, 1), decoding)
         lengths = torch.tensor([len(tokens) for tokens in chunk.ids], device=device)
         cache = Rows(chunk.level, torch.arange(prompts, device=device))
         seen = None if decoding.repetition_penalty == 1 else _seen(chunk.ids, logits)
         said = np.empty((prompts, 0), dtype=np.int64)  # the tokens of each row
         owner = np.arange(prompts)
         ends: list[dict[tuple[tuple[int, ...], str], int]] = [defaultdict(int) for _ in range(prompts)]
+
+        def exact(rows: Any) -> Any:
+            found = self._in_double([[*chunk.ids[owner[row]], *said[row].tolist()] for row in rows.tolist()])
+            return found if seen is None else _penalize(found, seen[rows], decoding.repetition_penalty)
+
+        rounded = logits.dtype == torch.float32
         for step in range(decoding.max_new_tokens):
             if seen is not None:
                 logits = _penalize(logits, seen, decoding.repetition_penalty)
-            if draws is None:
-                tokens, parents = logits.argmax(-1), torch.arange(len(logits), device=device)
-                counts = np.ones(len(owner), dtype=np.int64)
-            else:
-                tokens, parents, counts = draws.next(logits, step)
+            tokens, parents, counts = choice.next(logits, step, exact if rounded else None)
             above = parents.cpu().numpy()
             said, owner = np.column_stack([said[above], tokens.cpu().numpy()]), owner[above]
             stopped = stopper.ended(said)
@@ -244,15 +249,14 @@ class Wave:
             for row in np.flatnonzero(over):
                 finish = "stop" if stopped[row] else "length"
                 ends[owner[row]][tuple(said[row].tolist()), finish] += int(counts[row])
-                self._done += counts[row] / (decoding.samples if draws else 1)
+                self._done += counts[row] / (1 if streams is None else decoding.samples)
             going = np.flatnonzero(~over)
             if not len(going):
                 break
             said, owner = said[going], owner[going]
             keep = torch.tensor(going, device=device)
             tokens, parents = tokens[keep], parents[keep]
-            if draws:
-                draws.keep(keep)
+            choice.keep(keep)
             if seen is not None:
                 seen = seen.index_select(0, parents).scatter_(1, tokens[:, None], True)
             cache.branch(parents)
@@ -285,6 +289,11 @@ class Wave:
                 found |= zip(chunk.places, stacked, strict=True)
         return torch.stack([found[place] for place in places])
 
+    def _in_double(self, ids: list[list[int]]) -> Any:
+        """The logits (n, vocabulary) after n sequences of tokens, computed anew in double precision."""
+        with in_double():
+            return Wave(self.model, [Group([], ids)], self.task, self.limits).forced(np.empty((len(ids), 1, 0), int))[:, 0, 0]
+
     def _forward(self, tokens: Any, positions: Any, cache: Rows) -> Any:
         """The logits (rows, t, vocabulary) after the rows' next tokens (rows, t), at these positions."""
         return self.model(
@@ -302,8 +311,8 @@ def _seen(ids: list[list[int]], logits: Any) -> Any:
 
 
 def _penalize(logits: Any, seen: Any, penalty: float) -> Any:
-    """The logits in float32. Tokens that a row has seen are less likely (or more likely, if the penalty is below 1)."""
+    """The logits, in float32 at least. Tokens that a row has seen are less likely (or more likely, if the penalty is below 1)."""
     import torch
 
-    logits = logits.float()
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
     return torch.where(seen, torch.where(logits < 0, logits * penalty, logits / penalty), logits)

@@ -1,0 +1,28 @@
+"""Double precision for what rounding in float32 could decide.
+
+Processors round differently. So near the border of two tokens, one of them would choose another token than the next one.
+"""
+
+from typing import Any
+
+
+def in_double() -> Any:
+    """A context in which torch computes in float64 what it would compute in float32.
+
+    The tensors that exist are not changed: a weight is converted each time it is used, so that at no time all are held twice.
+    """
+    import torch
+    from torch.utils._python_dispatch import TorchDispatchMode
+    from torch.utils._pytree import tree_map
+
+    def doubled(value: Any) -> Any:
+        if value is torch.float32:
+            return torch.float64
+        return value.double() if isinstance(value, torch.Tensor) and value.dtype == torch.float32 else value
+
+    class InDouble(TorchDispatchMode):
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            args, kwargs = tree_map(doubled, (args, kwargs or {}))
+            return func(*args, **kwargs)
+
+    return InDouble()
