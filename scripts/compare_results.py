@@ -1,4 +1,4 @@
-"""Compare two results folders of one study, such as those of two processors: greedy answers, categories, and tables."""
+"""Compare two results folders of one study, such as those of two processors: answers, categories, and tables."""
 
 import argparse
 from pathlib import Path
@@ -7,14 +7,14 @@ import pandas as pd
 from tabulate import tabulate
 
 from gradual.ground.files import read_json, read_parquet
-from gradual.probe.generations import GREEDY, read_generations
+from gradual.probe.generations import GREEDY, SAMPLED, read_generations
 from gradual.study.result_files import CATEGORIES, EVALUATION, GENERATIONS, path_of
 from gradual.tables.differences import causes, counted, described, differences, provenance
 from gradual.workflow.starting import report
 from gradual.workflow.works import Work, works_of
 
 ROOT = Path(__file__).resolve().parents[1]
-COUNTS = ["greedy answers", "differing answers", "facts", "facts of another category"]
+COUNTS = ["greedy answers", "differing", "samples", "other samples", "facts", "of another category"]
 NAMES = ["model", "state", "work"]
 
 
@@ -43,9 +43,9 @@ def main(argv: list[str] | None = None) -> None:
 
 def counts(work: Work, folders: tuple[Path, Path]) -> list[int]:
     """The counts of one probe or evaluation. An answer or a category that only one folder has differs."""
-    answers = [greedy(work, folder) for folder in folders]
+    said = [answers(work, folder) for folder in folders]
     sorted_facts = [categories(work, folder) for folder in folders]
-    return [size for pair in (answers, sorted_facts) for size in compared(*pair)]
+    return [*compared(*map(greedy, said)), *compared_samples(*map(samples, said)), *compared(*sorted_facts)]
 
 
 def compared(before: pd.Series, after: pd.Series) -> tuple[int, int]:
@@ -54,12 +54,28 @@ def compared(before: pd.Series, after: pd.Series) -> tuple[int, int]:
     return len(both), int((both["before"] != both["after"]).sum())
 
 
-def greedy(work: Work, folder: Path) -> pd.Series:
-    """The greedy answers of a probe or an evaluation, by epoch, fact and prompt."""
+def compared_samples(before: pd.Series, after: pd.Series) -> tuple[int, int]:
+    """How many samples there are, and how many of them the other folder has not. The series count equal samples."""
+    both = pd.concat([before, after], axis=1, keys=["before", "after"]).fillna(0)
+    return int(both["before"].sum()), int((both["before"] - both["after"]).clip(lower=0).sum())
+
+
+def answers(work: Work, folder: Path) -> pd.DataFrame:
+    """The answers of a probe or an evaluation, by epoch, fact and prompt."""
     files = [folder / path_of(work.result, work.seed, work.model, shard) for shard in range(work.jobs)]
-    said = read_generations(files)
     keys = ["epoch"] if work.result.kind == EVALUATION else []
-    return said[said["kind"] == GREEDY].set_index([*keys, "fact_id", "prompt_index"])["text"]
+    return read_generations(files).set_index([*keys, "fact_id", "prompt_index"])
+
+
+def greedy(said: pd.DataFrame) -> pd.Series:
+    """The texts of the greedy answers."""
+    return said.loc[said["kind"] == GREEDY, "text"]
+
+
+def samples(said: pd.DataFrame) -> pd.Series:
+    """How often each text was sampled."""
+    drawn = said[said["kind"] == SAMPLED].set_index("text", append=True)["count"]
+    return drawn.groupby(level=drawn.index.names).sum()
 
 
 def categories(work: Work, folder: Path) -> pd.Series:

@@ -46,12 +46,15 @@ def test_answers_and_categories_that_differ_between_two_runs_are_counted(finishe
     assert status == 0 and told.endswith("tables: equal in every cell\n")
     rows = {tuple(row[:3]): list(map(int, row[3:])) for row in cells(told)}
     assert {("small", "stage1", "probe of train"), ("small", "origin", "probe of train again")} <= set(rows)
-    assert all(differing == moved == 0 < answers for answers, differing, _, moved in rows.values())
+    assert all(differing == others == moved == 0 < asked for asked, differing, _, others, _, moved in rows.values())
 
     shard = copied / PROBE / "generations-0.parquet"
     answers = pd.read_parquet(shard)
     changed = answers.index[answers["kind"] == "greedy"][:3]
     answers.loc[changed, "text"] += " or not"
+    drawn = answers.index[answers["kind"] == "sampled"]
+    assert rows["small", "stage1", "probe of train"][2] == answers.loc[drawn, "count"].sum() > 0
+    answers.loc[drawn[:2], "text"] += " or not"
     write_parquet(answers, shard)
     sorted_facts = pd.read_parquet(copied / PROBE / "categories.parquet")
     write_parquet(sorted_facts[1:], copied / PROBE / "categories.parquet")  # a fact that only one run has
@@ -65,7 +68,7 @@ def test_answers_and_categories_that_differ_between_two_runs_are_counted(finishe
         ("small", "strategy5", "evaluation"),
         ("all", "", ""),
     }
-    assert found["small", "stage1", "probe of train"][1::2] == [3, 1]
+    assert found["small", "stage1", "probe of train"][1::2] == [3, answers.loc[drawn[:2], "count"].sum(), 1]
     asked, differing, *_ = found["small", "strategy5", "evaluation"]
     assert 0.4 * asked < differing <= asked / 2  # one of two epochs
 

@@ -9,7 +9,7 @@ from typing import Any
 def in_double() -> Any:
     """A context in which torch computes in float64 what it would compute in float32.
 
-    The tensors that exist are not changed: a weight is converted each time it is used, so that at no time all are held twice.
+    A weight is converted each time it is used, so that never all are held twice.
     """
     import torch
     from torch.utils._python_dispatch import TorchDispatchMode
@@ -20,7 +20,7 @@ def in_double() -> Any:
             return torch.float64
         return value.double() if isinstance(value, torch.Tensor) and value.dtype == torch.float32 else value
 
-    class InDouble(TorchDispatchMode):
+    class InDouble(TorchDispatchMode):  # type: ignore[misc]
         def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             args, kwargs = tree_map(doubled, (args, kwargs or {}))
             return func(*args, **kwargs)

@@ -221,11 +221,7 @@ class Wave:
         decoding, stopper = self.task.decoding, self.task.stopper
         logits, device = chunk.logits, chunk.logits.device
         prompts = len(chunk.places)
-        choice: Greedy | Draws
-        if streams is None:
-            choice = Greedy()
-        else:
-            choice = Draws(torch.tensor(streams, device=device).flatten(0, 1), decoding)
+        choice = Greedy() if streams is None else Draws(torch.tensor(streams, device=device).flatten(0, 1), decoding)
         lengths = torch.tensor([len(tokens) for tokens in chunk.ids], device=device)
         cache = Rows(chunk.level, torch.arange(prompts, device=device))
         seen = None if decoding.repetition_penalty == 1 else _seen(chunk.ids, logits)
@@ -292,7 +288,9 @@ class Wave:
     def _in_double(self, ids: list[list[int]]) -> Any:
         """The logits (n, vocabulary) after n sequences of tokens, computed anew in double precision."""
         with in_double():
-            return Wave(self.model, [Group([], ids)], self.task, self.limits).forced(np.empty((len(ids), 1, 0), int))[:, 0, 0]
+            return Wave(self.model, [Group([], ids)], self.task, self.limits).forced(np.empty((len(ids), 1, 0), int))[
+                :, 0, 0
+            ]
 
     def _forward(self, tokens: Any, positions: Any, cache: Rows) -> Any:
         """The logits (rows, t, vocabulary) after the rows' next tokens (rows, t), at these positions."""
@@ -311,7 +309,7 @@ def _seen(ids: list[list[int]], logits: Any) -> Any:
 
 
 def _penalize(logits: Any, seen: Any, penalty: float) -> Any:
-    """The logits, in float32 at least. Tokens that a row has seen are less likely (or more likely, if the penalty is below 1)."""
+    """The logits, in float32 at least. A token that a row has seen is less likely (more likely if the penalty is below 1)."""
     import torch
 
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
