@@ -309,7 +309,7 @@ def _seen(ids: list[list[int]], logits: Any) -> Any:
 
 
 def _penalize(logits: Any, seen: Any, penalty: float) -> Any:
-    """The logits, in float32 at least. A token that a row has seen is less likely (more likely if the penalty is below 1)."""
+    """The logits, in float32 at least. A token that a row has seen is less likely (or more, if the penalty is below 1)."""
     import torch
 
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
