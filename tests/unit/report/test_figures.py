@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from gradual.report import canvas, registry
-from gradual.report.figures import epochs, flows, log_ratios
+from gradual.report.figures import budgets, epochs, flows, log_ratios
 from gradual.report.figures.matrix import mixed
 from gradual.report.reading import read_table
 from gradual.study.load_study import load_study
@@ -19,7 +19,7 @@ from made_up_stages import stage_results, stage_study
 ROOT = Path(__file__).resolve().parents[3]
 REFERENCE = ROOT / "results" / "reference"
 PUBLISHED = {folder.name: [file.stem for file in folder.glob("tables/*.csv")] for folder in sorted(REFERENCE.iterdir())}
-OWN = ("flows", "epochs", "log_ratios")  # figures of results that no table has
+OWN = ("flows", "epochs", "log_ratios", "budgets")  # figures that more than their tables decide
 MODEL = {"key": "m", "label": "tiny Qwen2"}
 
 
@@ -52,6 +52,7 @@ def test_a_study_has_the_figures_of_its_tables_and_no_others():
     assert shown("replay_sweep") == ["categories", "epochs", "replay", "time"]
     stages = shown("multi_stage")
     assert {"stage_claims", "stages", "retention", "matrix", "log_ratios", "time"} == {*stages}
+    assert shown("multi_stage_sweep") == ["retention", "budgets", "log_ratios", "time"]
 
 
 def test_the_files_of_a_figure_are_among_what_its_study_makes_for_its_tables():
@@ -104,6 +105,31 @@ def test_log_ratios_are_means_over_seeds_and_groups_of_steps(tmp_path):
     assert len(found) == 60 and list(found["step"][:2]) == [1.5, 3.5]
     assert set(found["target_log_ratio"]) == {2.0} and found["aligned_log_ratio"].isna().all()
     assert canvas.svg(lambda: log_ratios.draw(found), "log_ratios").startswith("<svg")
+
+
+def test_a_curve_has_the_methods_that_differ_in_nothing_but_rate_epochs_and_names():
+    methods = {
+        "cit_a": {"learning_rate": 0.1, "epochs": 3},
+        "cit_b": {"learning_rate": 0.2, "label": "CIT"},
+        "merge_a": {"adapter": "merge"},
+        "merge_b": {"adapter": "merge", "epochs": 9, "stages": 2},
+        "merge_more": {"adapter": "merge", "forget": 0.5},
+    }
+    told = {"curves": {"cit": ["cit_a", "cit_b"], "merge": ["merge_a", "merge_b"]}}
+    assert budgets.settings({"methods": methods}, {}) == told
+    assert budgets.settings({"methods": {name: methods[name] for name in ("cit_a", "merge_a", "merge_more")}}, {}) == {}
+
+
+def test_budgets_are_points_of_the_curves_of_their_methods():
+    study = "multi_stage_sweep"
+    told = budgets.settings(load_study(study, ROOT), {})
+    found = budgets.numbers(REFERENCE / study, told)
+    assert set(found["name"]) == {"cit", "merge", "replay", "mocl", "f_learning", "theirs"} == {*told["curves"]}
+    table = read_table(REFERENCE / study / "tables" / "budgets.csv").set_index("method")
+    for _, rows in found.groupby("name"):
+        assert len(rows) == 6 and rows["new_percent"].is_monotonic_increasing
+        assert list(rows["kept_percent"]) == list(table.loc[rows["method"], "kept_percent"])
+    assert ">f learning</text>" in registry.svg("budgets", found)
 
 
 @pytest.mark.parametrize("name", ["claims", "categories", "chance", "time"])
