@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from gradual.probe.answers import ROUND, Answer, Answered, Asking, Decoding, Prompt, Usage, never
-from gradual.probe.engines.choices import Draws, Greedy, stream
 from gradual.probe.engines.double import in_double
 from gradual.probe.engines.kv_tree import Filling, Level, Rows
+from gradual.probe.engines.next_tokens import Draws, Greedy, stream
 from gradual.probe.engines.prefill import prefill_of
 from gradual.probe.engines.prefixes import shared_prefixes
 from gradual.probe.engines.tokenization import Stopper, count_answers

@@ -5,8 +5,8 @@ import pytest
 
 from gradual.models.loading import load_model, load_tokenizer
 from gradual.probe.answers import Asking, Decoding
-from gradual.probe.engines.choices import BORDER, Draws, Greedy
 from gradual.probe.engines.double import in_double
+from gradual.probe.engines.next_tokens import BORDER, Draws, Greedy
 from gradual.probe.engines.transformers import TransformersEngine
 from tiny import base_model
 
