@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pytest
 import transformers
 from test_engines import generated, greedy, groups
@@ -17,11 +18,13 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from gradual.ground.errors import InputError
 from gradual.models.adapters import with_adapter
 from gradual.models.loading import load_model, load_tokenizer
-from gradual.probe.answers import Asking, Decoding
+from gradual.probe.answers import GREEDY_ANSWERS, Asking, Decoding
 from gradual.probe.engines import kv_tree, model_check
+from gradual.probe.engines.double import in_double
 from gradual.probe.engines.load import load_engine
+from gradual.probe.engines.tokenization import Stopper
 from gradual.probe.engines.transformers import TransformersEngine
-from gradual.probe.engines.wave import Limits
+from gradual.probe.engines.wave import Group, Limits, Task, Wave
 from gradual.training.lora import Training, attach_adapter, train_adapter
 from gradual.training.shared_beginnings import difference, joined
 from gradual.training.texts import IGNORED, tokenize
@@ -69,6 +72,29 @@ def test_the_logits_of_the_tree_are_those_of_the_models_own_forward(handle):
     model, tokenizer = load_model(handle, [], "float32"), load_tokenizer(handle)
     kv_tree.install(model)
     assert model_check.difference(model, tokenizer) < EXACT
+
+
+def test_a_model_of_each_family_computes_in_double_precision_near_borders(handle):
+    """What its own forward casts to float32, such as norms and softmax, is in double precision too."""
+    import torch
+
+    model, tokenizer = load_model(handle, [], "float32").eval(), load_tokenizer(handle)
+    kv_tree.install(model)
+    task = Task(Decoding(1, ()), GREEDY_ANSWERS, Stopper(tokenizer, Decoding(1, ())))
+
+    def logits():
+        return Wave(model, [Group([], [[5, 6, 7, 8], [9, 10]])], task, Limits(400, 2000)).forced(
+            np.empty((2, 1, 0), int)
+        )
+
+    single = logits()
+    with in_double():
+        double = logits()
+    assert (single.dtype, double.dtype) == (torch.float32, torch.float64)
+    assert 0 < (single - double).abs().max() < EXACT * double.abs().max()
+    model.double()
+    with in_double():
+        assert torch.equal(logits(), double)
 
 
 # What attention may leave out, and families that need it.

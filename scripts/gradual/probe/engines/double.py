@@ -23,6 +23,16 @@ def in_double() -> Any:
     class InDouble(TorchDispatchMode):  # type: ignore[misc]
         def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             args, kwargs = tree_map(doubled, (args, kwargs or {}))
-            return func(*args, **kwargs)
+            return (_grouped_mm if func is torch.ops.aten._grouped_mm.default else func)(*args, **kwargs)
 
     return InDouble()
+
+
+def _grouped_mm(rows: Any, matrices: Any, offs: Any) -> Any:
+    """What torch computes in lower precision alone: the rows (R, k) of each group times its matrix (k, n): (R, n).
+
+    `offs` (groups,) are the ends of the groups in the rows.
+    """
+    import torch
+
+    return torch.cat([part @ matrix for part, matrix in zip(rows.tensor_split(offs[:-1].tolist()), matrices, strict=True)])
