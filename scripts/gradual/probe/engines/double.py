@@ -35,4 +35,6 @@ def _grouped_mm(rows: Any, matrices: Any, offs: Any) -> Any:
     """
     import torch
 
-    return torch.cat([part @ matrix for part, matrix in zip(rows.tensor_split(offs[:-1].tolist()), matrices, strict=True)])
+    return torch.cat(
+        [part @ matrix for part, matrix in zip(rows.tensor_split(offs[:-1].tolist()), matrices, strict=True)]
+    )
