@@ -10,6 +10,7 @@ import yaml
 
 from project_copy import ROOT, snakemake_in
 
+TUTORIAL = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
 STUDIES = sorted(path.stem for path in (ROOT / "studies").glob("*.yaml"))
 
 
@@ -48,6 +49,20 @@ def test_the_default_study_probes_trains_and_evaluates_each_model(planned):
     assert graph["build_examples"] == 10 + 2 and graph["draw_answers"] == 1  # whose answers are drawn
     assert graph["evaluate_epochs"] == 12 + 3
     assert graph["write_table"] == 17 and graph["draw_figure"] == 12 and graph["write_report"] == 1
+
+
+def test_the_tutorial_lists_the_jobs_that_follow_from_the_run_that_it_changes(said):
+    made = re.compile(r"^(?:local)?rule (\w+):\n    input: (.*)\n    output: (.*)$", re.MULTILINE)
+    todo = [(rule, {*inputs.split(", ")}, {*outputs.split(", ")}) for rule, inputs, outputs in made.findall(said())]
+    changed = [job for job in todo if job[0] == "train_adapter" and any("/strategy5/" in file for file in job[2])]
+    found, files = [], set().union(*(outputs for _, _, outputs in changed))
+    for _ in todo:  # the longest way through the graph is not longer
+        found = [job for job in todo if job not in changed and job[1] & files]
+        files = files.union(*(outputs for _, _, outputs in found))
+    follow = Counter(rule for rule, _, _ in found)
+    listed = TUTORIAL.split("make their inputs anew:\n")[1].split("\n```")[0]
+    assert {rule: int(count) for rule, count in re.findall(r"(\w+) \((\d+)\)", listed)} == follow
+    assert f"\n{len(changed) + len(found)} jobs would run.\n" in TUTORIAL
 
 
 def test_a_study_that_checks_no_facts_has_no_job_for_it(planned, project):
