@@ -1,6 +1,6 @@
 # Commands for users (`make` or `make help` prints this list):
 #   make tables     run the default study, print its tables, and say whether they are the published ones
-#   make report     run the study and make its report, results/<study>/report.html: figures and tables on one page
+#   make report     make the report of a study: figures and tables on one page; run first what is missing, if it is not published
 #   make changed    list the jobs that would run now, and the reasons
 #   make plan       estimate what a study asks, trains and takes (GPU=H100); after a run, show what it took as well
 #   make preflight  list what is missing before a study can run with a profile (PROFILE=profiles/slurm)
