@@ -55,9 +55,10 @@ def compared(before: pd.Series, after: pd.Series) -> tuple[int, int]:
 
 
 def compared_samples(before: pd.Series, after: pd.Series) -> tuple[int, int]:
-    """How many samples there are, and how many of them the other folder has not. The series count equal samples."""
+    """How many samples there are, and how many of them the other folder does not have. The series count equal samples."""
     both = pd.concat([before, after], axis=1, keys=["before", "after"]).fillna(0)
-    return int(both["before"].sum()), int((both["before"] - both["after"]).clip(lower=0).sum())
+    most = max(both["before"].sum(), both["after"].sum())
+    return int(most), int(most - both.min(axis=1).sum())
 
 
 def answers(work: Work, folder: Path) -> pd.DataFrame:

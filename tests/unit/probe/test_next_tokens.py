@@ -84,6 +84,49 @@ def test_exact_logits_are_computed_only_where_rounding_could_decide():
     assert asked == [0, 1, 2] and tokens[0] == 9 and tokens[3] == 5
 
 
+@pytest.mark.parametrize(("temperature", "top_k"), [(0.5, 40), (2.0, 40), (1.0, 0)])
+@pytest.mark.parametrize("end", [0, 1, 5])
+def test_a_sample_is_near_an_end_just_as_far_as_rounding_could_move_it(end, temperature, top_k):
+    import torch
+
+    logits = torch.linspace(6, -6, VOCABULARY, dtype=torch.float64)[None]
+    border = 6 * BORDER
+    kept = logits[:, : top_k or VOCABULARY]
+
+    def cumulative(moved):
+        return float(torch.softmax(moved / temperature, -1)[0, : end + 1].sum())
+
+    up, down = kept.clone(), kept.clone()
+    up[:, : end + 1] += border
+    up[:, end + 1 :] -= border
+    down[:, : end + 1] -= border
+    down[:, end + 1 :] += border
+    share, least, most = (cumulative(moved) for moved in (kept, down, up))
+    decoding = Decoding(1, (), samples=1, temperature=temperature, top_k=top_k)
+    for number, near in ((0.99, True), (1.05, False)):
+        for far in (least, most):
+            asked = []
+            uniform = torch.tensor([[share + number * (far - share)]], dtype=torch.float64)
+            Draws(uniform, decoding).next(
+                logits.float(), 0, lambda rows, asked=asked: asked.append(rows) or logits[rows]
+            )
+            assert bool(asked) == near, (number, far)
+
+
+def test_in_double_what_changes_a_float32_tensor_in_place_is_refused():
+    import torch
+
+    weight = torch.ones(3)
+    with in_double():
+        assert (torch.zeros(3) + weight).dtype == torch.float64
+        fresh = torch.zeros(3)
+        fresh += weight
+        assert fresh.tolist() == [1, 1, 1] and fresh.dtype == torch.float64
+        with pytest.raises(RuntimeError, match="changes a float32 tensor in place"):
+            weight.mul_(2)
+    assert weight.tolist() == [1, 1, 1]
+
+
 def test_in_double_a_model_computes_in_double_precision_and_keeps_its_weights(tmp_path):
     import torch
 

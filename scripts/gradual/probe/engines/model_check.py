@@ -13,6 +13,7 @@ import numpy as np
 from gradual.ground.errors import InputError, out_of_memory
 from gradual.models import logit_rounding
 from gradual.probe.answers import GREEDY_ANSWERS, Decoding
+from gradual.probe.engines.double import in_double
 from gradual.probe.engines.kv_tree import ATTENTION, install
 from gradual.probe.engines.prefill import proved
 from gradual.probe.engines.tokenization import Stopper
@@ -66,13 +67,20 @@ def refusal(model: Any) -> str | None:
 
 
 def difference(model: Any, tokenizer: Any) -> float:
-    """The largest difference between the tree's logits and those of the model's own forward, as a share of the largest."""
+    """The largest difference between the tree's logits and those of the model's own forward, as a share of the largest.
+
+    Those that the tree computes in double precision are compared, too.
+    """
     import torch
 
     ids = _prompts(model.config.get_text_config(), tokenizer)
     said = np.array([[prompt[i : i + STEPS] for i in range(CONTINUATIONS)] for prompt in ids])
     task = Task(Decoding(STEPS, ()), GREEDY_ANSWERS, Stopper(tokenizer, Decoding(STEPS, ())))
-    tree = Wave(model, [Group([], ids)], task, Limits(2 * (SHARED + REACH), 2**18)).forced(said)
+    limits = Limits(2 * (SHARED + REACH), 2**18)
+    trees = [Wave(model, [Group([], ids)], task, limits).forced(said)]
+    if model.dtype == torch.float32:
+        with in_double():
+            trees.append(Wave(model, [Group([], ids)], task, limits).forced(said))
     model.set_attn_implementation("eager")
     try:
         own = torch.stack(
@@ -80,7 +88,7 @@ def difference(model: Any, tokenizer: Any) -> float:
         )
     finally:
         model.set_attn_implementation(ATTENTION)
-    return logit_rounding.difference(tree.flatten(0, 1), own)
+    return float(np.max([logit_rounding.difference(tree.flatten(0, 1), own) for tree in trees]))
 
 
 def _prompts(config: Any, tokenizer: Any) -> list[list[int]]:

@@ -233,7 +233,7 @@ class Wave:
             found = self._in_double([[*chunk.ids[owner[row]], *said[row].tolist()] for row in rows.tolist()])
             return found if seen is None else _penalize(found, seen[rows], decoding.repetition_penalty)
 
-        rounded = logits.dtype == torch.float32
+        rounded = self.model.dtype == torch.float32
         for step in range(decoding.max_new_tokens):
             if seen is not None:
                 logits = _penalize(logits, seen, decoding.repetition_penalty)
