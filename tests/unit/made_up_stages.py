@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from gradual.data.revisions import CONFLICTING, KEPT, OWN, REVISED, UNRELATED
-from gradual.study.result_files import CHANGE, GROUP_GRADES, GROUPS, REVISIONS, Result
+from gradual.study.result_files import CHANGE, GROUP_GRADES, GROUPS, LOSS, REVISIONS, Result
 from gradual.tables.multi_stage.roles import Study
 from gradual.tables.spec import Model, Results
 
@@ -71,6 +71,7 @@ def results(
         made[seed, "m", Result(GROUP_GRADES, state, probe)] = graded(texts, names, last)
         if state != ORIGIN:
             made[seed, "m", Result(CHANGE, state)] = {"norm": float(seed + len(state))}  # anything, but by state
+            made[seed, "m", Result(LOSS, state)] = pd.DataFrame({"step": [1, 10 * len(state) + seed]})
     return made
 
 

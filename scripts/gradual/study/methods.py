@@ -40,8 +40,8 @@ def made_runs(config: Config) -> Iterator[Made]:
             )
             if settings.get("forget"):
                 forgetting = forget(run, settings["forget"], run["label"])
-                yield Made(f"{name}_forget", {"from": before} | forgetting, method, number)
-                before = f"{name}_forget"
+                yield Made(forget_run(name), {"from": before} | forgetting, method, number)
+                before = forget_run(name)
             yield Made(name, {"from": before} | run, method, number)
             before = name
 
@@ -49,6 +49,11 @@ def made_runs(config: Config) -> Iterator[Made]:
 def state_of(method: str, stage: int) -> str:
     """The state of a method after a stage."""
     return FIRST if stage == 1 else f"{method}{stage}"
+
+
+def forget_run(state: str) -> str:
+    """The run that forgets before the run of a state is trained, with a method that forgets."""
+    return f"{state}_forget"
 
 
 def forget(run: Mapping[str, Any], strength: float, label: str) -> Config:
@@ -59,8 +64,15 @@ def forget(run: Mapping[str, Any], strength: float, label: str) -> Config:
     """
     facts = [role for role in run["facts"] if role != OWN]
     answers = {REVISION: run["answers"][REVISION] - 1}
-    kept = {key: value for key, value in run.items() if key not in ("augment", "objective", "preference", *REPEATS)}
-    own = {"label": f"{label}, forgetting", "facts": facts, "answers": answers, "adapter": MERGE, "scale": -strength}
+    kept = {key: value for key, value in run.items() if key not in ("augment", "preference", "replay", *REPEATS)}
+    own = {
+        "objective": "cross_entropy",
+        "label": f"{label}, forgetting",
+        "facts": facts,
+        "answers": answers,
+        "adapter": MERGE,
+        "scale": -strength,
+    }
     return {**kept, **own}
 
 

@@ -24,7 +24,7 @@ AGREEMENT, CHANCE, ANSWERABLE = "agreement", "chance", "answerable"
 SELECTION, EXAMPLES, EPOCHS, ADAPTER = "selection", "examples", "epochs", "adapter"
 SAMPLES = "samples"
 EVALUATION, GRADES, ACCURACY = "evaluation", "evaluation_grades", "accuracy"
-OWN_EXAMPLES, AUGMENTED = "own_examples", "augmented"
+OWN_EXAMPLES, AUGMENTED, AUGMENTED_COUNTS = "own_examples", "augmented", "augmented_counts"
 GROUP_ANSWERS, GROUP_GRADES = "group_answers", "group_grades"
 COMPOSITION, CHANGE = "composition", "change"
 TABLE_CSV, TABLE_MARKDOWN, TABLES, COSTS_CSV, COSTS, PROVENANCE = (
@@ -64,7 +64,7 @@ KINDS: dict[str, Kind] = {
     # of a run that adds to its examples or repeats them
     OWN_EXAMPLES: Kind("revise_examples", f"{_STATE}/own_examples.parquet"),
     AUGMENTED: Kind("augment_questions", f"{_STATE}/augmented.parquet"),
-    "augmented_counts": Kind("augment_questions", f"{_STATE}/augmented.csv"),
+    AUGMENTED_COUNTS: Kind("augment_questions", f"{_STATE}/augmented.csv"),
     "augmented_usage": Kind("augment_questions", f"{_STATE}/augmented-usage.json"),
     EPOCHS: Kind("train_adapter", f"{_STATE}/epochs/epochs.json"),  # the handle of a state's epochs
     "texts": Kind("train_adapter", f"{_STATE}/texts.jsonl"),

@@ -115,7 +115,9 @@ def test_a_curve_has_the_methods_that_differ_in_nothing_but_rate_epochs_and_name
         "merge_b": {"adapter": "merge", "epochs": 9, "stages": 2},
         "merge_more": {"adapter": "merge", "forget": 0.5},
     }
-    told = {"curves": {"cit": ["cit_a", "cit_b"], "merge": ["merge_a", "merge_b"]}}
+    methods |= {f"steps_{budget}": {"steps_of": f"cit_{budget}", "label": budget} for budget in "ab"}
+    methods |= {"other_steps": {"steps_of": "merge_more"}}
+    told = {"curves": {"cit": ["cit_a", "cit_b"], "merge": ["merge_a", "merge_b"], "steps": ["steps_a", "steps_b"]}}
     assert budgets.settings({"methods": methods}, {}) == told
     assert budgets.settings({"methods": {name: methods[name] for name in ("cit_a", "merge_a", "merge_more")}}, {}) == {}
 

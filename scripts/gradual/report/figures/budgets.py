@@ -28,6 +28,7 @@ from gradual.report.dots import by_model, readable
 from gradual.report.reading import read_table
 from gradual.report.spec import FigureSpec, Needs, Own
 from gradual.study.result_files import TABLE_CSV, path
+from gradual.study.runs import REPEATS
 
 VARIED = ("learning_rate", "epochs", "label", "stages")  # keys in which the methods of a curve may differ
 MARKS = zip((BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, BLACK), "os^DvPX", strict=True)
@@ -37,14 +38,18 @@ PERCENTS = ("new_percent", "kept_percent")
 
 
 def settings(config: Mapping[str, Any], needs: Needs) -> dict[str, Any]:
-    """The methods of each curve, by its name: those that differ in nothing but the learning rate and the epochs."""
+    """The methods of each curve, by its name: those that differ in nothing but the learning rate, the epochs and names."""
     alike: dict[str, list[str]] = defaultdict(list)
-    for name, method in config["methods"].items():
-        alike[json.dumps({key: value for key, value in method.items() if key not in VARIED}, sort_keys=True)].append(
-            name
-        )
+    for name in config["methods"]:
+        alike[json.dumps(_how(config["methods"], name), sort_keys=True)].append(name)
     curves = {commonprefix(names).rstrip("_") or names[0]: names for names in alike.values() if len(names) > 1}
     return {"curves": curves} if curves else {}
+
+
+def _how(methods: Mapping[str, Mapping[str, Any]], name: str) -> dict[str, Any]:
+    """How a method trains at whatever budget. One that takes the steps of another method is told by how that one trains."""
+    kept = {key: value for key, value in methods[name].items() if key not in VARIED}
+    return kept | {key: _how(methods, kept[key]) for key in REPEATS if kept.get(key)}
 
 
 def files(told: Mapping[str, Any]) -> list[str]:

@@ -8,14 +8,15 @@ import pandas as pd
 from gradual.ground import statistics
 from gradual.ground.statistics import UNDEFINED, Estimate
 from gradual.knowledge import retention
-from gradual.study.result_files import Result
-from gradual.tables import accuracy_rows
+from gradual.study.result_files import AUGMENTED_COUNTS, Result
+from gradual.tables import accuracy_rows, reading
 from gradual.tables.multi_stage import columns, graded, paper
 from gradual.tables.multi_stage.graded import Graded
 from gradual.tables.multi_stage.retained import kept_facts
 from gradual.tables.multi_stage.roles import Line, Study
-from gradual.tables.spec import Model, Results, TableSpec
+from gradual.tables.spec import Column, Model, Results, TableSpec
 from gradual.tables.verdicts import COLUMNS, RISES, Claim
+from gradual.training.augment_settings import MODEL, TEMPLATES
 
 # The smallest effect of interest: 1 point, which is less than the standard error of the paper's comparisons (1.25 points).
 MARGIN = 0.01
@@ -69,7 +70,7 @@ def _claims(study: Study) -> Iterator[Comparison]:
         yield Comparison(f"{name} are better than {plain}", role, "plain", ablated, steps.get(role, ""))
     text = f"All three augmentations are better than {plain}"
     yield Comparison(text, "augmented", "plain", ablated, steps.get("augmented", ""))
-    yield Comparison(f"Selected questions are better than as many at random ({half})", "selected", "half", ablated)
+    yield Comparison(f"Selected questions are better than a random half ({half})", "selected", "half", ablated)
     for base in BASELINES:
         text = f"{theirs} keeps more of what earlier stages taught than {label.get(base)}, after stage {last}"
         yield Comparison(text, "theirs", base, last, study.roles.get("replay", ""), kept=True)
@@ -77,8 +78,18 @@ def _claims(study: Study) -> Iterator[Comparison]:
 
 def needs(study: Study, model: Model) -> list[Result]:
     """The answers of the states that the claims compare."""
-    states = [(study.state(m, each.stage), each) for each in comparisons(study, model) for m in each.methods(study)]
-    return graded.needs([Line("", "", each.stage, state, state) for state, each in states])
+    found = comparisons(study, model)
+    states = [(study.state(m, each.stage), each) for each in found for m in each.methods(study)]
+    written = dict.fromkeys(need for each in found for need in _augmented(study, each))
+    return [*graded.needs([Line("", "", each.stage, state, state) for state, each in states]), *written]
+
+
+def _augmented(study: Study, each: Comparison) -> list[Result]:
+    """Who wrote the augmented questions of the two methods that are compared."""
+    methods = (study.roles[role] for role in (each.role, each.over))
+    return [
+        Result(AUGMENTED_COUNTS, study.state(method, each.stage)) for method in methods if method in study.augmented
+    ]
 
 
 def build(loaded: Results, study: Study) -> pd.DataFrame:
@@ -89,8 +100,31 @@ def build(loaded: Results, study: Study) -> pd.DataFrame:
         for each in comparisons(study, model):
             claim = _claim(read, each, model)
             row = accuracy_rows.common(study, key) | claim.described()
+            row |= {"written_by": _written_by(loaded, study, key, _augmented(study, each))}
             rows.append(row | {"stage": each.stage, "facts": claim.facts} | claim.found())
     return pd.DataFrame(rows)
+
+
+def _written_by(loaded: Results, study: Study, key: str, needs: list[Result]) -> str:
+    """Who wrote the augmented questions of a claim, by way if it is not one for all; empty if there are none."""
+    found = []
+    for seed in study.seeds:
+        for need in needs:
+            frame = reading.get(loaded, seed, key, need)
+            reading.require(frame, ["way", "made_by"], reading.path(need, seed, key))
+            found.append(frame.assign(templates=frame["made_by"] == TEMPLATES))
+    if not found:
+        return ""
+    share = pd.concat(found).groupby("way", sort=False)["templates"].mean()
+    if share.isin([0, 1]).all() and share.nunique() == 1:
+        return TEMPLATES if share.iloc[0] else MODEL
+    ways = [f"{way} ({part:.0%})" if part < 1 else str(way) for way, part in share.items() if part]
+    return f"{TEMPLATES}: {', '.join(ways)}"
+
+
+def said(row: pd.Series) -> str:
+    """A claim, and whether templates wrote its augmented questions."""
+    return f"{row['claim']} (questions by {by})" if str(by := row["written_by"]).startswith(TEMPLATES) else row["claim"]
 
 
 def _claim(read: Graded, each: Comparison, model: Model) -> Claim:
@@ -123,7 +157,7 @@ SPEC = TableSpec(
     needs=needs,
     build=build,
     reported=paper.models(),
-    columns=COLUMNS,
+    columns=(Column("Claim", said, right=False), *COLUMNS[1:]),
     note="Effects are differences of ACC, in points, on the same questions: of facts that the stage trains on, or "
     f"of kept facts. {columns.KEPT} {columns.VALID} {columns.DECIDING} The smallest effect of interest was set before "
     f"any of these results. It is {100 * MARGIN:.0f} point. The verdict is *shows* if the whole 95% interval is above "
@@ -131,7 +165,8 @@ SPEC = TableSpec(
     "effect of interest. In all other cases, the verdict is *undecided*. The control is another method that could explain "
     "the effect: plain training for as many steps as the method takes, or plain replay of kept facts. Behind the control "
     "is the verdict on the effect net of the control. A random half of the augmented questions is itself the control of "
-    "their selection. Where a model fails the gate for questions that it writes itself, templates wrote them. All methods "
+    "their selection. A model writes these questions itself, if it passes the gate. Else templates write them, and the "
+    "claim says so. All methods "
     "are compared at one budget each; the table budgets shows what other budgets do. "
     f"{columns.GREEDY} With one seed, a verdict holds only for this dataset and this model. The paper's numbers are from "
     "one training and have no intervals. Its ablations are taken to be of stage 2 (see the table stages), and its "

@@ -41,7 +41,7 @@ def build(loaded: Results, study: Study) -> pd.DataFrame:
                 after = read.right(line.state, line.stage, kept, wordings, line.probe)
                 before, first = (read.right(state, line.stage, kept, wordings) for state in (line.previous, FIRST))
                 beside = read.right(line.state, line.stage, unrelated, wordings, line.probe)
-                known = read.right(ORIGIN, line.stage, unrelated, wordings)
+                known = read.right(line.previous if line.probe else ORIGIN, line.stage, unrelated, wordings)
                 found = {
                     "kept_percent": accuracy_rows.share(after),
                     "krr_percent": graded.kept(before, after),
@@ -110,5 +110,6 @@ SPEC = TableSpec(
     "denominator of its KRR, and shows retention in figures only. Right at the origin and still is the share of right "
     "answers to unrelated facts among those that were right at the origin (locality). The change of the weights is the "
     "Frobenius norm of the difference between the state's weights and those of the untouched model. "
-    f"{columns.UNITS} {columns.WORDINGS} {columns.AGAIN} Its KRR is over the same state. {columns.GREEDY} {columns.DASH}",
+    f"{columns.UNITS} {columns.WORDINGS} {columns.AGAIN} There, stage 1 itself is what was right before. "
+    f"{columns.GREEDY} {columns.DASH}",
 )

@@ -6,14 +6,15 @@ import pytest
 
 from gradual.ground import statistics
 from gradual.ground.errors import InputError
-from gradual.study.result_files import CHANGE, GROUP_GRADES, GROUPS, REVISIONS, Result
+from gradual.study.result_files import AUGMENTED_COUNTS, CHANGE, GROUP_GRADES, GROUPS, LOSS, REVISIONS, Result
 from gradual.tables import reading, registry
 from gradual.tables.multi_stage import paper
+from gradual.tables.multi_stage.claims import said
 from gradual.tables.multi_stage.package import PACKAGE
 from gradual.tables.multi_stage.roles import AGAIN, EVERY, Study
 from gradual.tables.spec import Model, Results
 from gradual.tables.verdicts import NOT, SHOWS, UNDECIDED, verdict
-from made_up_stages import FIRST, ORIGIN, domain_results, domain_study, fact_id, stage_results, stage_study
+from made_up_stages import FIRST, ORIGIN, RUNS, domain_results, domain_study, fact_id, stage_results, stage_study
 
 METHODS = [("CIT", 2), ("CIT", 3), ("All", 2), ("All", 3), ("Replay", 2), ("Replay", 3), ("biased", 2)]
 ROWS = [(EVERY, 1), *METHODS, ("Joint training", 3)]
@@ -152,6 +153,9 @@ def test_kept_and_unrelated_facts_that_are_still_right():
     assert found.loc[("CIT", 3, "unseen"), "change"] == len("cit3") and found["change"].notna().all()
     assert (found["kept_n"] == 2).all() and (found["unrelated_n"] == 2).all()
     assert AGAIN in found.index and (AGAIN, 2, "trained") not in found.index
+    asked = {(FIRST, 0): ("0000 00 00", "000. 0. .0"), (FIRST, 1): ("00.0 00 0.", "000. 00 .0")}
+    again = by(build("retention", stage_results(asked)), "method", "stage", "wording").loc[(AGAIN, 1, "unseen")]
+    assert again["unrelated_kept_percent"] == 100  # of those that stage 1 has right, and not the origin
 
 
 def test_the_matrix_in_the_deciding_wording():
@@ -217,6 +221,12 @@ def test_what_each_budget_buys():
     assert list(found["epochs"]) == [10, 15, 5, 10, 8]
     assert list(found["new_percent"]) == [25, 75, 50, 75, 75] and list(found["kept_percent"]) == [50, 100, 50, 0, 100]
     assert list(found["unrelated_kept_percent"]) == [0, 100, 0, 100, 0]
+    assert list(found["steps"]) == [40, 60, 90, 70, 50]
+    study = stage_study(models={"m": Model("m", None, (*RUNS, "whole3_forget"))})
+    made = stage_results() | {(0, "m", Result(LOSS, "whole3_forget")): pd.DataFrame({"step": [1, 5]})}
+    assert by(build("budgets", made, study), "method").loc["All", "steps"] == 60 + 5  # of the run that forgets
+    seeds = by(build("budgets", stage_results() | stage_results(seed=1), stage_study((0, 1))), "method")
+    assert seeds.loc["CIT", "steps"] == (40 + 41) / 2
 
 
 # The claims
@@ -261,7 +271,7 @@ def test_claims_of_methods_that_the_study_has():
         "All is better than CIT after stage 3",
         "The preference bias is better than CIT",
         "All three augmentations are better than CIT",
-        "Selected questions are better than as many at random (CIT)",
+        "Selected questions are better than a random half (CIT)",
         "All keeps more of what earlier stages taught than CIT, after stage 3",
     ]
     first = frame.iloc[0]
@@ -271,6 +281,25 @@ def test_claims_of_methods_that_the_study_has():
     assert frame.loc["All three augmentations are better than CIT", "paper_points"] == pytest.approx(69.9 - 49.9)
     selected = frame.iloc[5]
     assert selected["paper_points"] == pytest.approx(81.2 - 79.85) and selected["control"] == ""
+
+
+def test_a_claim_says_where_templates_wrote_the_questions():
+    study = stage_study((0, 1), augmented=("whole",))
+    made = stage_results() | stage_results(seed=1)
+
+    def written(*by: tuple[str, str]) -> list[str]:
+        for seed, (background, logic) in enumerate(by):
+            for state in ("whole2", "whole3"):
+                frame = pd.DataFrame({"way": ["background", "logic"], "made_by": [background, logic]})
+                made[seed, "m", Result(AUGMENTED_COUNTS, state)] = frame
+        frame = build("stage_claims", made, study)
+        assert [said(row).removeprefix(row["claim"]) for _, row in frame.iterrows()][2] == ""  # nobody writes for it
+        return [*frame["written_by"][:3], said(frame.iloc[0]).removeprefix(frame["claim"][0])]
+
+    assert written(("model", "model"), ("model", "model")) == ["model", "model", "", ""]
+    assert written(("templates",) * 2, ("templates",) * 2)[-1] == " (questions by templates)"
+    assert written(("model", "templates"), ("model", "templates"))[0] == "templates: logic"
+    assert written(("templates", "model"), ("model", "model"))[0] == "templates: background (50%)"
 
 
 def test_verdicts_over_seeds():
