@@ -233,7 +233,9 @@ GRAPH: dict[str, Callable[[Result, Runs], Inputs]] = {
     kinds.SAMPLES: _sampled,
     kinds.OWN_EXAMPLES: _exemplified_itself,
     kinds.AUGMENTED: _augmented,
+    kinds.AUGMENTED_COUNTS: _from(augmented=_of(kinds.AUGMENTED)),  # of the same job
     kinds.EPOCHS: lambda result, runs: STATE_KINDS[runs[result.state].kind].inputs(runs[result.state], runs),
+    kinds.LOSS: _from(epochs=_of(kinds.EPOCHS)),  # of the same job
     kinds.EVALUATION: _evaluated,
     kinds.GRADES: _graded,
     kinds.ACCURACY: _graded,
