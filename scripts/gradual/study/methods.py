@@ -67,6 +67,7 @@ def forget(run: Mapping[str, Any], strength: float, label: str) -> Config:
     kept = {key: value for key, value in run.items() if key not in ("augment", "preference", "replay", *REPEATS)}
     own = {
         "objective": "cross_entropy",
+        "preference": None,
         "label": f"{label}, forgetting",
         "facts": facts,
         "answers": answers,

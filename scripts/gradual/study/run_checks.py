@@ -97,6 +97,12 @@ def check_objectives(config: Config) -> Iterator[Problem]:
         elif preferred and settings.get("replay") and not own["target"]:
             expected = "true, or no replay, because replayed examples have no samples and would have no loss"
             found.append(Problem(f"{section}.preference.target", "false in a run with replay", expected))
+        elif preferred and own["bound"] == "none" and own["b"] != 1:
+            problem = f"{own['b']} with bound: none, where it has no effect"
+            found.append(Problem(f"{section}.preference.b", problem, "no b, or bound: npo"))
+        elif preferred and not (own["target"] or own["alpha"] or own["beta"]):
+            problem = "false, and alpha and beta are 0, so there is no loss"
+            found.append(Problem(f"{section}.preference.target", problem, "true, or an alpha or a beta above 0"))
         yield from found
         if found and section == "training":
             return  # the runs inherit the same problem

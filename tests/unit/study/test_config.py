@@ -637,6 +637,16 @@ MALFORMED = {
         "runs.x.preference.target",
         "true, or no replay",
     ),
+    "a limit of no bound": (
+        with_runs(x=SAME | {"objective": "preference", "preference": {"bound": "none", "b": 2.0}}),
+        "runs.x.preference.b",
+        "2.0 with bound: none, where it has no effect",
+    ),
+    "no loss at all": (
+        with_runs(x=SAME | {"objective": "preference", "preference": {"target": False, "alpha": 0, "beta": 0}}),
+        "runs.x.preference.target",
+        "so there is no loss",
+    ),
     "unknown bound": (
         with_runs(x=SAME | {"objective": "preference", "preference": {"bound": "dpo"}}),
         "runs.x.preference.bound",

@@ -96,6 +96,15 @@ def test_only_facts_whose_answers_change_are_forgotten():
     assert (forgetting.facts, forgetting.domain, forgetting.revision) == (("conflicting",), "lives", 0)
 
 
+def test_what_is_forgotten_is_neither_replayed_nor_preferred():
+    preference = {"samples": 2, "temperature": 0.8, "top_k": 40}
+    method = {"forget": 0.7, "adapter": "merge", "replay": {"facts": ["kept"], "ratio": 0.5}}
+    training = {"objective": "preference", "preference": preference}
+    table = runs(load(STUDY | {"methods": {"f": method}, "training": training}))
+    assert table["f2"].replay and table["f2"].preference
+    assert table["f2_forget"].replay is None and table["f2_forget"].preference is None
+
+
 def test_the_rules_follow_from_the_runs():
     table = runs(load(STUDY))
 
