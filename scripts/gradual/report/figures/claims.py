@@ -23,7 +23,6 @@ from gradual.report.canvas import (
 )
 from gradual.report.dots import OURS, PAPER, Dot, by_model, mark, taken
 from gradual.report.spec import FigureSpec
-from gradual.tables.multi_stage.claims import said
 from gradual.tables.verdicts import NOT, SHOWS
 
 LINE, LANE, EDGE = 13, 9, 8  # the heights of a line of text and of a lane of marks, and the room at the sides
@@ -45,7 +44,7 @@ def numbers(read: Mapping[str, Any]) -> pd.DataFrame:
 def stage_numbers(read: Mapping[str, Any]) -> pd.DataFrame:
     """The claims about stages, from their table; each says of which stage it is."""
     frame = read["stage_claims"]
-    claims = frame.apply(said, axis=1) + " (stage " + frame["stage"].astype(str) + ")"
+    claims = frame["claim"] + " (stage " + frame["stage"].astype(str) + ")"
     return taken(frame.assign(claim=claims), ("label", *COLUMNS))
 
 

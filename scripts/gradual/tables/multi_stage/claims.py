@@ -14,7 +14,7 @@ from gradual.tables.multi_stage import columns, graded, paper
 from gradual.tables.multi_stage.graded import Graded
 from gradual.tables.multi_stage.retained import kept_facts
 from gradual.tables.multi_stage.roles import Line, Study
-from gradual.tables.spec import Column, Model, Results, TableSpec
+from gradual.tables.spec import Model, Results, TableSpec
 from gradual.tables.verdicts import COLUMNS, RISES, Claim
 from gradual.training.augment_settings import MODEL, TEMPLATES
 
@@ -98,9 +98,11 @@ def build(loaded: Results, study: Study) -> pd.DataFrame:
     for key, model in study.models.items():
         read = Graded(loaded, study, key)
         for each in comparisons(study, model):
+            written_by = _written_by(loaded, study, key, _augmented(study, each))
+            if written_by.startswith(TEMPLATES):
+                each = each._replace(text=f"{each.text} (questions by {written_by})")
             claim = _claim(read, each, model)
-            row = accuracy_rows.common(study, key) | claim.described()
-            row |= {"written_by": _written_by(loaded, study, key, _augmented(study, each))}
+            row = accuracy_rows.common(study, key) | claim.described() | {"written_by": written_by}
             rows.append(row | {"stage": each.stage, "facts": claim.facts} | claim.found())
     return pd.DataFrame(rows)
 
@@ -120,11 +122,6 @@ def _written_by(loaded: Results, study: Study, key: str, needs: list[Result]) ->
         return TEMPLATES if share.iloc[0] else MODEL
     ways = [f"{way} ({part:.0%})" if part < 1 else str(way) for way, part in share.items() if part]
     return f"{TEMPLATES}: {', '.join(ways)}"
-
-
-def said(row: pd.Series) -> str:
-    """A claim, and whether templates wrote its augmented questions."""
-    return f"{row['claim']} (questions by {by})" if str(by := row["written_by"]).startswith(TEMPLATES) else row["claim"]
 
 
 def _claim(read: Graded, each: Comparison, model: Model) -> Claim:
@@ -157,7 +154,7 @@ SPEC = TableSpec(
     needs=needs,
     build=build,
     reported=paper.models(),
-    columns=(Column("Claim", said, right=False), *COLUMNS[1:]),
+    columns=COLUMNS,
     note="Effects are differences of ACC, in points, on the same questions: of facts that the stage trains on, or "
     f"of kept facts. {columns.KEPT} {columns.VALID} {columns.DECIDING} The smallest effect of interest was set before "
     f"any of these results. It is {100 * MARGIN:.0f} point. The verdict is *shows* if the whole 95% interval is above "

@@ -9,7 +9,6 @@ from gradual.study.methods import FIRST, made_runs, methods, state_of
 from gradual.study.runs import LATEST, ORIGIN, REVISION, Runs, runs
 from gradual.tables import spec
 from gradual.tables.multi_stage import paper
-from gradual.training.augment_settings import TEMPLATES
 
 # The keys of the config for fields of Study that are not `tables.<field>`.
 STAGES = ("stage_facts", "stage_domains", "stage_revisions")
@@ -51,7 +50,7 @@ class Study(spec.Study):
     The three fields of stages have an item per stage: the roles of its facts, with spaces between them, their domain, and
     the revision of their answers (None: the latest). `methods` maps methods to their last stage, and `roles` maps the roles
     of `tables.methods` to methods. `steps_of` maps methods to those whose number of steps they take. `augmented` are
-    the methods whose model writes augmented questions. `others` maps runs of
+    the methods with augmented questions. `others` maps runs of
     no method to the stage after which they are asked, and `parents` maps them to the states that they start from. `rates`
     (learning rates) and `epochs` are those of the methods at their last stage, and of the other runs. `trained` and
     `unseen` are wordings of questions.
@@ -142,7 +141,7 @@ def study_of(config: Mapping[str, Any]) -> Study:
         method_labels={method: config["methods"][method].get("label") or method for method in named},
         roles={role: method for role, method in config["tables"]["methods"].items() if method},
         steps_of={method: of for method in named if (of := config["methods"][method].get("steps_of"))},
-        augmented=tuple(method for method in named if _writes(config["methods"][method])),
+        augmented=tuple(method for method in named if config["methods"][method].get("augment")),
         others={run: _stage_after(run, table, stage_of) for run in others},
         parents={run: table[run].parent for run in others},
         rates={name: table[run].training.learning_rate for name, run in last.items()},
@@ -151,11 +150,6 @@ def study_of(config: Mapping[str, Any]) -> Study:
         unseen=tuple(wordings["test"]),
         retests=config["probe"]["retests"],
     )
-
-
-def _writes(method: Mapping[str, Any]) -> bool:
-    """Whether the model writes augmented questions with a method, if it passes the gate."""
-    return bool(method.get("augment")) and method["augment"].get("source") != TEMPLATES
 
 
 def _revision(answers: Any) -> int | None:
