@@ -12,7 +12,7 @@ from pathlib import Path
 
 from project_copy import copy_project, snakemake_in
 
-# The tables of the two stages alone, which are as in the whole study. All kinds of jobs run for them, but draw_answers.
+# The tables of the two stages alone, which are as in the whole study. The study of stages is killed in its own tests.
 FEWER = "tables: {show: [2, 3, 4, 5, 10, 12, scoring, chance]}\n"
 TINY = ("--configfile", "tests/workflow/tiny.yaml", "fewer.yaml")
 KILLS = 6
@@ -31,9 +31,10 @@ def finished_outputs(log: str) -> set[str]:
     }
 
 
-def start(folder: Path, log: Path) -> subprocess.Popen:
+def start(folder: Path, log: Path, words: tuple[str, ...] = TINY) -> subprocess.Popen:
+    """Start a study, by Snakemake's words for it."""
     env = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", *TINY]
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", *words]
     with log.open("w") as handle:
         return subprocess.Popen(command, cwd=folder, env=env, stdout=handle, stderr=handle, start_new_session=True)
 

@@ -1,15 +1,19 @@
 """The tiny study of answers that change, end to end: what must hold of any such study's results."""
 
 import json
+import random
+import shutil
 
 import pandas as pd
 import pytest
+from test_killed import kill, start
 
 from project_copy import copy_project, snakemake_in
 
 RESULTS = "results/stages"
 MODEL = f"{RESULTS}/seed0/small"
-STAGES = ("--cores", "2", "--configfile", "tests/workflow/stages.yaml")
+STUDY = ("--configfile", "tests/workflow/stages.yaml")
+STAGES = ("--cores", "2", *STUDY)
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +75,23 @@ def test_a_run_may_have_as_many_tokens_as_another(done):
     assert made.returncode == 0, made.stdout[-6000:]
     examples = pd.read_parquet(done / MODEL / "same_tokens2/examples.parquet")
     assert len(examples) > 40 and set(examples["fact_id"]) == roles(done, "revised")
+
+
+def test_killed_while_its_methods_are_made_it_comes_to_the_same_tables(done, tmp_path):
+    folder = shutil.copytree(done, tmp_path / "project", symlinks=True)
+    for made in ("theirs2", "mocl2", "mocl3", "f_learning2_forget", "f_learning2", "same_steps2"):
+        shutil.rmtree(folder / MODEL / made)
+    shutil.rmtree(folder / RESULTS / "tables")
+    chance = random.Random(1)
+    for number in range(3):
+        log = tmp_path / f"killed-{number}.log"
+        kill(start(folder, log, STUDY), log, chance.randint(0, 3), chance.uniform(0, 2))
+    again = snakemake_in(folder)(*STAGES)
+    assert again.returncode == 0, again.stdout[-3000:]
+    tables = sorted((folder / RESULTS / "tables").iterdir())
+    assert len(tables) == 12
+    for table in tables:
+        assert table.read_bytes() == (done / table.relative_to(folder)).read_bytes(), table.name
 
 
 def test_the_tables_tell_of_every_method_and_a_second_run_has_nothing_to_do(done):
