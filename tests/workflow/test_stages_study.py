@@ -6,9 +6,9 @@ import shutil
 
 import pandas as pd
 import pytest
-from test_killed import kill, start
 
 from project_copy import copy_project, snakemake_in
+from test_killed import kill, start
 
 RESULTS = "results/stages"
 MODEL = f"{RESULTS}/seed0/small"

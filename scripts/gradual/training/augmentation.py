@@ -8,12 +8,15 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from itertools import product
 
+import numpy as np
 import pandas as pd
 
-from gradual.data.augmentation_forms import LOGIC, PARAPHRASE, augmented
+from gradual.data.augmentation_forms import LOGIC, PARAPHRASE, TITLES, augmented
+from gradual.data.cells import is_id, is_text, lacking, refuse
 from gradual.ground.errors import InputError
 from gradual.ground.files import read_parquet
 from gradual.ground.normal_form import folded, question_key
+from gradual.training.augment_settings import SOURCES
 
 # Flags of a row: the text has the form of its way; it names the subject; it holds an earlier answer of the fact, or the one
 # to train on (a leak); it asks in a wording for tests alone.
@@ -122,9 +125,25 @@ def count(rows: pd.DataFrame, gated: pd.DataFrame) -> pd.DataFrame:
 
 
 def read_augmented(path: object) -> pd.DataFrame:
-    """The augmented rows of a Parquet file. Raises InputError for a row that may be trained on but asks nothing."""
+    """The augmented rows of a Parquet file.
+
+    Raises InputError, with row and key, for what no rule here writes, such as a row to train on that asks nothing.
+    """
     rows = read_parquet(str(path), "augmented questions", AUGMENTED_COLUMNS)
-    for number, (parsed, text) in enumerate(zip(rows["parsed"], rows["augmented"], strict=True), 1):
-        if parsed and not (isinstance(text, str) and text.strip()):
-            raise InputError(path, repr(text), "a text that is not empty", row=number, key="augmented")
+    refuse(rows, lacking(rows["fact_id"], is_id), path, "fact_id", "16 hex digits")
+    refuse(rows, lacking(rows["question"], is_text), path, "question", "a text that is not empty")
+    for key, known in (("way", (*TITLES,)), ("made_by", SOURCES)):
+        refuse(rows, ~rows[key].isin(known), path, key, f"one of {', '.join(known)}")
+    refuse(rows, lacking(rows["written"], lambda value: isinstance(value, str)), path, "written", "a text")
+    for flag in FLAGS:
+        refuse(rows, lacking(rows[flag], _is_boolean), path, flag, "true or false")
+    agrees = lacking(rows["agrees"], lambda value: _is_boolean(value) or pd.isna(value))
+    refuse(rows, agrees, path, "agrees", "true, false, or null where the parent was not asked")
+    asks_nothing = rows["parsed"].astype(bool) & lacking(rows["augmented"], is_text)
+    refuse(rows, asks_nothing, path, "augmented", "a text that is not empty")
+    refuse(rows, rows.duplicated(["fact_id", "question", "way"]), path, "fact_id", "a question once in a way")
     return rows
+
+
+def _is_boolean(value: object) -> bool:
+    return isinstance(value, bool | np.bool_)

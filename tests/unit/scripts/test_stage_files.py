@@ -6,6 +6,7 @@ import pytest
 from gradual.data.question_wordings import WORDING_COLUMNS, read_wordings
 from gradual.data.revisions import GROUP_COLUMNS, REVISION_COLUMNS, read_groups, read_revisions
 from gradual.ground.errors import InputError
+from gradual.training.augmentation import AUGMENTED_COLUMNS, FLAGS, read_augmented
 from gradual.training.samples import SAMPLE_COLUMNS, read_samples
 
 A, B = "a" * 16, "b" * 16
@@ -34,6 +35,19 @@ FILES = {
         ),
         {"fact_id": "b", "question": "", "kind": "wrong", "text": None, "count": 0, "completion": None}
         | {"log_probability": 0.5, "tokens": -1},
+    ),
+    "augmented": (
+        read_augmented,
+        pd.DataFrame(
+            [
+                (A, "Who?", "paraphrase", "model", "", "", False, False, False, False, False, None),
+                (A, "Who?", "background", "templates", "x.", "x. Who?", True, True, False, False, False, True),
+            ],
+            columns=AUGMENTED_COLUMNS,
+        ).astype({"agrees": "boolean"}),
+        {"fact_id": "a", "question": " ", "way": "cause", "made_by": "ghost", "written": None, "augmented": " "}
+        | dict.fromkeys(FLAGS)
+        | {"agrees": "yes"},
     ),
 }
 CELLS = [(name, column) for name, (_, _, wrong) in FILES.items() for column in wrong]
