@@ -23,7 +23,12 @@ onstart:
     lock_study(log)
 
 
+onsuccess:
+    timers.end_timers()
+
+
 onerror:
+    timers.end_timers()
     print(job_failures.explain(log), file=sys.stderr)
 
 

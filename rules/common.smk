@@ -29,7 +29,7 @@ from gradual.study.priorities import urgencies
 from gradual.study.result_files import KINDS, Result
 from gradual.study.runs import ORIGIN, composed, probe_mode, runs, selected_states
 from gradual.tables import registry
-from gradual.workflow import gpus, job_failures, lock
+from gradual.workflow import gpus, job_failures, lock, timers
 from gradual.workflow.fingerprint import chosen_by, code_fingerprint
 from gradual.workflow.works import wanted_results, works_of
 
