@@ -64,13 +64,13 @@ def _claims(study: Study) -> Iterator[Comparison]:
         for base in BASELINES:
             text = f"{theirs} is better than {label.get(base)} after stage {stage}"
             yield Comparison(text, "theirs", base, stage, steps.get("theirs", ""))
-    plain, half = label.get("plain"), label.get("half")
+    plain = label.get("plain")
     yield Comparison(f"The preference bias is better than {plain}", "preference", "plain", ablated)
     for role, name in WAYS.items():
         yield Comparison(f"{name} are better than {plain}", role, "plain", ablated, steps.get(role, ""))
     text = f"All three augmentations are better than {plain}"
     yield Comparison(text, "augmented", "plain", ablated, steps.get("augmented", ""))
-    yield Comparison(f"Selected questions are better than a random half ({half})", "selected", "half", ablated)
+    yield Comparison(f"Selected questions are better than {label.get('half')}", "selected", "half", ablated)
     for base in BASELINES:
         text = f"{theirs} keeps more of what earlier stages taught than {label.get(base)}, after stage {last}"
         yield Comparison(text, "theirs", base, last, study.roles.get("replay", ""), kept=True)
@@ -150,7 +150,7 @@ def _claim(read: Graded, each: Comparison, model: Model) -> Claim:
 SPEC = TableSpec(
     name="stage_claims",
     caption="The paper's claims about stages, and the verdicts of this study on them.",
-    uses=(*columns.STAGES, "roles", "steps_of"),
+    uses=(*columns.STAGES, "roles", "steps_of", "augmented"),
     needs=needs,
     build=build,
     reported=paper.models(),

@@ -1,5 +1,7 @@
 """The tables of stages, built from made-up answers and compared with numbers that were counted by hand."""
 
+from dataclasses import fields
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +10,7 @@ from gradual.ground import statistics
 from gradual.ground.errors import InputError
 from gradual.study.result_files import AUGMENTED_COUNTS, CHANGE, GROUP_GRADES, GROUPS, LOSS, REVISIONS, Result
 from gradual.tables import reading, registry
+from gradual.tables import spec as tables
 from gradual.tables.multi_stage import paper
 from gradual.tables.multi_stage.package import PACKAGE
 from gradual.tables.multi_stage.roles import AGAIN, EVERY, Study
@@ -270,7 +273,7 @@ def test_claims_of_methods_that_the_study_has():
         "All is better than CIT after stage 3",
         "The preference bias is better than CIT",
         "All three augmentations are better than CIT",
-        "Selected questions are better than a random half (CIT)",
+        "Selected questions are better than CIT",
         "All keeps more of what earlier stages taught than CIT, after stage 3",
     ]
     first = frame.iloc[0]
@@ -427,3 +430,23 @@ def test_what_the_paper_does_not_print(model, role, stage):
 
 def test_the_origin_of_the_matrix_is_asked():
     assert Result(GROUP_GRADES, ORIGIN) in registry.TABLES["matrix"].needs(stage_study(), stage_study().models["m"])
+
+
+@pytest.mark.parametrize("name", list(PACKAGE.tables))
+def test_a_table_is_told_all_that_it_reads_of_the_study(name):
+    seen = set()
+
+    class Read(Study):
+        def __getattribute__(self, key):
+            seen.add(key)
+            return super().__getattribute__(key)
+
+    given, made = (domain_study(), domain_results()) if name == "domains" else (stage_study(), stage_results())
+    settings = {field.name: getattr(given, field.name) for field in fields(given)}
+    spec = registry.TABLES[name]
+    study = Read(**settings | {"steps_of": {"replayed": "whole"}})
+    seen.clear()
+    spec.needs(study, study.models["m"])
+    spec.build(made, study)
+    own = {field.name for field in fields(Study)} - {field.name for field in fields(tables.Study)}
+    assert seen & own <= {*spec.uses}
