@@ -112,16 +112,22 @@ def without_gone(config):
     return config
 
 
+def unordered(told):
+    """What a table is told, without the order of models, methods and the like, which is lost in provenance."""
+    pairs = isinstance(told, list | tuple) and all(isinstance(each, list | tuple) for each in told)
+    return sorted(told, key=repr) if pairs else told
+
+
 def behind_the_tables(config):
     """What the published tables come from: all settings, and of the runs and roles those that a shown table is made of."""
     shown = [registry.name_of(entry) for entry in config["tables"]["show"]]
     states = {work.state for work in works_of(config)} & set(config["runs"])
     settings = {key: value for key, value in config.items() if key not in ("extends", "runs", "tables")}
-    tables = {name: registry.settings(name, config) for name in shown}  # the order of models is lost in provenance
+    tables = {name: registry.settings(name, config) for name in shown}
     return settings | {
         "models": {name: model | {"runs": None} for name, model in config["models"].items()},
         "runs": {state: config["runs"][state] for state in states},
-        "tables": {name: told | {"models": sorted(told["models"])} for name, told in tables.items()},
+        "tables": {name: {key: unordered(value) for key, value in told.items()} for name, told in tables.items()},
     }
 
 

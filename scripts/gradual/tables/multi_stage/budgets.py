@@ -71,11 +71,11 @@ SPEC = TableSpec(
     columns=(
         columns.METHOD,
         columns.STAGE,
-        Column("Rate x epochs", lambda row: f"{row['budget']:g}"),
+        Column("Budget", lambda row: f"{row['budget']:g}"),
         columns.number("Steps", "steps"),
         columns.share("New answers right", "new_percent"),
         columns.share("Kept facts right", "kept_percent"),
-        columns.share("Unrelated facts still right", "unrelated_kept_percent"),
+        columns.plain("Unrelated still right", "unrelated_kept_percent"),
     ),
     note="Each row is a method, or the same method with another learning rate or number of epochs, after its last "
     "stage. So the rows of a method are points of a curve, and a method is better only where it moves this curve: "

@@ -141,7 +141,7 @@ def study_of(config: Mapping[str, Any]) -> Study:
         method_labels={method: config["methods"][method].get("label") or method for method in named},
         roles={role: method for role, method in config["tables"]["methods"].items() if method},
         steps_of={method: of for method in named if (of := config["methods"][method].get("steps_of"))},
-        augmented=tuple(method for method in named if config["methods"][method].get("augment")),
+        augmented=tuple(sorted(method for method in named if config["methods"][method].get("augment"))),
         others={run: _stage_after(run, table, stage_of) for run in others},
         parents={run: table[run].parent for run in others},
         rates={name: table[run].training.learning_rate for name, run in last.items()},
