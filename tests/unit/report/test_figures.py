@@ -126,7 +126,9 @@ def test_budgets_are_points_of_the_curves_of_their_methods():
     study = "multi_stage_sweep"
     told = budgets.settings(load_study(study, ROOT), {})
     found = budgets.numbers(REFERENCE / study, told)
-    assert set(found["name"]) == {"cit", "merge", "replay", "mocl", "f_learning", "theirs"} == {*told["curves"]}
+    assert (
+        set(found["name"]) == {"cit", "merge", "replay", "mocl", "f_learning", "theirs", "steps"} == {*told["curves"]}
+    )
     table = read_table(REFERENCE / study / "tables" / "budgets.csv").set_index("method")
     for _, rows in found.groupby("name"):
         assert len(rows) == 6 and rows["new_percent"].is_monotonic_increasing
