@@ -12,6 +12,7 @@ from gradual.ground.files import write_parquet
 
 RESULTS = "results/tiny"
 PROBE = "seed0/small/stage1/train-probe-0"
+SAMPLED = "seed0/small/origin/train-probe-0/generations-0.parquet"
 EVALUATION = "seed0/small/strategy5/evaluation"
 
 
@@ -52,10 +53,12 @@ def test_answers_and_categories_that_differ_between_two_runs_are_counted(finishe
     answers = pd.read_parquet(shard)
     changed = answers.index[answers["kind"] == "greedy"][:3]
     answers.loc[changed, "text"] += " or not"
-    drawn = answers.index[answers["kind"] == "sampled"]
-    assert rows["small", "stage1", "probe of train"][2] == answers.loc[drawn, "count"].sum() > 0
-    answers.loc[drawn[:2], "text"] += " or not"
     write_parquet(answers, shard)
+    answers = pd.read_parquet(copied / SAMPLED)
+    drawn = answers.index[answers["kind"] == "sampled"]
+    assert rows["small", "origin", "probe of train"][2] > answers.loc[drawn, "count"].sum() > 0  # it has two shards
+    answers.loc[drawn[:2], "text"] += " or not"
+    write_parquet(answers, copied / SAMPLED)
     sorted_facts = pd.read_parquet(copied / PROBE / "categories.parquet")
     write_parquet(sorted_facts[1:], copied / PROBE / "categories.parquet")  # a fact that only one run has
     evaluated = pd.read_parquet(copied / EVALUATION / "generations.parquet")
@@ -64,11 +67,13 @@ def test_answers_and_categories_that_differ_between_two_runs_are_counted(finishe
 
     found = {tuple(row[:3]): list(map(int, row[3:])) for row in cells(said(finished, *compare)[1])}
     assert {name for name in rows if found[name] != rows[name]} == {
+        ("small", "origin", "probe of train"),
         ("small", "stage1", "probe of train"),
         ("small", "strategy5", "evaluation"),
         ("all", "", ""),
     }
-    assert found["small", "stage1", "probe of train"][1::2] == [3, answers.loc[drawn[:2], "count"].sum(), 1]
+    assert found["small", "stage1", "probe of train"][1::2] == [3, 0, 1]
+    assert found["small", "origin", "probe of train"][1::2] == [0, answers.loc[drawn[:2], "count"].sum(), 0]
     asked, differing, *_ = found["small", "strategy5", "evaluation"]
     assert 0.4 * asked < differing <= asked / 2  # one of two epochs
 

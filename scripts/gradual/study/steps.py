@@ -171,6 +171,12 @@ def _exemplified_itself(result: Result, runs: Runs) -> Inputs:
     return {"selection": [result._replace(kind=kinds.SELECTION)], "facts": [Result(kinds.FACTS)]} | others
 
 
+def _trained_by_kind(result: Result, runs: Runs) -> Inputs:
+    """The inputs of a run's training, by the kind of its state."""
+    run = runs[result.state]
+    return STATE_KINDS[run.kind].inputs(run, runs)
+
+
 def _kept(result: Result, runs: Runs) -> Inputs:
     """The inputs of a run's adapter: its epochs and, where they decide, their accuracies."""
     accuracy = {} if runs[result.state].last else {"accuracy": [result._replace(kind=kinds.ACCURACY)]}
@@ -233,9 +239,9 @@ GRAPH: dict[str, Callable[[Result, Runs], Inputs]] = {
     kinds.SAMPLES: _sampled,
     kinds.OWN_EXAMPLES: _exemplified_itself,
     kinds.AUGMENTED: _augmented,
-    kinds.AUGMENTED_COUNTS: _from(augmented=_of(kinds.AUGMENTED)),  # of the same job
-    kinds.EPOCHS: lambda result, runs: STATE_KINDS[runs[result.state].kind].inputs(runs[result.state], runs),
-    kinds.LOSS: _from(epochs=_of(kinds.EPOCHS)),  # of the same job
+    kinds.AUGMENTED_COUNTS: _augmented,
+    kinds.EPOCHS: _trained_by_kind,
+    kinds.LOSS: _trained_by_kind,
     kinds.EVALUATION: _evaluated,
     kinds.GRADES: _graded,
     kinds.ACCURACY: _graded,

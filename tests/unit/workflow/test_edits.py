@@ -85,7 +85,7 @@ EDITS: dict[str, set[str]] = {
     "data/wording_templates.py": {"reword_questions"},
     "data/readers/table_wordings.py": {"reword_questions"},
     "data/readers/named_facts.py": {"revise_facts", "reword_questions"},
-    "data/cells.py": {"revise_facts", "reword_questions", "sample_answers", *GROUPED},
+    "data/cells.py": {"revise_facts", "reword_questions", "sample_answers", *AUGMENTING, *GROUPED},
     "data/pretraining_text.py": {"build_corpus"},
     "data/augmentation_documents.py": {"build_corpus", "augment_questions"},
     "data/augmentation_forms.py": {"build_corpus", *AUGMENTING},
