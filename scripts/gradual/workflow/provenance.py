@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import subprocess
 from importlib import metadata
 from pathlib import Path
@@ -58,16 +59,22 @@ def locks(folder: Path) -> dict[str, str]:
     return {file.name: digest(file) for file in sorted(folder.glob("*.lock"))}
 
 
+SEED = re.compile(r"\bseed\d+\b")  # in the name of a job's benchmark file
+
+
 def timings(benchmarks: Path, counted: set[str]) -> list[dict[str, Any]]:
     """Jobs, seconds and peak memory (MiB) by rule, from Snakemake's benchmark files. The last run of a job counts.
 
-    `counted` are benchmark files, relative to results/<study>. Other files of the same rules do not count, because they
-    may belong to runs that the study no longer has.
+    `counted` are benchmark files, relative to results/<study>. Other files of the same rules, and those of seeds that no
+    counted file has, do not count, because they may belong to runs and seeds that the study no longer has.
     """
-    rows = []
+    rows: list[dict[str, Any]] = []
+    seeds = {seed for path in counted for seed in SEED.findall(path)}
     rules = {Path(path).parent.name for path in counted}
     for file in sorted(benchmarks.rglob("*.tsv")):
         if file.parent.name in rules and str(file.relative_to(benchmarks.parent)) not in counted:
+            continue
+        if seeds and not seeds.issuperset(SEED.findall(file.name)):
             continue
         run = pd.read_csv(file, sep="\t", na_values="-").iloc[-1]
         rows.append({"rule": file.parent.name, "seconds": float(run["s"]), "max_rss_mib": float(run["max_rss"])})

@@ -33,6 +33,7 @@ def test_benchmarks_of_runs_that_the_study_no_longer_has_do_not_count(tmp_path):
     benchmark(tmp_path, "benchmarks/train_adapter/m-seed0-removed.tsv", (50, 500))
     benchmark(tmp_path, "benchmarks/train_adapter/m-seed7-stage1.tsv", (50, 500))
     benchmark(tmp_path, "benchmarks/select_facts/m-seed0-stage1.tsv", (1, 20))  # of a rule that is not in `counted`
+    benchmark(tmp_path, "benchmarks/build_facts/seed7.tsv", (50, 500))  # of a seed that is not there any more
     found = timings(tmp_path / "benchmarks", {kept, "benchmarks/train_adapter/not-measured.tsv"})
     assert found == [
         {"rule": "select_facts", "jobs": 1, "seconds": 1.0, "max_rss_mib": 20.0},
