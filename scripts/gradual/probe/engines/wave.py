@@ -287,10 +287,10 @@ class Wave:
 
     def _in_double(self, ids: list[list[int]]) -> Any:
         """The logits (n, vocabulary) after n sequences of tokens, computed anew in double precision."""
+        wave = Wave(self.model, [Group([], ids)], self.task, self.limits)
         with in_double():
-            return Wave(self.model, [Group([], ids)], self.task, self.limits).forced(np.empty((len(ids), 1, 0), int))[
-                :, 0, 0
-            ]
+            found = wave.forced(np.empty((len(ids), 1, 0), dtype=np.int64))
+        return found[:, 0, 0]
 
     def _forward(self, tokens: Any, positions: Any, cache: Rows) -> Any:
         """The logits (rows, t, vocabulary) after the rows' next tokens (rows, t), at these positions."""
