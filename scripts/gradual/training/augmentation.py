@@ -141,7 +141,6 @@ def read_augmented(path: object) -> pd.DataFrame:
     refuse(rows, agrees, path, "agrees", "true, false, or null where the parent was not asked")
     asks_nothing = rows["parsed"].astype(bool) & lacking(rows["augmented"], is_text)
     refuse(rows, asks_nothing, path, "augmented", "a text that is not empty")
-    refuse(rows, rows.duplicated(["fact_id", "question", "way"]), path, "fact_id", "a question once in a way")
     return rows
 
 

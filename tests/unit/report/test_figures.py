@@ -119,6 +119,8 @@ def test_a_curve_has_the_methods_that_differ_in_nothing_but_rate_epochs_and_name
     methods |= {"other_steps": {"steps_of": "merge_more"}}
     told = {"curves": {"cit": ["cit_a", "cit_b"], "merge": ["merge_a", "merge_b"], "steps": ["steps_a", "steps_b"]}}
     assert budgets.settings({"methods": methods}, {}) == told
+    both = {"x_1": {}, "x_2": {}, "x_3": {"forget": 1}, "x_4": {"forget": 1}}  # with one beginning
+    assert budgets.settings({"methods": both}, {}) == {"curves": {"x": ["x_1", "x_2"], "x_3": ["x_3", "x_4"]}}
     assert budgets.settings({"methods": {name: methods[name] for name in ("cit_a", "merge_a", "merge_more")}}, {}) == {}
 
 

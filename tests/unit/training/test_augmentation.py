@@ -134,7 +134,6 @@ def whole_rows():
     leak = "Ada Lis is in Oslo. Ada Lis bakes."
     rows = rows_of((PARAPHRASE, "In which city was Ada Lis born?"), (LOGIC, leak), (LOGIC, "So"))
     found = flag(judge(rows, SUBJECTS), ["Oslo"] * 3, {}, {})
-    found.loc[2, "question"] = "Where does Ada Lis live?"
     return found.assign(agrees=pd.array([True, False, None], dtype="boolean"))[list(AUGMENTED_COLUMNS)]
 
 

@@ -42,7 +42,10 @@ def settings(config: Mapping[str, Any], needs: Needs) -> dict[str, Any]:
     alike: dict[str, list[str]] = defaultdict(list)
     for name in config["methods"]:
         alike[json.dumps(_how(config["methods"], name), sort_keys=True)].append(name)
-    curves = {commonprefix(names).rstrip("_") or names[0]: names for names in alike.values() if len(names) > 1}
+    curves: dict[str, list[str]] = {}
+    for names in (names for names in alike.values() if len(names) > 1):
+        shared = commonprefix(names).rstrip("_")
+        curves[names[0] if not shared or shared in curves else shared] = names
     return {"curves": curves} if curves else {}
 
 
