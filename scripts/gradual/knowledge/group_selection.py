@@ -12,8 +12,9 @@ IN_DOMAINS = (OWN, CONFLICTING)  # the roles that a fact has in a domain
 
 
 def facts_with(groups: pd.DataFrame, roles: Collection[str], domain: str) -> list[str]:
-    """The facts of the groups with these roles, sorted. Facts are own or conflicting in the domain `domain`."""
-    here = groups["role"].isin(list(roles)) & (~groups["role"].isin(IN_DOMAINS) | (groups["domain"] == domain))
+    """The facts of the groups with these roles, sorted. Facts are own or conflicting in the domain `domain`, or in any ("")."""
+    there = ~groups["role"].isin(IN_DOMAINS) | (groups["domain"] == domain) | (not domain)
+    here = groups["role"].isin(list(roles)) & there
     return sorted(set(groups.loc[here, "fact_id"]))
 
 
@@ -23,9 +24,9 @@ def select_groups(
     """The facts with these roles, and the replay pool. Columns: fact_id, role ("train" | "replay").
 
     `groups` has the columns fact_id, domain and role, with the domains in the order of their stages. Facts are own or
-    conflicting in the domain `domain`. The replay pool has the facts with the roles `replayed`, in the domains before this
-    one, without those to train on. Without a domain, they are those of all domains. In the result, each role is sorted by
-    fact_id. Raises InputError if no fact has the roles.
+    conflicting in the domain `domain`, or in any (""). The replay pool has the facts with the roles `replayed`, in the
+    domains before this one, without those to train on. Without a domain, they are those of all domains. In the result,
+    each role is sorted by fact_id. Raises InputError if no fact has the roles.
     """
     chosen = facts_with(groups, roles, domain)
     if not chosen:

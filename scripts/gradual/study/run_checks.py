@@ -7,7 +7,7 @@ from gradual.data.augmentation_forms import KINDS, PARAPHRASE
 from gradual.knowledge.categories import FULL, GREEDY_ONLY
 from gradual.knowledge.epoch_choice import LAST
 from gradual.study.config_problems import Problem, nearest
-from gradual.study.methods import OWN
+from gradual.study.methods import OWN, made_runs
 from gradual.study.runs import (
     COMPOSE,
     CONTINUE,
@@ -147,6 +147,7 @@ def check_groups(config: Config) -> Iterator[Problem]:
     revisions = config["dataset"]["revisions"]
     domains = revisions["domains"] if revisions else {}
     roles = (["own", "conflicting"] if domains else ["revised"]) + ["kept", "unrelated"]
+    of_stages = {made.name for made in made_runs(config)}
     for name, run in runs(config).items():
         given, place = config["runs"][name], f"runs.{name}"
         replayed = given.get("replay") or {}
@@ -185,7 +186,8 @@ def check_groups(config: Config) -> Iterator[Problem]:
             if role not in roles:
                 yield Problem(f"{place}.{key}[{i}]", f"{role!r}", f"a role of the study's groups: {', '.join(roles)}")
         in_domain = {"own", "conflicting"} & {*run.facts}
-        if domains and in_domain and run.domain not in domains:
+        joint = run.answers == REVISION and run.revision is None and not run.domain and name not in of_stages
+        if domains and in_domain and run.domain not in domains and not joint:
             problem = f"there is no domain {run.domain!r}" if run.domain else "missing"
             yield Problem(f"{place}.domain", problem, nearest(run.domain, domains))
         elif run.domain and not in_domain:

@@ -31,6 +31,7 @@ def test_the_facts_with_a_role_and_the_others_to_replay():
 def test_own_and_conflicting_facts_are_those_of_the_domain():
     assert rows(["own", "conflicting"], "y", [], "r") == [("d", "train"), ("e", "train")]
     assert rows(["kept"], "x", [], "r") == [("c", "train")]
+    assert rows(["own"], "", [], "r") == [("d", "train"), ("e", "train")]
 
 
 def test_a_domain_replays_facts_of_the_domains_before_it_and_of_none_to_come():

@@ -89,6 +89,12 @@ def test_domains_are_stages():
     assert (table["cit2"].domain, table["cit2"].facts) == ("lives", ("own", "conflicting"))
 
 
+def test_joint_training_takes_all_domains():
+    joint = {"from": "origin", "facts": ["own"], "answers": {"revision": "latest"}}
+    table = runs(load(CROSS | {"runs": {"joint": joint}}))
+    assert (table["joint"].domain, table["joint"].revision) == ("", None)
+
+
 def test_only_facts_whose_answers_change_are_forgotten():
     table = runs(load(CROSS | {"methods": {"f": {"forget": 0.7, "adapter": "merge"}}}))
     assert table["f2"].facts == ("own", "conflicting")
@@ -300,6 +306,16 @@ REFUSED = {
     "no domain": (
         CROSS | {"stages": [CROSS["stages"][0], {"facts": ["own"], "answers": {"revision": 1}}]},
         "runs.cit2.domain",
+        "places, lives",
+    ),
+    "no domain of a stage with the latest answers": (
+        CROSS | {"stages": [CROSS["stages"][0], {"facts": ["own"], "answers": {"revision": "latest"}}]},
+        "runs.cit2.domain",
+        "places, lives",
+    ),
+    "no domain of a run at one revision": (
+        CROSS | {"runs": {"x": {"from": "origin", "facts": ["own"], "answers": {"revision": 1}}}},
+        "runs.x.domain",
         "places, lives",
     ),
     "an unknown domain": (
