@@ -159,9 +159,16 @@ def svg(draw: Callable[[], Canvas], name: str) -> str:
 
 
 def _cleaned(text: str, name: str) -> str:
-    """The SVG without what differs between machines and pages: long decimals, and ids that two figures share."""
+    """The SVG without what differs between machines and pages, and without what each text says again.
+
+    These are long decimals, ids that two figures share, and the family of the font, which the whole figure has.
+    """
     text = re.sub(r"(?s)^.*?(?=<svg)", "", text)
     text = re.sub(r"(?s)\s*<metadata>.*?</metadata>", "", text)
+    text = re.sub(r' transform="rotate\(-0 [^"]*"', "", text)
+    family = re.search(r"font-family: ([^;\"]*)", text)
+    if family:
+        text = text.replace(f"; font-family: {family[1]}", "").replace("<svg ", f'<svg font-family="{family[1]}" ', 1)
     text = re.sub(r'( id="|url\(#|xlink:href="#)', rf"\g<1>{name}-", text)
     text = re.sub(r"(?<![\w.#-])-?\d+\.\d{3,}", lambda found: f"{float(found[0]):.2f}".rstrip("0").rstrip("."), text)
     return re.sub(r"[ \t]+$", "", text, flags=re.MULTILINE)

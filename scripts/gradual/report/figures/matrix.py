@@ -66,15 +66,16 @@ def _heat(canvas: Canvas, matrix: pd.DataFrame, method: str, left: float, top: f
     axes.set_ylim(rows, 0)
     for column, name in enumerate(matrix.columns):
         canvas.text(left + LEFT + cell * (column + 0.5), top + HEAD - 9, str(name).split()[1], ha="center")
-    for row, (stage, values) in enumerate(matrix.iterrows()):
+    for row, stage in enumerate(matrix.index):
         canvas.text(left + LEFT - 8, top + HEAD + cell * (row + 0.5), str(stage), ha="right")
-        for column, value in enumerate(values):
-            shade = mixed(BLUE, value / 100) if value == value else WHITE
-            axes.fill_between([column, column + 1], row, row + 1, color=shade, edgecolor=WHITE, linewidth=1)
-            if value == value:
-                colour = WHITE if value > 55 else BLACK
-                place = left + LEFT + cell * (column + 0.5), top + HEAD + cell * (row + 0.5)
-                canvas.text(*place, f"{value:.0f}", ha="center", color=colour)
+    there = [(x + 0.5, y + 0.5, value) for (y, x), value in np.ndenumerate(matrix.to_numpy()) if value == value]
+    x, y, values = zip(*there, strict=True)
+    shades = [mixed(BLUE, value / 100) for value in values]
+    axes.scatter(x, y, s=cell**2, c=shades, marker="s", edgecolors=WHITE, linewidths=1, clip_on=False)  # one square, used many times
+    for column, line, value in there:
+        colour = WHITE if value > 55 else BLACK
+        place = left + LEFT + cell * column, top + HEAD + cell * line
+        canvas.text(*place, f"{value:.0f}", ha="center", color=colour)
 
 
 def mixed(colour: str, share: float) -> str:
