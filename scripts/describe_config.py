@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 HEAD = """\
 # Configuration
 
-This table lists every key of `config.yaml` and of a study's file. Other keys are refused.
+This page lists every key of `config.yaml` and of a study's file. Other keys are refused.
 
 A study names only the keys that differ. The keys come from up to three places, and a later place overrides an earlier
 one:
@@ -64,14 +64,16 @@ def rows(path: str, schema: dict[str, Any], root: dict[str, Any]) -> Iterator[tu
 
 
 def render(root: dict[str, Any]) -> str:
-    """The text of the document: the head, and the table with a row per key."""
-    lines = [HEAD, "| key | value | default | meaning |", "|---|---|---|---|"]
+    """The text of the document: the head, and for each section a heading and a table with a row per key."""
+    lines = [HEAD]
     for section, schema in root["properties"].items():
+        lines += [f"## {section}", "", "| key | value | meaning |", "|---|---|---|"]
         for key, found in rows(section, resolve(schema, root), root):
-            default = f"`{json.dumps(found['default'])}`" if "default" in found else ""
-            cells = (f"`{key}`", expectation(found, root), default, found["description"])
+            default = f"; default `{json.dumps(found['default'])}`" if "default" in found else ""
+            cells = (f"`{key}`", expectation(found, root) + default, found["description"])
             lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    return "\n".join(lines) + "\n"
+        lines.append("")
+    return "\n".join(lines)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -1,4 +1,8 @@
-"""Write the benchmark's tables from its runs, as CSV and Markdown, and where they come from."""
+"""Write the benchmark's tables from its runs, as CSV and Markdown, and where they come from.
+
+The Markdown has the columns that a page has room for, with the least and the most of the repetitions in one cell. The CSV
+has all columns.
+"""
 
 import argparse
 import json
@@ -29,10 +33,10 @@ TITLES = {
 }
 NOTES = {
     "probe": "Every prompt has one greedy answer, and the samples that the way asks for. Ratio: prompts/s over those of the"
-    " first row. Tokens computed: positions that went through the model, per prompt, and as a share of asking for every"
-    " answer by itself. Equal categories: facts that have the same of the four as by the batched `generate` on the same"
-    " prompts; greedy: without telling WeaklyKnown from Unknown; resampled: the same way beside itself with another seed of"
-    " the samples, on the same facts.",
+    " first row. Tokens computed: positions that went through the model, per prompt. Equal categories: facts that have the"
+    " same of the four as by the batched `generate` on the same prompts. In brackets: the least and the most of the"
+    " repetitions. In the CSV, equal_greedy does not tell WeaklyKnown from Unknown, and equal_resampled compares the way"
+    " with itself with another seed of the samples, on the same facts.",
     "training": "Ratio: useful tokens (none of them padding) a second over those of the first row. First loss: of the"
     " first step, on the same facts.",
     "study": "Wall: each moment is shared equally by the jobs at work in it. Start-up: imports, and loading a model, of a"
@@ -46,31 +50,26 @@ NOTES = {
     " gradients of what goes through the layers, 6 per weight of the adapter, the logits where there is a loss. Norms,"
     " softmax, positions and the drawing of samples count nothing.",
 }
+SHOWN = {
+    "probe": ("way", "exemplars", "prompts_per_s", "ratio", "tokens_computed", "equal_categories"),
+    "training": ("way", "useful_tokens_per_s", "ratio", "first_loss"),
+    "study": ("rule", "jobs", "seconds", "start_up", "wall", "start_up_wall", "share"),
+    "growth": ("factor", "shards", "facts", "seconds", "peak_memory_mib", "time_ratio", "memory_ratio", "tokens_ratio"),
+    "limit": ("process", "what", "gflop_per_s", "share", "gflop", "least_s", "seconds"),
+}
 HEADERS = {
     "prompts_per_s": ("Prompts/s", ",.1f"),
-    "prompts_per_s_min": ("least", ",.1f"),
-    "prompts_per_s_max": ("most", ",.1f"),
     "tokens_computed": ("Tokens computed", ",.0f"),
     "tokens_ratio": ("Tokens", ".3f"),
     "ratio": ("Ratio", ".2f"),
-    "ratio_min": ("ratio, least", ".2f"),
-    "ratio_max": ("ratio, most", ".2f"),
     "equal_categories": ("Equal categories", "%"),
-    "equal_greedy": ("greedy", "%"),
-    "equal_resampled": ("resampled", "%"),
     "seconds": ("Seconds", ",.2f"),
-    "seconds_min": ("least", ",.2f"),
-    "seconds_max": ("most", ",.2f"),
     "useful_tokens_per_s": ("Useful tokens/s", ",.0f"),
-    "useful_tokens_per_s_min": ("least", ",.0f"),
-    "useful_tokens_per_s_max": ("most", ",.0f"),
     "first_loss": ("First loss", ".5f"),
     "start_up": ("Start-up", ",.1f"),
     "wall": ("Wall", ",.1f"),
     "start_up_wall": ("Start-up of the wall", ",.1f"),
     "share": ("Share", "%"),
-    "share_min": ("share, least", "%"),
-    "share_max": ("share, most", "%"),
     "peak_memory_mib": ("Peak memory (MiB)", ",.0f"),
     "time_ratio": ("Time", ".2f"),
     "memory_ratio": ("Memory", ".2f"),
@@ -78,18 +77,27 @@ HEADERS = {
     "gflop_per_s": ("GFLOP/s", ",.1f"),
     "least_s": ("Least", ",.2f"),
 }
+RANGED = ("ratio", "seconds", "share")  # shown with the least and the most of the repetitions
 
 
 def render(name: str, table: pd.DataFrame, made: str) -> str:
     """A table as Markdown, with what it says and `made`, where it comes from."""
-    shown = pd.DataFrame({column: [_cell(column, v) for v in table[column]] for column in table})
-    headers = [HEADERS.get(column, (column.replace("_", " ").capitalize(),))[0] for column in table]
-    right = ["right" if pd.api.types.is_numeric_dtype(table[column]) else "left" for column in table]
-    text = tabulate(shown.values.tolist(), headers, "github", colalign=right, disable_numparse=True)
-    return f"{TITLES[name]}.\n\n{text}\n\n{NOTES[name]}\n\n{made}\n"
+    shown = [[_cell(column, row) for column in SHOWN[name]] for row in table.to_dict("records")]
+    headers = [HEADERS.get(column, (column.capitalize(),))[0] for column in SHOWN[name]]
+    right = ["right" if pd.api.types.is_numeric_dtype(table[column]) else "left" for column in SHOWN[name]]
+    text = tabulate(shown, headers, "github", colalign=right, disable_numparse=True)
+    more = f" More columns are in {name}.csv." if {*table} > {*SHOWN[name]} else ""
+    return f"{TITLES[name]}.\n\n{text}\n\n{NOTES[name]}{more}\n\n{made}\n"
 
 
-def _cell(column: str, value: Any) -> str:
+def _cell(column: str, row: dict[str, Any]) -> str:
+    """A value, and the least and the most of it, where these were measured and are shown."""
+    said = _said(column, row[column])
+    ends = [row.get(f"{column}_{end}") for end in ("min", "max")] if column in RANGED else []
+    return f"{said} [{', '.join(_said(column, end) for end in ends)}]" if any(map(pd.notna, ends)) else said
+
+
+def _said(column: str, value: Any) -> str:
     if isinstance(value, str):
         return value
     form = HEADERS.get(column, ("", None))[1]

@@ -16,6 +16,7 @@ from gradual.ground.errors import InputError
 from gradual.study.config import load_config
 from gradual.study.result_files import KINDS
 from gradual.workflow.starting import ERROR_KINDS
+from page_width import fits, markdown_tables, width
 
 ROOT = Path(__file__).resolve().parents[3]
 SCHEMA = ROOT / "schemas/config.schema.json"
@@ -51,6 +52,9 @@ SNAKEMAKE = {
 }
 
 
+MEASURED = sorted(file.relative_to(ROOT).as_posix() for file in (ROOT / "results/benchmarks").rglob("*.md"))
+
+
 def text(page: str) -> str:
     return (ROOT / page).read_text(encoding="utf-8")
 
@@ -81,6 +85,12 @@ def test_the_readme_is_short_and_begins_with_the_command_and_the_figure():
     assert figure
     height = re.search(r'<svg [^>]*height="([0-9]+)pt"', (ROOT / figure[1]).read_text(encoding="utf-8"))
     assert height and int(height[1]) <= 250  # points, of which a screen has some 700; the findings follow
+
+
+@pytest.mark.parametrize("page", NAMES + MEASURED)
+def test_every_table_fits_on_a_page(page):
+    for table in markdown_tables(text(page)):
+        assert fits(table), (table[0], width(table))
 
 
 @pytest.mark.parametrize("page", NAMES)
