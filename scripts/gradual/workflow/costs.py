@@ -48,21 +48,21 @@ def table(found: list[dict[str, Any]], seeds: Sequence[int], root: Path, labels:
 
 
 def render(frame: pd.DataFrame, seeds: int) -> str:
-    """The table as Markdown."""
+    """The table as Markdown; the CSV has the number of jobs, too."""
     frame = frame.fillna({"work": ""})  # an empty cell, if the frame comes from the CSV
-    headers = ["Model", "State", "Work", "Jobs", "Prompts", "Prompt tokens", "Answer tokens", "Computed", "Seconds"]
+    headers = ["Model", "State", "Work", "Prompts", "Prompt tokens", "Answer tokens", "Computed", "Seconds"]
     body = [
-        [row["label"].replace("|", r"\|"), row["state"], row["work"], count(row["jobs"])]
+        [row["label"].replace("|", r"\|"), row["state"], row["work"]]
         + [count(round(row[name])) if row[name] else "" for name in COUNTED]
         + [number(row["seconds"], ",.0f")]
         for _, row in frame.iterrows()
     ]
-    text = tabulate(body, headers, "github", colalign=["left"] * 3 + ["right"] * 6, disable_numparse=True)
+    text = tabulate(body, headers, "github", colalign=["left"] * 3 + ["right"] * 5, disable_numparse=True)
     note = (
         f"The numbers are {'from 1 seed' if seeds == 1 else f'means over {seeds} seeds'}. The answer tokens include every "
         "sampled answer. The computed tokens are the positions that went through the model, prompts included. Answers "
         "with a common prefix share its computation. The seconds are wall-clock time, summed over jobs, and they include "
-        "the loading of libraries and weights. Jobs run in parallel."
+        "the loading of libraries and weights. Jobs run in parallel; costs.csv has their number."
     )
     return f"Costs: what each state took.\n\n{text}\n\n{note}\n"
 

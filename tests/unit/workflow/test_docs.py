@@ -52,7 +52,11 @@ SNAKEMAKE = {
 }
 
 
-MEASURED = sorted(file.relative_to(ROOT).as_posix() for file in (ROOT / "results/benchmarks").rglob("*.md"))
+MEASURED = sorted(
+    file.relative_to(ROOT).as_posix()
+    for pattern in ("benchmarks/**/*.md", "reference/*/costs.md")
+    for file in (ROOT / "results").glob(pattern)
+)
 
 
 def text(page: str) -> str:
