@@ -48,23 +48,25 @@ def table(found: list[dict[str, Any]], seeds: Sequence[int], root: Path, labels:
 
 
 def render(frame: pd.DataFrame, seeds: int) -> str:
-    """The table as Markdown; the CSV has the number of jobs, too."""
+    """A table of Markdown per model; the CSV has the number of jobs, too."""
     frame = frame.fillna({"work": ""})  # an empty cell, if the frame comes from the CSV
-    headers = ["Model", "State", "Work", "Prompts", "Prompt tokens", "Answer tokens", "Computed", "Seconds"]
-    body = [
-        [row["label"].replace("|", r"\|"), row["state"], row["work"]]
-        + [count(round(row[name])) if row[name] else "" for name in COUNTED]
-        + [number(row["seconds"], ",.0f")]
-        for _, row in frame.iterrows()
-    ]
-    text = tabulate(body, headers, "github", colalign=["left"] * 3 + ["right"] * 5, disable_numparse=True)
+    headers = ["State", "Work", "Prompts", "Prompt tokens", "Answer tokens", "Computed", "Seconds"]
+    parts = ["Costs: what each state took."]
+    for label, rows in frame.groupby("label", sort=False):
+        body = [
+            [row["state"], row["work"], *(count(round(row[name])) if row[name] else "" for name in COUNTED)]
+            + [number(row["seconds"], ",.0f")]
+            for row in rows.to_dict("records")
+        ]
+        text = tabulate(body, headers, "github", colalign=["left"] * 2 + ["right"] * 5, disable_numparse=True)
+        parts += [f"Model {label}:", text]
     note = (
         f"The numbers are {'from 1 seed' if seeds == 1 else f'means over {seeds} seeds'}. The answer tokens include every "
         "sampled answer. The computed tokens are the positions that went through the model, prompts included. Answers "
         "with a common prefix share its computation. The seconds are wall-clock time, summed over jobs, and they include "
         "the loading of libraries and weights. Jobs run in parallel; costs.csv has their number."
     )
-    return f"Costs: what each state took.\n\n{text}\n\n{note}\n"
+    return "\n\n".join([*parts, note]) + "\n"
 
 
 def _seconds(path: Path) -> float:
