@@ -9,6 +9,8 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+import pandas as pd
+
 from gradual.ground.errors import InputError
 from gradual.ground.files import read_json, write_atomically, write_text
 from gradual.study.config import with_defaults
@@ -27,10 +29,12 @@ from gradual.study.result_files import (
 from gradual.tables import markdown
 from gradual.tables.head import head
 from gradual.tables.registry import about, name_of, render
+from gradual.workflow.costs import render as render_costs
 from gradual.workflow.starting import report
 
 FIGURE = re.compile(r'<figure id="(\w+)">')  # of the report
-BLOCK = re.compile(r"(?s)<!-- (\w+): (\w+) -->\n.*?<!-- end -->")
+BLOCK = re.compile(r"(?s)<!-- (\w+): (\w+) -->\n(.*?)<!-- end -->")
+LONG_NOTE = 300  # characters
 SCHEMA = Path(__file__).resolve().parents[1] / "schemas" / "config.schema.json"
 HEAD = "head"  # the block of what is above a study's tables
 UNANSWERABLE = re.compile(r"^No gold answer of .*$", re.MULTILINE)
@@ -39,22 +43,30 @@ UNANSWERABLE = re.compile(r"^No gold answer of .*$", re.MULTILINE)
 def with_tables(text: str, study: str, tables: dict[str, str]) -> str:
     """The text with a study's tables in its blocks. `tables` maps names to Markdown.
 
-    A block lies between `<!-- study: name -->` and `<!-- end -->`. Raises InputError for a block whose table is missing in
-    the study.
+    A block lies between `<!-- study: name -->` and `<!-- end -->`. A long note that stands in an earlier block is not
+    said again. Raises InputError for a block whose table is missing in the study.
     """
+    said: dict[str, str] = {}  # where each long note stands
 
     def block(match: re.Match[str]) -> str:
-        if match[1] != study:
-            return match[0]
-        if match[2] not in tables:
-            raise InputError(match[0].splitlines()[0], "the study has no such table", f"one of {', '.join(tables)}")
-        return f"<!-- {match[1]}: {match[2]} -->\n{tables[match[2]].strip()}\n<!-- end -->"
+        shown = match[3]
+        if match[1] == study:
+            if match[2] not in tables:
+                raise InputError(match[0].splitlines()[0], "the study has no such table", f"one of {', '.join(tables)}")
+            parts = tables[match[2]].strip().split("\n\n")
+            shown = "\n\n".join(said.get(part, part) for part in parts) + "\n"
+        for part in shown.strip().split("\n\n"):
+            if len(part) >= LONG_NOTE and not part.startswith("|"):
+                number = re.fullmatch(r"table_0*(\d+)", match[2])
+                table = f"Table {number[1]}" if number else f"the table {match[2]}"
+                said.setdefault(part, f"The note is that of {table} of {match[1]}, above.")
+        return f"<!-- {match[1]}: {match[2]} -->\n{shown}<!-- end -->"
 
     return BLOCK.sub(block, text)
 
 
 def rendered(reference: Path) -> dict[str, str]:
-    """The Markdown of a published study, by file: that of each table that its config shows, and `tables.md`.
+    """The Markdown of a published study, by file: that of each table that its config shows, `tables.md` and `costs.md`.
 
     The provenance does not have the counts of facts that cannot be answered. So the sentence on them stays as it is.
     """
@@ -69,7 +81,9 @@ def rendered(reference: Path) -> dict[str, str]:
     kept = UNANSWERABLE.search((reference / path(TABLES)).read_text(encoding="utf-8"))
     agreements = [*provenance["agreement"].values()]
     top = head(about(names, config), numbers, agreements, kept[0] if kept else "")
-    return tables | {path(TABLES): "\n".join([f"{top}\n", *tables.values()])}
+    costs = pd.read_csv(reference / path(COSTS_CSV))
+    whole = "\n".join([f"{top}\n", *tables.values()])
+    return tables | {path(TABLES): whole, path(COSTS): render_costs(costs, len(config["seeds"]))}
 
 
 def blocks(texts: Mapping[str, str]) -> dict[str, str]:
@@ -77,7 +91,7 @@ def blocks(texts: Mapping[str, str]) -> dict[str, str]:
 
     `texts` maps files to their Markdown: that of each table, and `tables.md`.
     """
-    tables = {Path(file).stem: text for file, text in texts.items() if file != path(TABLES)}
+    tables = {Path(file).stem: text for file, text in texts.items() if file not in (path(TABLES), path(COSTS))}
     above = texts[path(TABLES)].partition(next(iter(tables.values())))[0]
     return tables | {HEAD: above.partition("\n")[2]}
 

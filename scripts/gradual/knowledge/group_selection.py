@@ -12,7 +12,7 @@ IN_DOMAINS = (OWN, CONFLICTING)  # the roles that a fact has in a domain
 
 
 def facts_with(groups: pd.DataFrame, roles: Collection[str], domain: str) -> list[str]:
-    """The facts of the groups with these roles, sorted. Facts are own or conflicting in the domain `domain`, or in any ("")."""
+    """The facts of the groups with these roles, sorted. Own and conflicting facts are of the domain, or of any ("")."""
     there = ~groups["role"].isin(IN_DOMAINS) | (groups["domain"] == domain) | (not domain)
     here = groups["role"].isin(list(roles)) & there
     return sorted(set(groups.loc[here, "fact_id"]))

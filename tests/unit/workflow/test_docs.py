@@ -98,6 +98,13 @@ def test_every_table_fits_on_a_page(page):
 
 
 @pytest.mark.parametrize("page", NAMES)
+def test_commands_that_need_the_environment_come_after_its_activation(page):
+    shown = "\n".join(blocks(page, "sh"))
+    needs = re.search(r"^(snakemake|python|pytest) ", shown, re.MULTILINE)
+    assert not needs or ". .venv/bin/activate\n" in shown[: needs.start()]
+
+
+@pytest.mark.parametrize("page", NAMES)
 def test_links_to_files_and_headings_lead_there(page):
     here = (ROOT / page).parent
     lost = []

@@ -50,6 +50,7 @@ EDITS: dict[str, set[str]] = {
     "workflow/starting.py": set(),
     "workflow/gpus.py": set(),
     "workflow/launching.py": set(),
+    "workflow/timers.py": set(),
     "workflow/slurm.py": set(),
     "workflow/lock.py": set(),
     "workflow/profiles.py": set(),

@@ -155,3 +155,13 @@ def test_the_markdown_is_rendered_again_from_the_numbers_and_nothing_else_is_tou
     head, table = re.findall(r"<!-- wikiqa: \w+ -->\n(.*?)\n<!-- end", page.read_text(), re.DOTALL)
     assert head.startswith("Models: tiny Qwen2 (") and "No gold answer of 6 of 125 dev" in head and "| " not in head
     assert table == (folder / "tables/table_02.md").read_text().strip()
+
+
+def test_a_long_note_that_stands_above_is_not_said_again():
+    note = " ".join(["A long note."] * 30)
+    tables = {"table_07": f"| 1 |\n\n{note}\n\nShort.\n", "claims": f"| 2 |\n\n{note}\n\nShort.\n"}
+    page = publish_results.with_tables(PAGE, "small", tables)
+    first, _, last = (shown for _, _, shown in publish_results.BLOCK.findall(page))
+    assert first == tables["table_07"]
+    assert last == "| 2 |\n\nThe note is that of Table 7 of small, above.\n\nShort.\n"
+    assert publish_results.with_tables(page, "small", tables) == page

@@ -71,7 +71,8 @@ def _heat(canvas: Canvas, matrix: pd.DataFrame, method: str, left: float, top: f
     there = [(x + 0.5, y + 0.5, value) for (y, x), value in np.ndenumerate(matrix.to_numpy()) if value == value]
     x, y, values = zip(*there, strict=True)
     shades = [mixed(BLUE, value / 100) for value in values]
-    axes.scatter(x, y, s=cell**2, c=shades, marker="s", edgecolors=WHITE, linewidths=1, clip_on=False)  # one square, used many times
+    # One square that is used many times, which takes less room than as many shapes.
+    axes.scatter(x, y, s=cell**2, c=shades, marker="s", edgecolors=WHITE, linewidths=1, clip_on=False)
     for column, line, value in there:
         colour = WHITE if value > 55 else BLACK
         place = left + LEFT + cell * column, top + HEAD + cell * line
