@@ -191,7 +191,10 @@ def published_markdown(name):
 def test_published_tables_are_those_that_the_config_shows_each_as_its_numbers_say(name):
     folder = ROOT / "results/reference" / name
     texts = published_markdown(name)
-    assert {f"tables/{path.stem}.md" for path in (folder / "tables").iterdir()} == set(texts) - {"tables.md", "costs.md"}
+    assert {f"tables/{path.stem}.md" for path in (folder / "tables").iterdir()} == set(texts) - {
+        "tables.md",
+        "costs.md",
+    }
     assert {file: (folder / file).read_text() for file in texts} == texts
 
 
