@@ -39,7 +39,7 @@ def read_examples(path: Any) -> pd.DataFrame:
     unknown = next((row for row, role in enumerate(roles, 1) if role not in (TRAIN, REPLAY)), None)
     if unknown:
         raise InputError(path, repr(roles[unknown - 1]), f"{TRAIN} or {REPLAY}", row=unknown, key="role")
-    for key in ("question", "answer"):
+    for key in ("fact_id", "question", "answer", "source"):
         for row, text in enumerate(examples[key], 1):
             if not (isinstance(text, str) and text.strip()):
                 raise InputError(path, repr(text), "a text that is not empty", row=row, key=key)

@@ -95,6 +95,16 @@ def test_examples_that_break_their_schema_are_named(roles, row, words, tmp_path)
     assert words in str(caught.value)
 
 
+@pytest.mark.parametrize("text", ["", "  ", None])
+@pytest.mark.parametrize("column", [column for column in EXAMPLE_COLUMNS if column != "role"])
+def test_an_empty_text_is_named_with_its_row_and_column(column, text, tmp_path):
+    built = build_examples(selection("train", "train"), FACTS)
+    file = written(built.assign(**{column: [built[column][0], text]}), tmp_path)
+    with pytest.raises(InputError, match="a text that is not empty") as caught:
+        read_examples(file)
+    assert (caught.value.file, caught.value.row, caught.value.key) == (str(file), 2, column)
+
+
 @pytest.mark.parametrize("column", EXAMPLE_COLUMNS)
 def test_examples_without_a_column_are_named(column, tmp_path):
     file = written(build_examples(selection("train"), FACTS).drop(columns=column), tmp_path)
