@@ -6,6 +6,7 @@ import shutil
 
 import pandas as pd
 import pytest
+import yaml
 
 from project_copy import copy_project, snakemake_in
 from test_killed import kill, start
@@ -75,6 +76,50 @@ def test_a_run_may_have_as_many_tokens_as_another(done):
     assert made.returncode == 0, made.stdout[-6000:]
     examples = pd.read_parquet(done / MODEL / "same_tokens2/examples.parquet")
     assert len(examples) > 40 and set(examples["fact_id"]) == roles(done, "revised")
+
+
+DOMAINS = {
+    "stages": [
+        {"facts": ["own"], "domain": "lives", "answers": {"revision": 0}},
+        {"facts": ["own", "conflicting"], "domain": "business", "answers": {"revision": 1}},
+    ],
+    "methods": {
+        "cit": {"label": "CIT"},
+        "f_learning": {"label": "F-Learning", "forget": 0.7, "adapter": "merge"},
+    },
+    "runs": {"joint": {"from": "origin", "facts": ["own"], "answers": {"revision": "latest"}}},
+    "tables": {"show": ["domains"]},
+}
+GROUPS = {"own": 12, "conflicting": 6, "unrelated": 10, "band": "all"}
+RELATIONS = {"lives": ["birthplace", "citizenship"], "business": ["founder", "headquarters"]}
+
+
+def test_one_domain_after_another_changes_answers_of_the_domain_before(done, tmp_path):
+    """The same world and base model, with domains instead of revised facts."""
+    folder = shutil.copytree(done, tmp_path / "project", symlinks=True)
+    study = yaml.safe_load((folder / STUDY[1]).read_text()) | DOMAINS
+    study["dataset"]["revisions"] = GROUPS | {"domains": RELATIONS}
+    (folder / "domains.yaml").write_text(yaml.safe_dump(study, sort_keys=False))
+    run = snakemake_in(folder)("--cores", "2", "--configfile", "domains.yaml", "--", f"{RESULTS}/tables/domains.csv")
+    assert run.returncode == 0, run.stdout[-6000:]
+    groups = pd.read_parquet(folder / RESULTS / "seed0/groups.parquet")
+    own = groups[groups["role"] == "own"].groupby("domain")["fact_id"].agg(set)
+    changed = set(groups.loc[groups["role"] == "conflicting", "fact_id"])
+    assert len(own["lives"]) == len(own["business"]) == 12 and len(changed) == 6 and changed < own["lives"]
+    answers = pd.read_parquet(folder / RESULTS / "seed0/revisions.parquet").set_index(["fact_id", "revision"])["answer"]
+    for state, facts, forgotten in (
+        ("cit2", own["business"] | changed, False),
+        ("f_learning2_forget", changed, True),  # their first answers; own facts have none before
+        ("joint", own["lives"] | own["business"], False),
+    ):
+        examples = pd.read_parquet(folder / MODEL / state / "examples.parquet")
+        assert set(examples["fact_id"]) == facts
+        for fact_id, answer in zip(examples["fact_id"], examples["answer"], strict=True):
+            assert answer == answers[fact_id, int(fact_id in changed and not forgotten)]
+    table = pd.read_csv(folder / RESULTS / "tables/domains.csv").set_index(["method", "stage", "wording"])
+    rows = table.xs(2, level="stage")
+    assert set(rows["own_n"]) == {12} and set(rows["conflicting_n"]) == {6} and set(rows["earlier_n"]) == {6}
+    assert {"CIT", "F-Learning", "joint"} <= set(rows.index.get_level_values("method"))
 
 
 def test_killed_while_its_methods_are_made_it_comes_to_the_same_tables(done, tmp_path):

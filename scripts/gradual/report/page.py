@@ -111,14 +111,22 @@ def _table(name: str, frame: pd.DataFrame) -> Table:
 
 
 def from_markdown(name: str, text: str) -> Table:
-    """The table of a Markdown file: a caption, the rows, and a note."""
-    caption, rows, *notes = [part for part in text.split("\n\n") if part.strip()]
+    """The tables of a Markdown file with a caption, rows that may have a heading, and notes."""
+    caption, *parts = [part.strip() for part in text.split("\n\n") if part.strip()]
+    last = max(place for place, part in enumerate(parts) if part.startswith("|"))
+    grids = []
+    for heading, part in zip(["", *parts], parts[: last + 1], strict=False):
+        if part.startswith("|"):
+            grids.append((heading.rstrip(":"), _cells(part)))
+    return Table(name, name, caption, grids, parts[last + 1 :])
+
+
+def _cells(rows: str) -> Grid:
+    """The cells of a table of Markdown."""
     cells = [
         [cell.strip().replace(r"\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in rows.splitlines()
     ]
-    right = [cell.endswith(":") for cell in cells[1]]
-    grid = Grid(cells[0], right, cells[2:])
-    return Table(name, name, caption.strip(), [("", grid)], [note.strip() for note in notes])
+    return Grid(cells[0], [cell.endswith(":") for cell in cells[1]], cells[2:])
 
 
 def sentences(note: str) -> list[str]:

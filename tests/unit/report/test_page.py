@@ -83,6 +83,10 @@ def test_markdown_becomes_html_without_markup_of_its_own():
     assert table == Table(
         "costs", "costs", "Costs: all.", [("", Grid(["A", "B"], [False, True], [["x | y", "1"]]))], ["A note."]
     )
+    two = from_markdown("costs", "All.\n\nModel X:\n\n| A |\n|---|\n| 1 |\n\nModel Y:\n\n| A |\n|---|\n| 2 |\n\nEnd.\n")
+    assert [(heading, grid.rows) for heading, grid in two.grids] == [("Model X", [["1"]]), ("Model Y", [["2"]])]
+    assert two.caption == "All." and two.notes == ["End."]
+
 
 
 def test_the_numbers_of_the_tables_are_read_as_they_were_written():
