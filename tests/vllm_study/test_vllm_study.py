@@ -15,6 +15,7 @@ PROBE = ROOT / ".venv-probe"
 MODEL = "results/tiny/seed0/small"
 ORIGIN = f"{MODEL}/origin/train-probe-0"
 GROUPS, SAMPLES = f"{MODEL}/origin/groups-0/generations.parquet", f"{MODEL}/revised/samples.parquet"
+WRITTEN = "results/augmented/seed0/small/written/augmented.parquet"
 STUDY = ("--cores", "2", "--configfile", "tests/workflow/tiny.yaml", str(Path(__file__).with_name("vllm.yaml")))
 
 pytestmark = pytest.mark.skipif(not (PROBE / "ready").is_file(), reason="no .venv-probe: make test-vllm")
@@ -90,3 +91,24 @@ def test_groups_are_asked_and_a_parent_is_sampled(both):
     samples = pd.read_parquet(folder / SAMPLES)
     drawn = samples[samples["kind"] != "target"].groupby("fact_id")["count"].sum()
     assert len(drawn) == 30 and set(drawn) == {4} and samples["log_probability"].le(0).all()
+
+
+def test_the_model_writes_questions_as_with_transformers(both):
+    """It passes no gate, as it was not taught to write; so templates write, and its own attempts are counted."""
+    folder, _ = both
+    snakemake, words = (
+        snakemake_in(folder),
+        ("--cores", "2", "--configfile", str(Path(__file__).with_name("augmented.yaml"))),
+    )
+    found = {}
+    for engine in ("transformers", "vllm"):
+        done = snakemake(*words, "--config", f'probe={{"engine": "{engine}"}}', "--", WRITTEN)
+        assert done.returncode == 0, done.stdout[-6000:]
+        usage = json.loads((folder / WRITTEN).with_name("augmented-usage.json").read_text())
+        found[engine] = pd.read_csv((folder / WRITTEN).with_suffix(".csv")).assign(prompts=usage["prompts"])
+        (folder / WRITTEN).unlink()
+    one, other = found["transformers"], found["vllm"]
+    assert set(other["made_by"]) == {"templates"} and other["gate_facts"].gt(0).all()
+    assert one["prompts"].equals(other["prompts"])
+    assert (one["gate_parsed"] - other["gate_parsed"]).abs().max() < 0.05
+    assert (one["gate_subject_kept"] - other["gate_subject_kept"]).abs().max() < 0.05
