@@ -32,7 +32,7 @@
 #   make develop           the same with what the tests and the linters need; the commands for tests run this first
 #   make setup-controller  the environment .venv-controller without torch, for a host that only submits jobs
 #   make setup-probe       the environment .venv-probe of probe.engine: vllm; without a GPU: PROBE_LOCK=envs/probe-cpu.lock
-#   make locks             uv.lock and the locks in envs/ from pyproject.toml; it needs uv
+#   make locks             uv.lock and the locks in envs/ from pyproject.toml
 #   make envs              the conda files in envs/; run it after a change of a lock
 #   make pretrained        make a study's shipped base models again and compare them; ship those that are new
 #   make publish           copy a finished study's tables to results/reference/ and into docs/results.md
@@ -166,10 +166,10 @@ TORCH := envs/torch.lock
 	$(BIN)/pip install --quiet --no-deps --requirement=envs/develop.lock
 	@touch $@
 
-locks:
-	uv lock
+locks: develop
+	$(BIN)/uv lock
 	for group in controller train develop docs; do \
-		uv export --frozen --quiet --no-annotate --only-group $$group --output-file envs/$$group.lock; done
+		$(BIN)/uv export --frozen --quiet --no-annotate --only-group $$group --output-file envs/$$group.lock; done
 
 envs: setup
 	python scripts/write_conda_files.py

@@ -1,7 +1,6 @@
 """An export of the tiny study: others load its facts with pandas and datasets, and its adapters with plain peft."""
 
 import hashlib
-import importlib.util
 import json
 
 import pandas as pd
@@ -68,7 +67,6 @@ def test_the_cards_say_what_the_hub_asks_for(exported):
     assert yaml.safe_load((exported / "CITATION.cff").read_text())["type"] == "dataset"
 
 
-@pytest.mark.skipif(not importlib.util.find_spec("datasets"), reason="the package datasets is not installed")
 def test_datasets_loads_the_folder(exported):
     from datasets import load_dataset
 

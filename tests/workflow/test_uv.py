@@ -1,16 +1,16 @@
-"""`uv run snakemake …` with uv.lock, where uv is installed. Nothing is downloaded or changed."""
+"""`uv run snakemake …` with uv.lock. Nothing is downloaded or changed."""
 
 import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from project_copy import ROOT
 
-UV = shutil.which("uv")
-pytestmark = pytest.mark.skipif(UV is None, reason="uv is not installed (pip install uv)")
+UV = Path(sys.executable).with_name("uv")
 
 
 @pytest.fixture

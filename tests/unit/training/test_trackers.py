@@ -1,6 +1,5 @@
 """Trackers: they see the losses of a training, and change nothing of it."""
 
-import importlib.util
 from dataclasses import replace
 
 import pytest
@@ -79,7 +78,6 @@ def test_a_tracker_sees_every_loss_and_the_adapter_is_the_same(training, tmp_pat
     assert {(run, project) for run, project, _ in seen} == {("mine/seed0/m/stage1", "gradual-learning")}
 
 
-@pytest.mark.skipif(not importlib.util.find_spec(TENSORBOARD), reason="tensorboard is not installed")
 def test_tensorboard_writes_its_events_into_the_folder(training, tmp_path):
     training(tmp_path / "run", Tracking((TENSORBOARD,), "mine", tmp_path / "events"))
     (events,) = (tmp_path / "events").glob("events.out.tfevents.*")
