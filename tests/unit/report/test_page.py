@@ -88,7 +88,6 @@ def test_markdown_becomes_html_without_markup_of_its_own():
     assert two.caption == "All." and two.notes == ["End."]
 
 
-
 def test_the_numbers_of_the_tables_are_read_as_they_were_written():
     """Else the page would show other cells than the published Markdown."""
     for file in sorted(REFERENCE.glob("*/tables/*.csv")):
