@@ -42,9 +42,10 @@ def numbers(read: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def stage_numbers(read: Mapping[str, Any]) -> pd.DataFrame:
-    """The claims about stages, from their table; each says of which stage it is."""
+    """The claims about stages, from their table; each says of which stage it is, once."""
     frame = read["stage_claims"]
-    claims = frame["claim"] + " (stage " + frame["stage"].astype(str) + ")"
+    told = zip(frame["claim"], (f"stage {stage}" for stage in frame["stage"]), strict=True)
+    claims = [claim if stage in claim else f"{claim} ({stage})" for claim, stage in told]
     return taken(frame.assign(claim=claims), ("label", *COLUMNS))
 
 
