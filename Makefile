@@ -55,8 +55,6 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 .PHONY: help tables report verify changed plan preflight benchmark watch export test test-vllm test-slurm test-slurm-faults \
 	test-slurm-paper test-gpu gpu-visit setup develop setup-controller setup-probe locks envs lint docs pretrained publish clean study
 
-SUPPORTED = $(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and "Python 3.11, 3.12 or 3.13 is needed")'
-
 # The comment at the head of this file.
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//; p' Makefile
@@ -158,7 +156,7 @@ setup-controller: .venv-controller/ready
 # pip compares every download with the digests in the locks. There are none of torch, whose builds differ, so it comes last.
 TORCH := envs/torch.lock
 %/ready:
-	$(SUPPORTED)
+	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and "Python 3.11, 3.12 or 3.13 is needed")'
 	$(PYTHON) -m venv $*
 	$*/bin/pip install --quiet --no-deps $(addprefix --requirement=,$(filter-out $(TORCH),$^))
 	$(if $(filter $(TORCH),$^),$*/bin/pip install --quiet --requirement=$(TORCH))
@@ -178,7 +176,7 @@ envs: setup
 
 # The CPU twin leaves out packages that text does not need, so pip must not look for what its packages require.
 setup-probe:
-	$(SUPPORTED)
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "Python 3.11 is needed: PYTHON=python3.11")'
 	@cmp --silent $(PROBE_LOCK) .venv-probe/ready || { rm -rf .venv-probe && $(PYTHON) -m venv .venv-probe \
 		&& $(PROBE_BIN)/pip install --quiet --no-deps --requirement $(PROBE_LOCK) && cp $(PROBE_LOCK) .venv-probe/ready; }
 

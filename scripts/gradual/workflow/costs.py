@@ -52,7 +52,7 @@ def render(frame: pd.DataFrame, seeds: int) -> str:
     frame = frame.fillna({"work": ""})  # an empty cell, if the frame comes from the CSV
     headers = ["State", "Work", "Prompts", "Prompt tokens", "Answer tokens", "Computed", "Seconds"]
     parts = ["Costs: what each state took."]
-    for label, rows in frame.groupby("label", sort=False):
+    for (_, label), rows in frame.groupby(["model", "label"], sort=False):
         body = [
             [row["state"], row["work"], *(count(round(row[name])) if row[name] else "" for name in COUNTED)]
             + [number(row["seconds"], ",.0f")]
