@@ -4,9 +4,11 @@ An edit adds a constant to a module. A rule runs again of itself where the finge
 from its results runs again too, and is not counted here.
 """
 
+import json
 import os
 import re
 import shutil
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -233,24 +235,31 @@ def scripts(tmp_path_factory):
     return shutil.copytree(ROOT / "scripts", tmp_path_factory.mktemp("project") / "scripts")
 
 
+def prints(scripts, jobs, chosen):
+    """The fingerprint of each of the jobs (by name, a script and what it chooses)."""
+    return {
+        name: code_fingerprint(scripts / f"{script}.py", scripts / "gradual", chosen | more)
+        for name, (script, more) in jobs.items()
+    }
+
+
+@cache
+def before(scripts, of_jobs, of_chosen):
+    """The same without an edit, which all tests have in common; the arguments are JSON."""
+    return prints(scripts, json.loads(of_jobs), json.loads(of_chosen))
+
+
 def changed(scripts, module, jobs, **choices):
-    """Which of the jobs (by name, a script and what it chooses) an edit of a module changes."""
+    """Which of the jobs an edit of a module changes."""
     file = scripts / "gradual" / module
     chosen = chosen_by(load_study("default", ROOT) | choices)
-
-    def prints():
-        return {
-            name: code_fingerprint(scripts / f"{script}.py", scripts / "gradual", chosen | more)
-            for name, (script, more) in jobs.items()
-        }
-
-    before, text = prints(), file.read_text(encoding="utf-8")
+    unedited, text = before(scripts, json.dumps(jobs), json.dumps(chosen)), file.read_text(encoding="utf-8")
     file.write_text(f"{text}\nEDITED = 1\n", encoding="utf-8")
     os.utime(file, ns=(file.stat().st_mtime_ns + 10**9,) * 2)  # an edit within the clock's resolution
-    after = prints()
+    edited = prints(scripts, jobs, chosen)
     file.write_text(text, encoding="utf-8")
     os.utime(file, ns=(file.stat().st_mtime_ns + 2 * 10**9,) * 2)
-    return {name for name in jobs if before[name] != after[name]}
+    return {name for name in jobs if unedited[name] != edited[name]}
 
 
 WITHOUT_TABLES = {rule: (rule, {}) for rule in RULES - {"write_table", "draw_figure", "write_report"}}
