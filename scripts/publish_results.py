@@ -9,16 +9,13 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-import pandas as pd
-
 from gradual.ground.errors import InputError
 from gradual.ground.files import read_json, write_atomically, write_text
+from gradual.report.page import figure_files
 from gradual.study.config import with_defaults
 from gradual.study.result_files import (
     COSTS,
     COSTS_CSV,
-    FIGURE_CSV,
-    FIGURE_SVG,
     PROVENANCE,
     REPORT,
     TABLE_CSV,
@@ -32,7 +29,6 @@ from gradual.tables.registry import about, name_of, render
 from gradual.workflow.costs import render as render_costs
 from gradual.workflow.starting import report
 
-FIGURE = re.compile(r'<figure id="(\w+)">')  # of the report
 BLOCK = re.compile(r"(?s)<!-- (\w+): (\w+) -->\n(.*?)<!-- end -->")
 LONG_NOTE = 300  # characters
 SCHEMA = Path(__file__).resolve().parents[1] / "schemas" / "config.schema.json"
@@ -81,7 +77,7 @@ def rendered(reference: Path) -> dict[str, str]:
     kept = UNANSWERABLE.search((reference / path(TABLES)).read_text(encoding="utf-8"))
     agreements = [*provenance["agreement"].values()]
     top = head(about(names, config), numbers, agreements, kept[0] if kept else "")
-    costs = pd.read_csv(reference / path(COSTS_CSV))
+    costs = markdown.read(reference / path(COSTS_CSV))
     whole = "\n".join([f"{top}\n", *tables.values()])
     return tables | {path(TABLES): whole, path(COSTS): render_costs(costs, len(config["seeds"]))}
 
@@ -136,8 +132,7 @@ def finished(results: Path) -> list[str]:
     tables = [path(kind, table=name_of(shown)) for shown in shows for kind in (TABLE_CSV, TABLE_MARKDOWN)]
     _require([results / file for file in (*tables, path(REPORT))])
     # The page itself is not published, because it can be made from what is (write_report.py).
-    drawn = FIGURE.findall((results / path(REPORT)).read_text(encoding="utf-8"))
-    figures = [path(kind, figure=name) for name in drawn for kind in (FIGURE_CSV, FIGURE_SVG)]
+    figures = figure_files(results / path(REPORT))
     _require([results / figure for figure in figures])
     return files + tables + figures
 

@@ -8,7 +8,7 @@ import pandas as pd
 import yaml
 from tabulate import tabulate
 
-from gradual.export.licences import OTHER, OWN, Licence
+from gradual.export.licences import OTHER, OWN, SPDX, Licence
 from gradual.export.study import Finished
 from gradual.export.weights import Base, base_of
 from gradual.ground.files import read_parquet
@@ -85,8 +85,9 @@ def data_card(
         "## States\n",
         _table(("state", "label"), states),
         "## Other files\n",
-        "`tables.md` and `tables/` have the tables of the study, `costs.md` what every state took, and `provenance.json`"
-        " the config, the versions and the digests. `SHA256SUMS` has the digest of every file.\n",
+        "`report.html` has the figures and the tables of the study on one page, and `figures/`, `tables.md` and `tables/`"
+        " have them one by one. `costs.md` says what every state took, and `provenance.json` the config, the versions and"
+        " the digests. `SHA256SUMS` has the digest of every file; the models have one of their own.\n",
     ]
     if adapters:
         told = (
@@ -102,17 +103,20 @@ def data_card(
 SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"))
 
 
-def models_card(study: Finished, citation: Citation, licence: Licence, adapters: Sequence[tuple[str, Base]]) -> str:
-    """The README.md of the folder of all base models and adapters, given the name and the base model of each adapter."""
-    rows = [(f"[{name}]({name}/README.md)", f"`{base.name}`") for name, base in adapters]
-    return "\n".join(
-        [
-            _head(_model_head(licence, None)),
-            f"# {title(study, citation)}: models\n",
-            "LoRA adapters of this study's states. Each folder has one adapter, with a card that says how to load it.\n",
-            _table(("adapter", "base model"), rows),
-        ]
-    )
+def models_card(
+    study: Finished, citation: Citation, licence: Licence, bases: Sequence[str], adapters: Sequence[tuple[str, Base]]
+) -> str:
+    """The README.md of the folder of all base models that are copied, and of all adapters, each with its base model."""
+    parts = [_head(_model_head(licence, None)), f"# {title(study, citation)}: models\n"]
+    if bases:
+        parts += ["The base models:\n", "".join(f"- [{name}]({name}/README.md)\n" for name in bases)]
+    if adapters:
+        said = (
+            "LoRA adapters of this study's states. Each folder has one adapter, with a card that says how to load it.\n"
+        )
+        rows = [(f"[{name}]({name}/README.md)", f"`{base.name}`") for name, base in adapters]
+        parts += [said, _table(("adapter", "base model"), rows)]
+    return "\n".join(parts)
 
 
 def adapter_card(study: Finished, licence: Licence, seed: int, model: str, state: str, name: str, parts: int) -> str:
@@ -164,15 +168,20 @@ def base_card(study: Finished, licence: Licence, seed: int, model: str) -> str:
     )
 
 
-def citation_of(study: Finished, citation: Citation) -> str:
-    """The CITATION.cff of an export: that of the benchmark, for a dataset."""
+def citation_of(study: Finished, citation: Citation, licence: Licence) -> str:
+    """The CITATION.cff of an export: that of the benchmark, for a dataset.
+
+    It names the licence only if the format has a name for it, because all others are refused there.
+    """
     kept = {"authors": citation["authors"], "version": citation["version"]}
     kept |= {"date-released": str(citation["date-released"])}
     own = {"cff-version": citation["cff-version"], "title": title(study, citation)}
     own |= {"message": "If you use these data, please cite them and the papers below.", "type": "dataset"}
     # A copy, because YAML would only refer to an object that is there already.
     software = {"type": "software", "title": citation["title"]} | deepcopy(kept)
-    whole = own | kept | {"license": citation["license"], "references": [software, *citation["references"]]}
+    named = SPDX.get(licence.name if licence.texts else OWN)
+    terms = {"license": named} if named else {}
+    whole = own | kept | terms | {"references": [software, *citation["references"]]}
     return str(yaml.safe_dump(whole, sort_keys=False, allow_unicode=True))
 
 

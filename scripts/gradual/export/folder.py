@@ -15,10 +15,12 @@ from gradual.export.study import REPORT, Finished, read_finished
 from gradual.export.weights import Base, adapter_name, base_of, copy_base, write_adapter
 from gradual.ground.errors import InputError
 from gradual.ground.files import digest, write_json, write_parquet, write_text
+from gradual.report.page import figure_files
 from gradual.study import result_files as kinds
+from gradual.study.result_files import path
 
 CARD, SUMS, ZENODO, CITATION = "README.md", "SHA256SUMS", ".zenodo.json", "CITATION.cff"
-MODELS, FIGURES = "models", "figures"
+MODELS = "models"
 
 
 def export(results: Path, target: Path, root: Path, licence: str | None = None) -> None:
@@ -35,24 +37,34 @@ def export(results: Path, target: Path, root: Path, licence: str | None = None) 
         data = {name: table for name, table in data.items() if len(table)}
         for name, table in data.items():
             write_parquet(table, folder / "data" / f"{name}.parquet")
-        figures = sorted((results / FIGURES).glob("*.svg"))
-        for file in (*map(Path, REPORT), *study.tables(), *(figure.relative_to(results) for figure in figures)):
+        figures = [Path(file) for file in figure_files(results / path(kinds.REPORT))]
+        for file in (*map(Path, REPORT), *study.tables(), *figures):
             (folder / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(results / file, folder / file)
         adapters = _write_models(study, folder / MODELS, citation, terms)
         write_text(cards.data_card(study, citation, terms, data, adapters), folder / CARD)
-        write_text(cards.citation_of(study, citation), folder / CITATION)
+        write_text(cards.citation_of(study, citation, terms), folder / CITATION)
         write_json(cards.zenodo(study, citation, terms), folder / ZENODO)
+        _write_sums(folder / MODELS)  # of its own, because the models are another repository of the hub
+        _write_sums(folder)
+
+
+def _write_sums(folder: Path) -> None:
+    """Write the digests of the files in a folder, if it is there; those of its models are in the folder of the models."""
+    if folder.is_dir():
         files = sorted(str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file())
-        write_text("".join(f"{digest(folder / name)}  {name}\n" for name in files), folder / SUMS)
+        told = [f"{digest(folder / name)}  {name}\n" for name in files if not name.startswith(f"{MODELS}/")]
+        write_text("".join(told), folder / SUMS)
 
 
 def _write_models(study: Finished, folder: Path, citation: cards.Citation, terms: Licence) -> list[str]:
     """Write the adapters and the base models of a study, each with its card. Returns the names of the adapters."""
+    bases: dict[str, Base] = {}
     adapters: list[tuple[str, Base]] = []
     for seed, model, _ in study.of_kind(kinds.BASE):
         base = base_of(study, seed, model)
-        if base.copied and not (folder / base.name).exists():  # the seeds share a model that others made
+        if base.copied and base.name not in bases:  # the seeds share a model that others made
+            bases[base.name] = base
             copy_base(study, seed, model, folder / base.name)
             write_text(cards.base_card(study, terms, seed, model), folder / base.name / CARD)
     for seed, model, result in study.of_kind(kinds.ADAPTER):
@@ -60,7 +72,8 @@ def _write_models(study: Finished, folder: Path, citation: cards.Citation, terms
         parts = write_adapter(study, seed, model, result.state, folder / name)
         write_text(cards.adapter_card(study, terms, seed, model, result.state, name, parts), folder / name / CARD)
         adapters.append((name, base_of(study, seed, model)))
-    write_text(cards.models_card(study, citation, terms, adapters), folder / CARD)
+    if bases or adapters:
+        write_text(cards.models_card(study, citation, terms, [*bases], adapters), folder / CARD)
     return [name for name, _ in adapters]
 
 

@@ -28,6 +28,15 @@ SHARED = {
     "counterfact": "mit",
     "lama": "cc-by-nc-4.0",
 }
+# How licences are named in a CITATION.cff, by their names on the hub.
+SPDX = {
+    "mit": "MIT",
+    "apache-2.0": "Apache-2.0",
+    "cc0-1.0": "CC0-1.0",
+    **{
+        f"cc-{kind}": f"CC-{kind.upper()}" for kind in ("by-4.0", "by-sa-3.0", "by-sa-4.0", "by-nc-4.0", "by-nc-sa-4.0")
+    },
+}
 
 
 def licence_of(dataset: Mapping[str, Any], told: str | None) -> Licence:

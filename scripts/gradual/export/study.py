@@ -18,7 +18,7 @@ from gradual.study.steps import adapter_chain, standing_on
 from gradual.tables.registry import name_of
 from gradual.workflow.works import wanted_results
 
-REPORT = tuple(path(kind) for kind in (kinds.TABLES, kinds.COSTS_CSV, kinds.COSTS, kinds.PROVENANCE))
+REPORT = tuple(path(kind) for kind in (kinds.TABLES, kinds.COSTS_CSV, kinds.COSTS, kinds.PROVENANCE, kinds.REPORT))
 LABELS = (kinds.CATEGORIES, kinds.GROUP_GRADES)
 
 

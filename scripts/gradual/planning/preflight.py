@@ -284,7 +284,11 @@ def check_memory(config: Config, profile: Profile) -> Iterator[Finding]:
     given = int(profile.resource(rule, "engine_memory_mb", 0)) << 20 or memory_here()
     vocabulary = config["pretraining"]["vocabulary"]
     models = config["models"].values()
-    sizes = {model["label"]: weight_bytes(model, base_of(model, vocabulary).shape) for model in models}
+    try:
+        sizes = {model["label"]: weight_bytes(model, base_of(model, vocabulary).shape) for model in models}
+    except InputError as error:
+        yield Finding(WARNING, "memory", f"a model cannot be read ({error})")
+        return
     label = max(sizes, key=sizes.__getitem__)
     told = f"the weights of {label} take {size(sizes[label])}, and a probe may take {size(given)} in all"
     remedy = "use a GPU, a type with fewer bytes (models.<name>.dtype), or a machine with more memory"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from gradual.data.revisions import OWN
+from gradual.data.revisions import CONFLICTING, OWN
 from gradual.ground.files import read_parquet
 from gradual.knowledge.categories import MAYBE, UNKNOWN, WEAKLY, WEAKLY_OR_UNKNOWN
 from gradual.knowledge.selection_roles import REPLAY, TRAIN
@@ -47,9 +47,7 @@ class Knowledge:
             roles = read_parquet(made, "a selection of facts", ("role",))["role"]
             return int((roles == TRAIN).sum()), int((roles == REPLAY).sum())
         if run.facts:
-            replayed = run.replay.facts if run.replay else ()
-            pool = sum(self.groups[role] * (self._domains_before(run) if role == OWN else 1) for role in replayed)
-            return sum(map(self.groups.__getitem__, run.facts)), pool
+            return self._trained(run), self._pool(run)
         table = self._categories(selected_states(run))
         chosen = pd.Series(True, index=table.index)
         for state, wanted in run.select.items():
@@ -63,6 +61,22 @@ class Knowledge:
         there = _among(table[run.replay.state], [run.replay.category])
         both = table.loc[there & chosen, "facts"].sum() * trained / found  # facts to train on are not replayed
         return trained, float(table.loc[there, "facts"].sum() - both)
+
+    def _trained(self, run: Run) -> float:
+        """How many facts of its groups a run trains on. A run without a domain has those of all domains."""
+        roles, domains = {*run.facts}, 1 if run.domain else max(1, len(self._domains()))
+        if not run.domain and OWN in roles:
+            roles.discard(CONFLICTING)  # they are among the own facts of the domain before
+        return sum((self.groups[role] * (domains if role in (OWN, CONFLICTING) else 1) for role in roles), 0.0)
+
+    def _pool(self, run: Run) -> float:
+        """How many facts of groups a run may replay: the own facts of the domains before it, less those it trains on."""
+        replayed = run.replay.facts if run.replay else ()
+        pool = sum((self.groups[role] * (self._domains_before(run) if role == OWN else 1) for role in replayed), 0.0)
+        return pool - (self.groups[CONFLICTING] if OWN in replayed and CONFLICTING in run.facts else 0)
+
+    def _domains(self) -> set[str]:
+        return {run.domain for run in self.runs.values()} - {""}
 
     def _domains_before(self, run: Run) -> int:
         """How many other domains the states have that lead to a run."""

@@ -16,8 +16,24 @@ SMALL, MEDIUM, LARGE = 10, 10.5, 11.5  # sizes of text
 # The colours of Okabe and Ito, and greys.
 BLACK, ORANGE, SKY, GREEN = "#000000", "#e69f00", "#56b4e9", "#009e73"
 BLUE, VERMILLION, PURPLE = "#0072b2", "#d55e00", "#cc79a7"
+GREEN_TEXT, VERMILLION_TEXT = "#00664b", "#a84300"  # darker, because words are thinner than marks
 WHITE, PALE, LIGHT, GREY, DARK = "#ffffff", "#eeeeee", "#cccccc", "#767676", "#333333"
-PALETTE = (BLACK, ORANGE, SKY, GREEN, BLUE, VERMILLION, PURPLE, WHITE, PALE, LIGHT, GREY, DARK)
+PALETTE = (
+    BLACK,
+    ORANGE,
+    SKY,
+    GREEN,
+    BLUE,
+    VERMILLION,
+    PURPLE,
+    GREEN_TEXT,
+    VERMILLION_TEXT,
+    WHITE,
+    PALE,
+    LIGHT,
+    GREY,
+    DARK,
+)
 STYLE = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial"],

@@ -1,6 +1,7 @@
-"""A chart that several figures share: rows of a name, a dot with its interval, and the paper's value as an open mark."""
+"""A chart that several figures share: rows of a name, dots with their intervals, and the paper's value as an open mark."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -13,6 +14,7 @@ from gradual.report.canvas import (
     WHITE,
     WIDTH,
     Canvas,
+    Entry,
     legend_height,
     spread,
     tidy,
@@ -21,11 +23,11 @@ from gradual.report.canvas import (
 )
 
 NAMES = 122  # the width of the names
-LINE = 13  # the height of a line of text
+LINE, LANE = 13, 9  # the heights of a line of text, and of a lane of marks
 
 
 class Dot(NamedTuple):
-    """A row: its name, a value with the ends of its interval, and the paper's value; NaN where there is none."""
+    """The name of a row, a value with the ends of its interval, and the paper's value; NaN where there is none."""
 
     name: str
     value: float
@@ -36,7 +38,7 @@ class Dot(NamedTuple):
     marker: str = "o"
 
 
-PAPER: dict[str, Any] = {"marker": "o", "markersize": 7, "mfc": WHITE, "mec": BLACK, "mew": 1.2, "linestyle": "none"}
+PAPER: dict[str, Any] = {"marker": "o", "markersize": 7.5, "mfc": "none", "mec": BLACK, "mew": 1.1, "linestyle": "none"}
 OURS: dict[str, Any] = {"marker": "o", "markersize": 5.5, "color": BLUE, "linewidth": 1.6}
 
 
@@ -44,17 +46,23 @@ def chart(
     groups: Sequence[tuple[str, Sequence[Dot]]],
     axis: str,
     zero: bool = False,
-    entries: Sequence[tuple[str, dict[str, Any]]] = (),
+    entries: Sequence[Entry] = (),
 ) -> Canvas:
-    """The rows of some groups under their headings, on one axis; with `zero`, a line marks where nothing changes."""
-    heights = [[max(17.0, LINE * len(wrapped(readable(row.name), NAMES)) + 5) for row in rows] for _, rows in groups]
+    """The rows of some groups under their headings, on one axis; with `zero`, a line marks where nothing changes.
+
+    Dots that follow each other under one name are in one row, each in a lane of its own.
+    """
+    rows_of = [[[*dots] for _, dots in groupby(group, lambda dot: dot.name)] for _, group in groups]
+    heights = [
+        [max(17.0, LINE * len(_words(dots)) + 5, LANE * len(dots) + 8) for dots in in_group] for in_group in rows_of
+    ]
     inside = sum(22 + sum(each) for each in heights)
     top = legend_height(entries) + 2
     canvas = Canvas(top + inside + 42)
     canvas.legend(2, entries)
     axes = canvas.axes(NAMES + 10, top, WIDTH - NAMES - 22, inside)
     axes.set_ylim(inside, 0)
-    values = [v for _, rows in groups for row in rows for v in (row.value, row.low, row.high, row.paper)]
+    values = [v for _, group in groups for dot in group for v in (dot.value, dot.low, dot.high, dot.paper)]
     axes.set_xlim(*spread([*values, 0.0] if zero else values))
     tidy(axes)
     whole_steps(axes)
@@ -64,28 +72,37 @@ def chart(
     if zero:
         axes.axvline(0, color=GREY, linewidth=1)
     y = 0.0
-    for (heading, rows), each in zip(groups, heights, strict=True):
+    for (heading, _), rows, each in zip(groups, rows_of, heights, strict=True):
         axes.axhspan(y, y + 22, color=WHITE, linewidth=0, zorder=2.2)  # no line runs through a heading
         canvas.text(8, top + y + 12, heading, weight="bold", size=MEDIUM)
         y += 22
-        for row, height in zip(rows, each, strict=True):
-            lines = wrapped(readable(row.name), NAMES)
-            for number, line in enumerate(lines):
-                offset = (number - (len(lines) - 1) / 2) * LINE
-                canvas.text(8, top + y + height / 2 + offset, line)
-            mark(axes, row, y + height / 2)
+        for dots, height in zip(rows, each, strict=True):
+            for number, line in enumerate(lines := _words(dots)):
+                canvas.text(8, top + y + height / 2 + (number - (len(lines) - 1) / 2) * LINE, line)
+            for number, dot in enumerate(dots):
+                mark(axes, dot, y + height / 2 + (number - (len(dots) - 1) / 2) * LANE)
             y += height
     return canvas
 
 
-def mark(axes: Any, row: Dot, y: float) -> None:
-    """Draw a row's paper value, interval and dot, the dot above all."""
-    if row.paper == row.paper:
-        axes.plot([row.paper], [y], zorder=3, **PAPER)
-    if row.low == row.low and row.high == row.high:
-        axes.plot([row.low, row.high], [y, y], color=row.colour, linewidth=1.6, zorder=4, solid_capstyle="butt")
-    if row.value == row.value:
-        axes.plot([row.value], [y], marker=row.marker, markersize=5.5, color=row.colour, zorder=5, linestyle="none")
+def _words(dots: Sequence[Dot]) -> list[str]:
+    """The lines of a row's name."""
+    return wrapped(readable(dots[0].name), NAMES)
+
+
+def with_paper(entries: Sequence[Entry], papers: Iterable[float], words: str = "the paper's value") -> list[Entry]:
+    """A legend, with the open mark if the paper has any of these values."""
+    return [*entries, *([(words, PAPER)] if any(paper == paper for paper in papers) else [])]
+
+
+def mark(axes: Any, dot: Dot, y: float) -> None:
+    """Draw an interval and its dot, and the paper's value as a ring above both."""
+    if dot.low == dot.low and dot.high == dot.high:
+        axes.plot([dot.low, dot.high], [y, y], color=dot.colour, linewidth=1.6, zorder=4, solid_capstyle="butt")
+    if dot.value == dot.value:
+        axes.plot([dot.value], [y], marker=dot.marker, markersize=5.5, color=dot.colour, zorder=5, linestyle="none")
+    if dot.paper == dot.paper:
+        axes.plot([dot.paper], [y], zorder=6, **PAPER)
 
 
 def by_model(frame: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:

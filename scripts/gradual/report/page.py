@@ -22,9 +22,11 @@ from gradual.tables.verdicts import NOT, SHOWS, UNDECIDED
 RESOURCES = ("page.html.j2",)  # read by the code fingerprint
 TEMPLATE = Path(__file__).with_name(RESOURCES[0])
 CLAIMS = ("claims", "stage_claims")
+SHOWS_NOT_BEYOND = "shows, but not beyond its control"
 # Where a note is taken apart. A sentence that says more of the one before it stays with it.
 SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z*`])(?!(?:They|It|So|This|Otherwise|In all other)\b)")
 WORDS = 18  # a cell of more characters may break its line
+TALL = 900  # points; a higher figure does not fit on a printed page beside another one
 
 
 class Grid(NamedTuple):
@@ -62,20 +64,21 @@ def page(root: Path, tables: Sequence[str], figures: Sequence[str], provenance: 
     head = _head(_text(root / path(TABLES)), [table.title for table in shown])
     environment = Environment(autoescape=True, trim_blocks=False, keep_trailing_newline=True, undefined=StrictUndefined)
     environment.globals["grid"] = _grid
-    specs = [FIGURES[name] for name in figures]
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         study=provenance["config"]["study"],
         head=[inline(said) for said in head],
-        verdicts=_verdicts([read[name] for name in CLAIMS if name in read]),
+        verdicts=verdicts([read[name] for name in CLAIMS if name in read]),
         figures=[
             {
                 "name": spec.name,
                 "title": spec.title,
                 "note": inline(spec.note),
-                "svg": Markup(_labelled(_text(root / path(FIGURE_SVG, figure=spec.name)), spec.title)),
+                "svg": Markup(_labelled(svg, spec.title)),
+                "tall": _height(svg) > TALL,
                 "numbers": numbers_grid(read_table(root / path(FIGURE_CSV, figure=spec.name))),
             }
-            for spec in specs
+            for spec in map(FIGURES.__getitem__, figures)
+            for svg in [_text(root / path(FIGURE_SVG, figure=spec.name))]
         ],
         legend=[(", ".join(names), inline(" ".join(said))) for names, said in legend],
         tables=[
@@ -85,6 +88,12 @@ def page(root: Path, tables: Sequence[str], figures: Sequence[str], provenance: 
         costs=[from_markdown("costs", _text(root / path(COSTS)))],
         foot=_foot(provenance),
     )
+
+
+def figure_files(report: Path) -> list[str]:
+    """The CSV and the SVG of each figure on a report's page, relative to its folder."""
+    names = re.findall(r'<figure id="(\w+)"', _text(report))
+    return [path(kind, figure=name) for name in names for kind in (FIGURE_CSV, FIGURE_SVG)]
 
 
 def _text(file: Path) -> str:
@@ -113,7 +122,7 @@ def _table(name: str, frame: pd.DataFrame) -> Table:
 def from_markdown(name: str, text: str) -> Table:
     """The tables of a Markdown file with a caption, rows that may have a heading, and notes."""
     caption, *parts = [part.strip() for part in text.split("\n\n") if part.strip()]
-    last = max(place for place, part in enumerate(parts) if part.startswith("|"))
+    last = max((place for place, part in enumerate(parts) if part.startswith("|")), default=-1)
     grids = []
     for heading, part in zip(["", *parts], parts[: last + 1], strict=False):
         if part.startswith("|"):
@@ -197,6 +206,12 @@ def _td(cell: str, right: bool) -> str:
     return f"<td{kind}>{inline(cell)}</td>"
 
 
+def _height(svg: str) -> float:
+    """The height of a figure, in points."""
+    found = re.search(r'viewBox="0 0 [\d.]+ ([\d.]+)"', svg)
+    return float(found[1]) if found else 0.0
+
+
 def _labelled(svg: str, title: str) -> str:
     """An SVG that says what it is to those who cannot see it."""
     return svg.replace("<svg ", f'<svg role="img" aria-label="{html.escape(title)}" ', 1)
@@ -213,11 +228,17 @@ def _head(text: str, titles: Sequence[str]) -> list[str]:
     return found
 
 
-def _verdicts(tables: Sequence[pd.DataFrame]) -> list[tuple[str, int]]:
-    """How many claims have each verdict."""
-    counts = Counter(verdict for frame in tables for verdict in frame["verdict"])
-    words = {SHOWS: "claims shown", UNDECIDED: "undecided", NOT: "not shown"}
-    return [(words[verdict], counts[verdict]) for verdict in words if counts[verdict]]
+def verdicts(tables: Sequence[pd.DataFrame]) -> list[tuple[str, list[tuple[int, str]]]]:
+    """How many claims come to which end, by the model's label. A claim with a control shows if it shows beyond it."""
+    words = {SHOWS: "claims show", SHOWS_NOT_BEYOND: "show, but not beyond their control"}
+    words |= {UNDECIDED: "are undecided", NOT: "do not show"}
+    ends: dict[str, Counter[str]] = {}
+    for frame in tables:
+        for _, row in frame.iterrows():
+            net = row["verdict_against_control"]
+            beyond = row["verdict"] != SHOWS or net == SHOWS or not isinstance(net, str)
+            ends.setdefault(str(row["label"]), Counter())[row["verdict"] if beyond else SHOWS_NOT_BEYOND] += 1
+    return [(label, [(found[end], said) for end, said in words.items() if found[end]]) for label, found in ends.items()]
 
 
 def _foot(provenance: Mapping[str, Any]) -> list[str]:

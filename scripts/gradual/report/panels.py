@@ -5,7 +5,7 @@ from typing import Any
 
 from gradual.report.canvas import MEDIUM, WIDTH, Canvas, Entry, legend_height, shortened, tidy, wrapped
 
-LEFT, GAP, HIGH = 42, 22, 104  # the room for ticks and between the panels, and the height of one
+LEFT, GAP, HIGH = 42, 28, 104  # the room for ticks and between the panels, and the height of one
 WIDE = (WIDTH - LEFT - GAP - 12) / 2
 
 

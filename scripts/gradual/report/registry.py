@@ -31,6 +31,7 @@ FIGURES = Choice(
         "chance": "gradual.report.figures.chance:SPEC",
         "stages": "gradual.report.figures.stages:SPEC",
         "retention": "gradual.report.figures.stages:RETENTION_SPEC",
+        "methods": "gradual.report.figures.methods:SPEC",
         "budgets": "gradual.report.figures.budgets:SPEC",
         "matrix": "gradual.report.figures.matrix:SPEC",
         "log_ratios": "gradual.report.figures.log_ratios:SPEC",

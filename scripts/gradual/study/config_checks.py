@@ -113,6 +113,7 @@ CHECKS: tuple[tuple[tuple[str, ...], Callable[[Config], Iterable[Problem]]], ...
     (("corpus", "dataset", "models", "probe", "training", "stages", "methods", "runs"), run_checks.check_augment),
     (("training", "stages", "methods", "runs", "probe"), run_checks.check_graph),
     (("training", "stages", "methods", "runs", "models"), run_checks.check_models_runs),
+    (("stages", "methods", "runs"), run_checks.check_labels),
     (("tables", "stages", "methods", "runs"), _check_tables),
     (("evaluation", "choose_on"), _check_choice),
 )

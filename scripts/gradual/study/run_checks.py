@@ -52,6 +52,18 @@ def check_methods(config: Config) -> Iterator[Problem]:
                 yield Problem(place, f"{answers!r}, but methods.{name} forgets the answers before", expected)
 
 
+def check_labels(config: Config) -> Iterator[Problem]:
+    """Methods and the config's own runs have different names in tables and figures."""
+    made = {run.name for run in made_runs(config)}
+    named = {f"methods.{key}": method.get("label") or key for key, method in config["methods"].items()}
+    named |= {f"runs.{key}": run["label"] or key for key, run in config["runs"].items() if key not in made}
+    first: dict[str, str] = {}
+    for place, label in named.items():
+        if (other := first.setdefault(label, place)) != place:
+            expected = "another label, because tables and figures show only the labels"
+            yield Problem(f"{place}.label", f"{label!r}, the name of {other}", expected)
+
+
 def check_models_runs(config: Config) -> Iterator[Problem]:
     """If a model names its runs, it also names all runs that these need."""
     table = runs(config)

@@ -76,7 +76,7 @@ def log_progress(trainer: Any) -> None:
                 self.written = now
                 rate = (state.global_step - self.first) / (now - self.begun)
                 log.info(
-                    "step %d of %d, loss %.3f, %.1f steps/s", state.global_step, state.max_steps, logs["loss"], rate
+                    "step %d of %d, loss %.3f, %.3g steps/s", state.global_step, state.max_steps, logs["loss"], rate
                 )
 
     trainer.remove_callback(PrinterCallback)

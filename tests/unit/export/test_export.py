@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 import gradual.export.upload as module
-from gradual.export.cards import adapter_card
+from gradual.export.cards import adapter_card, citation_of
 from gradual.export.folder import CARD, SUMS, ZENODO, replaced
 from gradual.export.licences import Licence, licence_of
 from gradual.export.study import Finished, read_finished
@@ -37,6 +37,21 @@ SCHEMA = ROOT / "schemas/config.schema.json"
 )
 def test_texts_are_passed_on_only_where_a_licence_lets_us(dataset, told, licence):
     assert licence_of(dataset, told) == licence
+
+
+@pytest.mark.parametrize(
+    ("licence", "named"),
+    [
+        (Licence("mit", True), "MIT"),
+        (Licence("cc-by-nc-4.0", True), "CC-BY-NC-4.0"),
+        (Licence("my own", True), None),
+        (Licence("other", False), "MIT"),  # of the labels alone
+    ],
+)
+def test_the_citation_names_the_licence_that_the_cards_name(licence, named, tmp_path):
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    found = yaml.safe_load(citation_of(study(tmp_path, source="folder"), citation, licence))
+    assert found.get("license") == named and found["type"] == "dataset"
 
 
 def whole(folder):

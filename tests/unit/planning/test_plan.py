@@ -273,12 +273,13 @@ def test_facts_that_are_selected_are_not_replayed(knowledge, tmp_path):
     assert trained == pytest.approx(maybe) and pool == pytest.approx(highly * (1 - maybe / (highly + maybe)))
 
 
-def test_a_domain_replays_facts_of_the_domains_before_it(tmp_path):
+def test_a_domain_replays_facts_of_the_domains_before_it_and_joint_training_has_all(tmp_path):
     table = runs(load_study("cross_domain", ROOT))
     know = Knowledge(tmp_path, 0, "m", 2_742, table, None, {"own": 120, "conflicting": 60, "unrelated": 600})
     assert know.selected(table["stage1"]) == (120, 0)
-    assert [know.selected(table[f"replay{stage}"]) for stage in (2, 3, 7)] == [(180, 120), (180, 240), (180, 720)]
+    assert [know.selected(table[f"replay{stage}"]) for stage in (2, 3, 7)] == [(180, 60), (180, 180), (180, 660)]
     assert know.selected(table["f_learning7_forget"]) == (60, 0)
+    assert know.selected(table["joint"]) == (7 * 120, 0)
 
 
 def test_samples_are_for_the_facts_without_a_right_greedy_answer_or_for_all(knowledge, tmp_path):

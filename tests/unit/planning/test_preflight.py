@@ -516,6 +516,7 @@ BROKEN = {
     ),
     "a config that is a list": ("config.json", "[]", "is not a JSON object"),
     "an adapter": ("adapter_config.json", "{}", "is an adapter beside"),
+    "quantized weights": ("config.json", '{"model_type": "gpt2", "quantization_config": {"bits": 4}}', "quantiz"),
 }
 
 
@@ -523,8 +524,11 @@ BROKEN = {
 def test_a_broken_folder_is_a_finding_and_no_crash(file, text, words, tmp_path):
     model_files(tmp_path / "model")
     (tmp_path / "model" / file).write_text(text)
-    (finding,) = check_model({"label": "M", "source": "folder", "path": str(tmp_path / "model")})
+    model = {"label": "M", "source": "folder", "path": str(tmp_path / "model")}
+    (finding,) = check_model(model)
     assert finding.level == MISSING and words in finding.found
+    config = study(models={"m": model | {"paper": None}})
+    assert len(list(preflight.check_memory(config, profile()))) == 1  # the checks after it are still made
 
 
 # GGUF files

@@ -4,6 +4,7 @@ import pytest
 
 import write_report
 from chromium import CHROMIUM, browser
+from gradual.report.registry import FIGURES
 from report_folder import copied
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here (apt-get install chromium)")
@@ -22,7 +23,13 @@ WIDTH = "[document.documentElement.scrollWidth, window.innerWidth]"
 BROKEN = "[...document.images].filter(image => !image.complete || !image.naturalWidth).map(image => image.src)"
 
 
-STUDIES = ("default", "replicated", "smollm2")  # of one seed, of ten, and of one model
+# Of one seed, of ten, and of one model; with replay; and answers that change. Together they have every figure.
+STUDIES = ("default", "replicated", "smollm2", "replay_sweep", "multi_stage", "multi_stage_sweep", "cross_domain")
+A4 = 718  # pixels between the margins of a printed page
+PRINTED = 8  # pixels, which are 6 points on paper
+# Of every table below the figures: whether it is seen.
+SEEN = "[...document.querySelectorAll('h2#tables ~ details > .scroll > table')].map(table => table.checkVisibility())"
+WHOLE = "[...document.querySelectorAll('details details table')].filter(table => table.checkVisibility()).length"
 
 
 @pytest.fixture(scope="module")
@@ -31,9 +38,13 @@ def folders(tmp_path_factory):
     made = {}
     for study in STUDIES:
         made[study] = copied(study, tmp_path_factory.mktemp("report"))
-        figures = [file.stem for file in sorted((made[study] / "figures").glob("*.svg"))]
-        write_report.main(["--results", str(made[study]), "--figures", *figures])
+        write_report.main(["--results", str(made[study]), "--figures", *figures_of(made[study])])
     return made
+
+
+def figures_of(folder):
+    """The names of a study's figures."""
+    return [file.stem for file in sorted((folder / "figures").glob("*.svg"))]
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +69,7 @@ def overlapping(texts):
 def test_a_page_is_whole_and_legible(shown, folders, study, width):
     shown.open(folders[study] / "report.html", width)
     figures = dict(shown.evaluate(TEXTS))
-    assert len(figures) >= 10 and all(figures.values())
+    assert sorted(figures) == figures_of(folders[study]) and all(figures.values())
     for name, texts in figures.items():
         assert [text["said"] for text in texts if text["size"] < 10] == [], name
         assert [text["said"] for text in texts if not text["inside"]] == [], name
@@ -68,6 +79,23 @@ def test_a_page_is_whole_and_legible(shown, folders, study, width):
     assert window == width and across <= width
     assert shown.evaluate(BROKEN) == []
     assert shown.complaints() == []
+
+
+def test_every_figure_is_looked_at(folders):
+    assert {name for folder in folders.values() for name in figures_of(folder)} == {*FIGURES}
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_a_printed_page_has_its_tables_and_can_be_read(shown, folders, study):
+    shown.ask("Emulation.setEmulatedMedia", media="screen")
+    shown.open(folders[study] / "report.html", A4)
+    assert not any(shown.evaluate(SEEN))  # on the screen they are folded
+    shown.ask("Emulation.setEmulatedMedia", media="print")
+    seen = shown.evaluate(SEEN)
+    assert seen and all(seen) and shown.evaluate(WHOLE) == 0
+    for name, texts in dict(shown.evaluate(TEXTS)).items():
+        assert [text["said"] for text in texts if text["size"] < PRINTED] == [], name
+    shown.ask("Emulation.setEmulatedMedia", media="screen")
 
 
 def test_the_browser_sees_what_is_wrong(shown, tmp_path):

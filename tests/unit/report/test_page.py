@@ -1,12 +1,15 @@
 """The page: whole in one file, with every table, every note once, and small enough."""
 
+import html
+import math
 import re
 
+import pandas as pd
 import pytest
 
 import write_report
 from gradual.report import page
-from gradual.report.page import Grid, Table, from_markdown, inline, sentences, with_legend
+from gradual.report.page import Grid, Table, from_markdown, inline, sentences, verdicts, with_legend
 from gradual.report.reading import read_table
 from gradual.tables import markdown, registry
 from report_folder import REFERENCE, copied
@@ -59,9 +62,23 @@ def test_every_sentence_of_a_note_is_there_once(whole):
 
 
 def test_it_tells_the_verdicts_and_what_the_report_in_markdown_tells_first(whole):
-    counts = read_table(REFERENCE / "default" / "tables" / "claims.csv")["verdict"].value_counts()
-    assert f"<b>{counts['shows']}</b> claims shown" in whole
+    claims = read_table(REFERENCE / "default" / "tables" / "claims.csv")
+    for label, rows in claims.groupby("label"):
+        alone = rows[(rows["verdict"] == "shows") & rows["verdict_against_control"].isin(["shows", math.nan])]
+        assert f"The paper's claims, {label}:" in html.unescape(whole) and f"<b>{len(alone)}</b> claims show<" in whole
     assert "<h1>Report of the study default</h1>" in whole and "Seeds: 0." in whole
+
+
+def test_a_claim_shows_only_if_it_shows_beyond_its_control():
+    ends = [("shows", "shows"), ("shows", math.nan), ("shows", "undecided"), ("shows", "does not show")]
+    ends += [("undecided", "shows"), ("does not show", math.nan)]
+    table = pd.DataFrame(ends, columns=["verdict", "verdict_against_control"]).assign(label="m")
+    found = [(2, "claims show"), (2, "show, but not beyond their control"), (1, "are undecided"), (1, "do not show")]
+    assert verdicts([table[:5], table[5:]]) == [("m", found)]
+
+
+def test_a_file_of_costs_without_a_row_has_no_table():
+    assert from_markdown("costs", "All.\n\nA note.\n") == Table("costs", "costs", "All.", [], ["A note."])
 
 
 def test_notes_that_tables_share_go_into_the_legend_with_the_tables_that_have_them():

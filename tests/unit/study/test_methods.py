@@ -201,6 +201,11 @@ def with_run(**keys):
 
 
 REFUSED = {
+    "two methods of one label": (
+        STUDY | {"methods": {"cit": {"label": "CIT"}, "cit_long": {"label": "CIT", "epochs": 9}}},
+        "methods.cit_long.label",
+        "'CIT', the name of methods.cit; expected another label",
+    ),
     "methods without stages": (changed(stages=[]), "methods.cit", "at least two stages"),
     "a method of more stages": (changed(methods={"cit": {"stages": 4}}), "methods.cit.stages", "stages (3)"),
     "a name twice": (changed(runs={"cit2": STUDY["runs"]["joint"]}), "methods.cit", "another name"),

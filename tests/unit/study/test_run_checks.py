@@ -5,6 +5,16 @@ import pytest
 from configs import COMPOSE, PREFERENCE, REPLAY, SAME, TINY, assert_refused, with_runs, without
 
 MALFORMED = {
+    "two runs of one label": (
+        with_runs(x=SAME | {"label": "A"}, y=SAME | {"label": "A"}),
+        "runs.y.label",
+        "'A', the name of runs.x; expected another label, because tables and figures show only the labels",
+    ),
+    "a label that is another run's name": (
+        with_runs(x=SAME | {"label": "stage1"}),
+        "runs.x.label",
+        "'stage1', the name of runs.stage1",
+    ),
     "unknown key": ({"training": {"rnk": 8}}, "training.rnk", "did you mean 'training.rank'"),
     "key that is no text": ({"runs": with_runs()["runs"] | {True: SAME}}, "runs.True", "quote it in YAML"),
     "unknown key of a run": (with_runs(x=SAME | {"epoch": 3}), "runs.x.epoch", "'runs.x.epochs'"),

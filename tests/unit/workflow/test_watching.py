@@ -63,7 +63,8 @@ def test_a_run_that_is_over_has_no_jobs():
     [
         ("11:15:53 358 of 2788 facts, 21.5 facts/s, 113 s left", ("358 of 2,788 facts (13%)", "2 min")),
         ("11:15:53 358 of 2788 facts", ("358 of 2,788 facts (13%)", "")),
-        ("11:17:18 step 61 of 150, loss 0.136, 6.0 steps/s", ("61 of 150 steps (41%)", "15 s")),
+        ("11:17:18 step 61 of 150, loss 0.136, 6 steps/s", ("61 of 150 steps (41%)", "15 s")),
+        ("11:17:18 step 6 of 15, loss 0.136, 0.0312 steps/s", ("6 of 15 steps (40%)", "5 min")),
         ("11:15:53 9 of 99 facts\nwarning: x\n11:16:10 50 of 99 facts, 1e+01 facts/s", ("50 of 99 facts (51%)", "5 s")),
         ("warning: nothing of the kind", ("", "")),
     ],
@@ -112,6 +113,13 @@ def test_a_job_that_says_nothing_any_longer_is_shown_as_silent(project):
     os.utime(log, (0, 0))
     shown = picture("mine", last_run("results/mine", project), project, NOW)
     assert "(13%), silent for" in shown
+    for said in (
+        "11:15:53 step 3 of 20, loss 0.1, 0 steps/s\n",
+        "",
+    ):  # before there is a rate, and before the first word
+        log.write_text(said)
+        os.utime(log, (0, 0))
+        assert "silent for" in picture("mine", last_run("results/mine", project), project, NOW)
 
 
 def test_the_script_shows_one_picture(project, capsys):

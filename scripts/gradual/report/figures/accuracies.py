@@ -7,12 +7,12 @@ from typing import Any
 import pandas as pd
 
 from gradual.report.canvas import BLUE, GREY, ORANGE, Canvas
-from gradual.report.dots import OURS, PAPER, Dot, by_model, chart, taken
+from gradual.report.dots import OURS, Dot, by_model, chart, taken, with_paper
 from gradual.report.spec import FigureSpec
 
 NAMED = ("label", "name")
 CONTROL: dict[str, Any] = OURS | {"color": ORANGE, "marker": "s"}
-ENTRIES = (("ours, with its 95% interval", OURS), ("the paper's value", PAPER))
+ENTRIES = (("ours, with its 95% interval", OURS),)
 PERCENT, POINTS = "right answers on test, %", "gain, points"
 
 
@@ -43,7 +43,7 @@ def stages(read: Mapping[str, Any]) -> pd.DataFrame:
 
 def draw_stages(shown: pd.DataFrame) -> Canvas:
     groups = [(label, _rows(rows, "percent", "paper_percent")) for label, rows in by_model(shown)]
-    return chart(groups, PERCENT, entries=[*ENTRIES, *_control(shown)])
+    return chart(groups, PERCENT, entries=with_paper([*ENTRIES, *_control(shown)], shown["paper_percent"]))
 
 
 def strategies(read: Mapping[str, Any]) -> pd.DataFrame:
@@ -56,7 +56,9 @@ def strategies(read: Mapping[str, Any]) -> pd.DataFrame:
 
 def draw_strategies(shown: pd.DataFrame) -> Canvas:
     groups = [(label, _rows(rows, "gain_points", "paper_gain_points")) for label, rows in by_model(shown)]
-    return chart(groups, "gain over stage 1, points", zero=True, entries=ENTRIES)
+    return chart(
+        groups, "gain over stage 1, points", zero=True, entries=with_paper(ENTRIES, shown["paper_gain_points"])
+    )
 
 
 def by_category(read: Mapping[str, Any]) -> pd.DataFrame:
@@ -73,7 +75,9 @@ def draw_by_category(shown: pd.DataFrame) -> Canvas:
         for label, of_model in by_model(shown)
         for kind, rows in of_model.groupby("type", sort=False)
     ]
-    return chart(groups, "gain over stage 1, points", zero=True, entries=ENTRIES)
+    return chart(
+        groups, "gain over stage 1, points", zero=True, entries=with_paper(ENTRIES, shown["paper_gain_points"])
+    )
 
 
 def controls(read: Mapping[str, Any]) -> pd.DataFrame:

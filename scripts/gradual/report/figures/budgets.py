@@ -38,13 +38,13 @@ PERCENTS = ("new_percent", "kept_percent")
 
 
 def settings(config: Mapping[str, Any], needs: Needs) -> dict[str, Any]:
-    """The methods of each curve, by its name: those that differ in nothing but the learning rate, the epochs and names."""
+    """The names of the methods of each curve, by its name: they differ in nothing but the learning rate and the epochs."""
     alike: dict[str, list[str]] = defaultdict(list)
-    for name in config["methods"]:
-        alike[json.dumps(_how(config["methods"], name), sort_keys=True)].append(name)
+    for key, method in config["methods"].items():
+        alike[json.dumps(_how(config["methods"], key), sort_keys=True)].append(method.get("label") or key)
     curves: dict[str, list[str]] = {}
     for names in (names for names in alike.values() if len(names) > 1):
-        shared = commonprefix(names).rstrip("_")
+        shared = commonprefix(names).rstrip("_,:;( ")
         curves[names[0] if not shared or shared in curves else shared] = names
     return {"curves": curves} if curves else {}
 

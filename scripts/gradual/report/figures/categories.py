@@ -11,6 +11,7 @@ from gradual.report.canvas import (
     BLUE,
     MEDIUM,
     ORANGE,
+    PURPLE,
     SKY,
     VERMILLION,
     WHITE,
@@ -23,7 +24,7 @@ from gradual.report.canvas import (
 from gradual.report.dots import by_model, taken
 from gradual.report.spec import FigureSpec
 
-COLOURS = {HIGHLY: BLUE, MAYBE: SKY, WEAKLY: ORANGE, WEAKLY_OR_UNKNOWN: ORANGE, UNKNOWN: VERMILLION}
+COLOURS = {HIGHLY: BLUE, MAYBE: SKY, WEAKLY: ORANGE, WEAKLY_OR_UNKNOWN: PURPLE, UNKNOWN: VERMILLION}
 NAMES = 108
 
 

@@ -8,24 +8,25 @@ import pandas as pd
 from gradual.report.canvas import (
     BLUE,
     GREEN,
+    GREEN_TEXT,
     GREY,
     LARGE,
     LIGHT,
     ORANGE,
-    SMALL,
-    VERMILLION,
+    VERMILLION_TEXT,
     WHITE,
     WIDTH,
     Canvas,
     legend_height,
+    text_width,
     tidy,
     wrapped,
 )
-from gradual.report.dots import OURS, PAPER, Dot, by_model, mark, taken
+from gradual.report.dots import LANE, LINE, OURS, Dot, by_model, mark, taken, with_paper
 from gradual.report.spec import FigureSpec
 from gradual.tables.verdicts import NOT, SHOWS
 
-LINE, LANE, EDGE = 13, 9, 8  # the heights of a line of text and of a lane of marks, and the room at the sides
+EDGE, HEAD = 8, 38  # the room at the sides, and the height of a model's heading with the numbers of the axis
 LOOKS = {"effect": (BLUE, "o"), "control": (ORANGE, "s"), "net": (GREEN, "D")}
 WORDS = {"effect": "effect", "control": "effect of the control", "net": "net of the control"}
 TICKS = (-30, -10, -3, -1, 0, 1, 3, 10, 30)
@@ -46,18 +47,20 @@ def stage_numbers(read: Mapping[str, Any]) -> pd.DataFrame:
     frame = read["stage_claims"]
     told = zip(frame["claim"], (f"stage {stage}" for stage in frame["stage"]), strict=True)
     claims = [claim if stage in claim else f"{claim} ({stage})" for claim, stage in told]
-    return taken(frame.assign(claim=claims), ("label", *COLUMNS))
+    return taken(frame.assign(claim=[f"{claim[:1].upper()}{claim[1:]}" for claim in claims]), ("label", *COLUMNS))
 
 
 def draw(shown: pd.DataFrame) -> Canvas:
     """A row per claim: its words, its verdicts, and a lane each for the effect, the control and what is net of it."""
     entries = [(WORDS[name], OURS | {"color": colour, "marker": marker}) for name, (colour, marker) in LOOKS.items()]
-    entries += [("the paper's effect", PAPER), ("too small to matter", {"color": LIGHT, "linewidth": 7})]
+    entries = [entry for name, entry in zip(LOOKS, entries, strict=True) if shown[f"{name}_points"].notna().any()]
+    entries = with_paper(entries, _papers(shown), "the paper's effect")
+    entries.append(("too small to matter", {"color": LIGHT, "linewidth": 7}))
     top = legend_height(entries) + 4
     rows = [(label, row) for label, of_model in by_model(shown) for _, row in of_model.iterrows()]
     heights = [LINE * (len(_lines(row)) + 1) + LANE * len(_lanes(row)) + 12 for _, row in rows]
     labels = list(dict.fromkeys(label for label, _ in rows))
-    inside = sum(heights) + 24 * len(labels)
+    inside = sum(heights) + HEAD * len(labels)
     canvas = Canvas(top + inside + 36)
     canvas.legend(2, entries)
     axes = canvas.axes(EDGE, top, WIDTH - 2 * EDGE, inside)
@@ -70,9 +73,11 @@ def draw(shown: pd.DataFrame) -> Canvas:
     y, before = 0.0, ""
     for (label, row), height in zip(rows, heights, strict=True):
         if label != before:
-            axes.axhspan(y, y + 24, color=WHITE, linewidth=0, zorder=1.5)
+            axes.axhspan(y, y + HEAD, color=WHITE, linewidth=0, zorder=1.5)
             canvas.text(EDGE, top + y + 14, label, weight="bold", size=LARGE)
-            y, before = y + 24, label
+            for tick, said in zip(axes.get_xticks(), axes.get_xticklabels(), strict=True):
+                axes.text(tick, y + HEAD - 8, said.get_text(), ha="center", va="center_baseline")
+            y, before = y + HEAD, label
         _claim(canvas, axes, row, top, y)
         y += height
     return canvas
@@ -94,12 +99,13 @@ def _claim(canvas: Canvas, axes: Any, row: pd.Series, top: float, y: float) -> N
         y += LINE
         canvas.text(EDGE, top + y, line)
     y += LINE
-    left = EDGE
+    left: float = EDGE
     for before, verdict in (("", row["verdict"]), ("net: ", row["verdict_against_control"])):
         if isinstance(verdict, str) and verdict:
-            colour = {SHOWS: GREEN, NOT: VERMILLION}.get(verdict, GREY)
-            canvas.text(left, top + y, f"{before}{verdict}", color=colour, weight="bold", size=SMALL)
-            left += 120
+            colour = {SHOWS: GREEN_TEXT, NOT: VERMILLION_TEXT}.get(verdict, GREY)
+            canvas.text(left, top + y, f"{before}{verdict}", color=colour, weight="bold")
+            left += 1.12 * text_width(f"{before}{verdict}") + 14  # bold words are wider
+    canvas.text(WIDTH - EDGE, top + y, _said(row), ha="right")
     y += 8
     lanes = _lanes(row)
     margin = row["margin_points"]
@@ -111,10 +117,23 @@ def _claim(canvas: Canvas, axes: Any, row: pd.Series, top: float, y: float) -> N
         mark(axes, Dot("", value, low, high, paper, *LOOKS[name]), y + LANE * (number + 0.5))
 
 
+def _said(row: pd.Series) -> str:
+    """The effect with its interval, in points."""
+    value, low, high = (row[f"effect_points{end}"] for end in ("", "_low", "_high"))
+    if value != value:
+        return ""
+    interval = f" [{low:+.1f}, {high:+.1f}]" if low == low and high == high else ""
+    return f"{value:+.1f}{interval}".replace("-", "−")
+
+
+def _papers(shown: pd.DataFrame) -> pd.Series:
+    """The paper's effects of the claims that have one here."""
+    return shown.loc[shown["effect_points"].notna(), "paper_points"]
+
+
 def _scale(axes: Any, shown: pd.DataFrame) -> None:
     names = [f"{name}_points{end}" for name in LOOKS for end in ("", "_low", "_high")]
-    papers = shown.loc[shown["effect_points"].notna(), "paper_points"]
-    values = [*shown[names].to_numpy(dtype=float).ravel(), *papers]
+    values = [*shown[names].to_numpy(dtype=float).ravel(), *_papers(shown)]
     found = [value for value in values if value == value]
     found += [sign * margin for margin in shown["margin_points"] for sign in (-1, 1)]
     low, high = min([-1.0, *found]), max([1.0, *found])
@@ -128,7 +147,7 @@ def _scale(axes: Any, shown: pd.DataFrame) -> None:
 NOTE = (
     "A claim is shown if its whole interval lies on the claimed side of zero. It is not shown if the whole interval is "
     "below the smallest effect of interest (the grey band). The control is what could explain the effect as well; the net "
-    "effect is what remains beyond it. Open marks are the paper's effects, which have no intervals."
+    "effect is what remains beyond it. Rings are the paper's effects, which have no intervals. The numbers are the effect."
 )
 SPEC = FigureSpec(
     name="claims",

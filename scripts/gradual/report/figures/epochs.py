@@ -1,5 +1,6 @@
 """Accuracy by epoch on dev and test, with the epoch that each run chose."""
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,9 @@ def settings(config: Mapping[str, Any], needs: Needs) -> dict[str, Any]:
         there = {*needs.get(key, ())}
         runs = [run for run in dict.fromkeys(wanted) if run and {Result(ACCURACY, run), Result(ADAPTER, run)} <= there]
         if runs:
-            named = [(run, _name(study, run)) for run in runs]
+            names = {run: _name(study, run) for run in runs}
+            alike = Counter(names.values())
+            named = [(run, f"{name} ({run})" if alike[name] > 1 else name) for run, name in names.items()]
             origin = Result(ACCURACY) in there
             models.append({"key": key, "label": model.label, "origin": origin, "runs": named})
     return {"seeds": list(study.seeds), "models": models} if models else {}

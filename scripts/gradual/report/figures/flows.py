@@ -8,16 +8,16 @@ import numpy as np
 import pandas as pd
 
 from gradual.ground.files import read_parquet
-from gradual.knowledge.categories import GREEDY_ONLY, HIGHLY, MAYBE, WEAKLY_OR_UNKNOWN
-from gradual.report.canvas import BLUE, MEDIUM, ORANGE, SKY, WHITE, WIDTH, Canvas, legend_height, shortened
+from gradual.knowledge.categories import GREEDY_ONLY, HIGHLY
+from gradual.report.canvas import MEDIUM, WHITE, WIDTH, Canvas, legend_height, shortened
 from gradual.report.dots import by_model
+from gradual.report.figures.categories import COLOURS
 from gradual.report.spec import FigureSpec, Needs, Own
 from gradual.study.result_files import CATEGORIES, Result, path_of
 from gradual.study.runs import ORIGIN
 from gradual.tables.gradual_learning.roles import study_of
 from gradual.tables.reading import collapse
 
-COLOURS = {HIGHLY: BLUE, MAYBE: SKY, WEAKLY_OR_UNKNOWN: ORANGE}
 STAGES, AGAIN = "stages", "asked again"
 NODE, HIGH = 30, 200  # the width of a column of categories, and the height of all facts
 STEPS = ("before", "between", "after")
@@ -87,7 +87,7 @@ def _categories(file: Path) -> pd.Series:
 
 def draw(shown: pd.DataFrame) -> Canvas:
     """Two panels per model. A ribbon keeps the colour of the category at the origin."""
-    entries = [(name, {"color": colour, "linewidth": 9}) for name, colour in COLOURS.items()]
+    entries = [(name, {"color": COLOURS[name], "linewidth": 9}) for name in GREEDY_ONLY]
     top = legend_height(entries) + 4
     models = list(by_model(shown))
     canvas = Canvas(top + len(models) * (HIGH + 40))
@@ -123,11 +123,12 @@ def _panel(canvas: Canvas, rows: pd.DataFrame, left: float, top: float, width: f
             _ribbon(axes, x, start[number], stop[number], row["share"], COLOURS[row[steps[0]]])
     for place, step in enumerate(steps):
         base = 0.0
-        for category, colour in COLOURS.items():
+        for category in GREEDY_ONLY:
+            colour = COLOURS[category]
             share = float(rows.loc[rows[step] == category, "share"].sum())
             axes.fill_between([place * gap, place * gap + NODE], base, base + share, color=colour, linewidth=0)
             if share > 0.075:
-                dark = colour == BLUE
+                dark = category == HIGHLY
                 axes.text(
                     place * gap + NODE / 2, base + share / 2, f"{100 * share:.0f}%",
                     ha="center", va="center", color=WHITE if dark else "#000000",
@@ -137,7 +138,7 @@ def _panel(canvas: Canvas, rows: pd.DataFrame, left: float, top: float, width: f
 
 def _stacked(rows: pd.DataFrame, step: str, first: str) -> dict[Any, float]:
     """Where each path lies in a column: by the category there, and within it by the one at the origin."""
-    order = {category: place for place, category in enumerate(COLOURS)}
+    order = {category: place for place, category in enumerate(GREEDY_ONLY)}
     found, base = {}, 0.0
     for number in sorted(rows.index, key=lambda i: (order[rows.at[i, step]], order[rows.at[i, first]], i)):
         found[number] = base

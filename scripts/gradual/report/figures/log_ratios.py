@@ -1,12 +1,12 @@
 """How preference training moves what the model says: the log-ratios of targets, aligned and conflicting answers by step."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from gradual.report.canvas import BLUE, GREEN, GREY, VERMILLION, Canvas, spread
+from gradual.report.canvas import BLUE, GREEN, GREY, VERMILLION, VERMILLION_TEXT, Canvas, spread
 from gradual.report.dots import by_model
 from gradual.report.panels import Panels
 from gradual.report.reading import read_table
@@ -20,6 +20,7 @@ LINES = {
     "conflicting_log_ratio": ("conflicting answers", VERMILLION, "-."),
 }
 POINTS = 60  # of a line at most
+FAR = 10  # a log-ratio per token so far from zero is of a model that has come apart; it would flatten the other panels
 
 
 def settings(config: Mapping[str, Any], needs: Needs) -> dict[str, Any]:
@@ -62,22 +63,38 @@ def draw(shown: pd.DataFrame) -> Canvas:
     groups = [(label, list(dict.fromkeys(rows["name"]))) for label, rows in by_model(shown)]
     entries = [(words, {"color": colour, "linestyle": line}) for words, colour, line in LINES.values()]
     panels = Panels(groups, "step", "log-ratio to the model before the run, per token", entries)
-    for (label, names), of_model in zip(groups, panels.axes, strict=True):
-        for name, axes in zip(names, of_model, strict=True):
-            rows = shown[(shown["label"] == label) & (shown["name"] == name)]
-            axes.axhline(0, color=GREY, linewidth=0.8)
-            for column, (_, colour, line) in LINES.items():
-                axes.plot(rows["step"], rows[column], color=colour, linestyle=line, linewidth=1.5)
-            axes.xaxis.get_major_locator().set_params(integer=True, nbins=5)
-    panels.limit((0, float(shown["step"].max())), spread(shown[list(LINES)].to_numpy(dtype=float).ravel()))
+    drawn = {
+        (label, name): axes
+        for (label, names), of_model in zip(groups, panels.axes, strict=True)
+        for name, axes in zip(names, of_model, strict=True)
+    }
+    parts = dict(list(shown.groupby(["label", "name"], sort=False)))
+    furthest = {run: float(rows[list(LINES)].abs().max(axis=None)) for run, rows in parts.items()}
+    near = [run for run in parts if not furthest[run] > FAR] or [*parts]
+    panels.limit((0, float(shown["step"].max())), _limits(parts[run] for run in near))
+    for run, axes in drawn.items():
+        rows = parts[run]
+        axes.axhline(0, color=GREY, linewidth=0.8)
+        for column, (_, colour, line) in LINES.items():
+            axes.plot(rows["step"], rows[column], color=colour, linestyle=line, linewidth=1.5)
+        axes.xaxis.get_major_locator().set_params(integer=True, nbins=5)
+        if run not in near:
+            axes.set_ylim(*_limits([rows]))
+            axes.tick_params(axis="y", labelleft=True, labelcolor=VERMILLION_TEXT)
     return panels.canvas
+
+
+def _limits(parts: Iterable[pd.DataFrame]) -> tuple[float, float]:
+    """Limits of an axis that hold the log-ratios of some runs."""
+    return spread(pd.concat(parts)[list(LINES)].to_numpy(dtype=float).ravel())
 
 
 SPEC = FigureSpec(
     name="log_ratios",
     title="Log-ratios by step",
     note="Above zero, the run makes answers more likely than the model did that it starts from; below zero, less likely. "
-    "The target is the answer that the stage teaches. Aligned and conflicting answers were drawn from the model before.",
+    "The target is the answer that the stage teaches. Aligned and conflicting answers were drawn from the model before. "
+    "A run that moves further than 10 from zero has an axis of its own, with red numbers.",
     draw=draw,
     own=Own(settings, files, numbers),
 )

@@ -6,14 +6,14 @@ from typing import Any
 import pandas as pd
 
 from gradual.report.canvas import Canvas
-from gradual.report.dots import OURS, Dot, by_model, chart, taken
+from gradual.report.dots import OURS, Dot, by_model, chart, taken, with_paper
 from gradual.report.spec import FigureSpec
 
 
 def numbers(read: Mapping[str, Any]) -> pd.DataFrame:
     """The gains over stage 1 by ratio, from the table of replay."""
     gains = ("gain_points", "gain_points_low", "gain_points_high")
-    return taken(read["replay"], ("label", "name", "ratio", *gains, "percent"))
+    return taken(read["replay"], ("label", "name", "ratio", *gains, "paper_gain_points", "percent"))
 
 
 def draw(shown: pd.DataFrame) -> Canvas:
@@ -23,10 +23,11 @@ def draw(shown: pd.DataFrame) -> Canvas:
         dots = [
             Dot(f"{100 * row['ratio']:.0f}% replayed" if row["ratio"] else "no replay", *gains)
             for _, row in rows.sort_values("ratio").iterrows()
-            for gains in [(row["gain_points"], row["gain_points_low"], row["gain_points_high"])]
+            for gains in [row[["gain_points", "gain_points_low", "gain_points_high", "paper_gain_points"]]]
         ]
         groups.append((label, dots))
-    return chart(groups, "gain over stage 1, points", zero=True, entries=[("ours, with its 95% interval", OURS)])
+    entries = with_paper([("ours, with its 95% interval", OURS)], shown["paper_gain_points"])
+    return chart(groups, "gain over stage 1, points", zero=True, entries=entries)
 
 
 SPEC = FigureSpec(

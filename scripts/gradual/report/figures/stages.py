@@ -9,13 +9,13 @@ from gradual.report.canvas import BLUE, GREY, ORANGE, WHITE, Canvas
 from gradual.report.dots import by_model, taken
 from gradual.report.panels import Panels
 from gradual.report.spec import FigureSpec
+from gradual.tables.multi_stage.roles import AGAIN, EVERY
 
 LEARNED = {
     "unseen_acc_percent": ("unseen wordings", BLUE, "-"),
     "trained_acc_percent": ("trained wordings", ORANGE, "--"),
 }
 RETAINED = {"kept_percent": ("kept facts", BLUE, "-"), "unrelated_percent": ("unrelated facts", ORANGE, "--")}
-EVERY, AGAIN = "every method", "none"  # as the names of rows of no method begin
 
 
 def numbers(read: Mapping[str, Any]) -> pd.DataFrame:
@@ -41,7 +41,7 @@ def draw_retention(shown: pd.DataFrame) -> Canvas:
 
 
 def _lines(shown: pd.DataFrame, lines: Mapping[str, tuple[str, str, str]], ylabel: str, paper: bool) -> Canvas:
-    """A panel per method; the common first stage begins each, and rows that are no method are left out."""
+    """A panel per method of several stages, or per method where there is none; the common first stage begins each."""
     paper = paper and shown["paper_acc"].notna().any()
     entries: list[tuple[str, dict[str, Any]]] = [
         (words, {"color": colour, "linestyle": line, "marker": "o", "markersize": 4})
@@ -71,16 +71,21 @@ def _lines(shown: pd.DataFrame, lines: Mapping[str, tuple[str, str, str]], ylabe
     return panels.canvas
 
 
+def of_methods(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of methods and of other runs, without those of the common first stage and of the one that asks again."""
+    return rows[~rows["method"].isin([EVERY, AGAIN])]
+
+
 def _methods(rows: pd.DataFrame) -> Sequence[str]:
-    found = dict.fromkeys(rows["method"])
-    return [method for method in found if method != EVERY and not method.startswith(AGAIN)]
+    stages = of_methods(rows).groupby("method", sort=False)["stage"].nunique()
+    return [*(stages[stages > 1] if (stages > 1).any() else stages).index]
 
 
 SPEC = FigureSpec(
     name="stages",
     title="Stages by method",
     note="Right answers to questions about the facts that each stage teaches, by what is valid after the stage. Bands are "
-    "95% intervals. All methods share the first stage.",
+    "95% intervals. All methods share the first stage. Methods of one stage alone have a figure of their own.",
     tables=("stages",),
     numbers=numbers,
     draw=draw,

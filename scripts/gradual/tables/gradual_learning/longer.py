@@ -47,16 +47,17 @@ def build(loaded: Results, study: Study) -> pd.DataFrame:
     for key, model in study.models.items():
         cells = paper.values(NUMBER, model.paper)
         shortest = min(study.longer, key=study.longer.__getitem__)
-        found = accuracy_rows.rows(loaded, study, key, [Line(str(study.longer[run]), run) for run in study.longer])
+        found = accuracy_rows.rows(loaded, study, key, [Line(name, run) for run, name in study.lengths.items()])
         for run, row in zip(study.longer, found, strict=True):
             change = statistics.UNDEFINED
             if run != shortest:
                 change = final_difference(loaded, study, key, shortest, run)
+            epochs = str(study.longer[run])
             rows.append(
                 row
                 | {
-                    "paper_percent": cells.get((row["name"], MAX)),
-                    "paper_final_percent": cells.get((row["name"], FINAL)),
+                    "paper_percent": cells.get((epochs, MAX)),
+                    "paper_final_percent": cells.get((epochs, FINAL)),
                     **change.columns("final_change_points", 100),
                 }
             )

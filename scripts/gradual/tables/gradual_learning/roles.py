@@ -1,5 +1,6 @@
 """The roles that runs have in the tables of Li et al. 2024."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -41,6 +42,15 @@ class Study(spec.Study):
     def stages(self) -> dict[str, str]:
         """The state of each of the paper's stages, in order."""
         return {"Origin": ORIGIN, "One-Stage": self.one_stage, "Two-Stage": self.two_stage}
+
+    @property
+    def lengths(self) -> dict[str, str]:
+        """The names of the longer trainings: their epochs and, where several have as many, the run's name."""
+        alike = Counter(self.longer.values())
+        return {
+            run: f"{epochs} ({self.title(run)})" if alike[epochs] > 1 else f"{epochs}"
+            for run, epochs in self.longer.items()
+        }
 
     def controls(self, model: spec.Model, most: int | None = None) -> dict[str, tuple[str, str]]:
         """The controls of the stages that a model has, of each stage among the first `most` (None: all).
