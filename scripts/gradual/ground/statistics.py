@@ -40,6 +40,22 @@ def wilson(right: int, n: int, level: float = LEVEL) -> Estimate:
     return Estimate(right / n, float(interval.low), float(interval.high))
 
 
+def wilson_of_facts(right: int, n: int, facts: int, level: float = LEVEL) -> Estimate:
+    """The share right / n of answers about fewer facts, with Wilson's interval as if it were of so many facts.
+
+    Answers about one fact, such as in several wordings, are not independent. If they were all alike, this interval would
+    be right; otherwise it is too wide, and never too narrow.
+    """
+    from scipy import stats
+
+    if facts == n:
+        return wilson(right, n, level)
+    share, square = right / n, float(stats.norm.ppf((1 + level) / 2)) ** 2 / facts
+    centre = (share + square / 2) / (1 + square)
+    reach = math.sqrt(square * (share * (1 - share) + square / 4)) / (1 + square)
+    return Estimate(share, max(centre - reach, 0.0), min(centre + reach, 1.0))
+
+
 def mean_interval(values: Sequence[float], level: float = LEVEL) -> Estimate:
     """The mean of independent values, such as one per seed, with Student's t interval.
 
@@ -58,13 +74,17 @@ def mean_interval(values: Sequence[float], level: float = LEVEL) -> Estimate:
     return Estimate(mean, mean - reach, mean + reach)
 
 
-def share_over_seeds(counts: Sequence[int], totals: Sequence[int], level: float = LEVEL) -> Estimate:
+def share_over_seeds(
+    counts: Sequence[int], totals: Sequence[int], level: float = LEVEL, facts: Sequence[int] | None = None
+) -> Estimate:
     """A share from one count and total per seed: Wilson's interval for one seed, else the t interval over the seeds.
 
     Wilson's interval shows the variation over facts; the t interval also shows that over trainings and prompts. The ends
-    are clipped to [0, 1].
+    are clipped to [0, 1]. `facts` are the numbers of facts, if there are several answers about a fact
+    (`wilson_of_facts`).
     """
-    shares = [wilson(count, total, level) for count, total in zip(counts, totals, strict=True)]
+    of = zip(counts, totals, totals if facts is None else facts, strict=True)
+    shares = [wilson_of_facts(count, total, about, level) for count, total, about in of]
     if len(shares) == 1:
         return shares[0]
     mean = mean_interval([share.value for share in shares], level)
@@ -79,18 +99,22 @@ def discordant(before: np.ndarray, after: np.ndarray) -> tuple[int, int]:
     return int((~before & after).sum()), int((before & ~after).sum())
 
 
-def paired_difference(before: np.ndarray, after: np.ndarray, level: float = LEVEL) -> Estimate:
-    """The share of right facts in `after` minus that in `before`, over the same facts.
+def paired_difference(
+    before: np.ndarray, after: np.ndarray, level: float = LEVEL, facts: int | None = None
+) -> Estimate:
+    """The share of right answers in `after` minus that in `before`, over the same answers.
 
     The interval is the normal one for matched pairs, with half a fact added to each cell of the two-by-two table (Agresti
-    and Min 2005). So it does not shrink to a point where no fact changed.
+    and Min 2005). So it does not shrink to a point where no fact changed. `facts` is the number of facts, if there are
+    several answers about a fact: the interval is then as if it were of so many answers, as in `wilson_of_facts`.
     """
     from scipy import stats
 
-    gained, lost = discordant(before, after)
-    n = len(before)
-    if n == 0:
+    of = len(before)
+    if of == 0:
         return UNDEFINED
+    n = of if facts is None else facts
+    gained, lost = (count * n / of for count in discordant(before, after))
     centre = (gained - lost) / (n + 2)
     variance = ((gained + lost + 1) / (n + 2) - centre**2) / (n + 2)
     reach = float(stats.norm.ppf((1 + level) / 2)) * math.sqrt(variance)
@@ -105,12 +129,15 @@ def mcnemar(before: np.ndarray, after: np.ndarray) -> float:
     return float(stats.binomtest(gained, gained + lost).pvalue) if gained + lost else 1.0
 
 
-def difference_over_seeds(pairs: Sequence[tuple[np.ndarray, np.ndarray]], level: float = LEVEL) -> Estimate:
+def difference_over_seeds(
+    pairs: Sequence[tuple[np.ndarray, np.ndarray]], level: float = LEVEL, facts: Sequence[int] | None = None
+) -> Estimate:
     """The difference of two shares from one pair of boolean arrays (before, after) per seed.
 
-    The interval is the paired one for one seed, else the t interval over the seeds.
+    The interval is the paired one for one seed, else the t interval over the seeds. `facts` are as in `paired_difference`.
     """
-    differences = [paired_difference(before, after, level) for before, after in pairs]
+    of = [len(before) for before, _ in pairs] if facts is None else facts
+    differences = [paired_difference(*pair, level, about) for pair, about in zip(pairs, of, strict=True)]
     if len(differences) == 1:
         return differences[0]
     mean = mean_interval([difference.value for difference in differences], level)

@@ -54,8 +54,14 @@ def pairs(
 
 
 def share(found: Sequence[pd.Series]) -> statistics.Estimate:
-    """The share of True in a boolean series per seed."""
-    return statistics.share_over_seeds([int(f.sum()) for f in found], [len(f) for f in found])
+    """The share of True in a boolean series per seed, by fact and perhaps by wording."""
+    counts, totals = [int(f.sum()) for f in found], [len(f) for f in found]
+    return statistics.share_over_seeds(counts, totals, facts=facts_of(found))
+
+
+def facts_of(found: Sequence[pd.Series]) -> list[int]:
+    """How many facts each series is about. One by fact and wording has several answers about a fact."""
+    return [f.index.get_level_values("fact_id").nunique() if f.index.nlevels > 1 else len(f) for f in found]
 
 
 def on_facts(

@@ -79,6 +79,17 @@ def test_paired_difference_covers_the_truth():
     assert 930 <= covered <= 970
 
 
+def test_answers_that_repeat_each_other_narrow_no_interval():
+    before, after = np.array([True] * 30 + [False] * 50), np.array([True] * 20 + [False] * 20 + [True] * 40)
+    once = statistics.share_over_seeds([60], [80])
+    assert statistics.share_over_seeds([120], [160], facts=[80]) == pytest.approx(once)
+    assert statistics.share_over_seeds([160], [160], facts=[80]) == pytest.approx(statistics.wilson(80, 80))
+    pairs = statistics.difference_over_seeds([(before, after)])
+    twice = np.repeat(before, 2), np.repeat(after, 2)
+    assert statistics.difference_over_seeds([twice], facts=[80]) == pytest.approx(pairs)
+    assert statistics.difference_over_seeds([twice]).low > pairs.low
+
+
 def test_difference_over_seeds():
     one = pairs(40, 20, 10, 30)
     assert statistics.difference_over_seeds([one]) == statistics.paired_difference(*one)

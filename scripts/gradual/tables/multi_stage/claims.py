@@ -131,8 +131,8 @@ def _claim(read: Graded, each: Comparison, model: Model) -> Claim:
     right = {m: read.right(study.state(m, each.stage), each.stage, facts) for m in each.methods(study)}
 
     def gain(method: str, over: str) -> Estimate:
-        pairs = zip(right[over], right[method], strict=True)
-        return statistics.difference_over_seeds([(before.to_numpy(), after.to_numpy()) for before, after in pairs])
+        pairs = [(b.to_numpy(), a.to_numpy()) for b, a in zip(right[over], right[method], strict=True)]
+        return statistics.difference_over_seeds(pairs, facts=accuracy_rows.facts_of(right[over]))
 
     return Claim(
         each.text,

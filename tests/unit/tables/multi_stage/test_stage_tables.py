@@ -100,6 +100,19 @@ def test_over_seeds_intervals_are_over_the_seeds():
     assert row["unseen_kgr_percent"] == pytest.approx((100 / 3 + 100) / 2)
 
 
+def test_an_interval_counts_facts_and_not_their_wordings():
+    study = stage_study(unseen=(3, 4))
+    made = {
+        key: pd.concat([value, value[value["wording"] == 3].assign(wording=4)]) if key[2].kind == GROUP_GRADES else value
+        for key, value in stage_results().items()
+    }
+    for table in ("stages", "retention", "stage_claims", "matrix", "budgets"):
+        ours, once = build(table, made, study), build(table)
+        for column in once:
+            if pd.api.types.is_numeric_dtype(once[column]):
+                np.testing.assert_allclose(ours[column], once[column], err_msg=f"{table} {column}")
+
+
 def test_without_unseen_wordings_their_columns_are_empty_and_the_trained_ones_decide():
     study = stage_study(unseen=())
     made = {
