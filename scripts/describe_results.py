@@ -4,7 +4,7 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from gradual.study.config import expectation
 from gradual.tables.markdown import title
 from gradual.tables.registry import PACKAGES
 from gradual.tables.spec import Column, TableSpec
+from gradual.tables.table_csv import read_table
 from gradual.workflow.starting import report
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -21,25 +22,31 @@ CONFIG = "config.schema.json"  # docs/configuration.md describes it
 
 
 class _Row(dict[str, Any]):
-    """A row of a table that keeps the names of the columns that are read of it."""
+    """A row of a table that keeps the names of the columns that are read of it. A column that it lacks is 1."""
 
-    def __missing__(self, name: str) -> float:
-        self[name] = 1.0
-        return 1.0
+    def __init__(self, cells: Mapping[str, Any]) -> None:
+        super().__init__(cells)
+        self.read: dict[str, None] = {}
 
-
-def read_by(column: Column) -> list[str]:
-    """The columns of the CSV that a column of the Markdown is made from."""
-    row = _Row()
-    column.cell(row)
-    return list(row)
+    def __getitem__(self, name: str) -> Any:
+        self.read[name] = None
+        return self.get(name, 1.0)
 
 
-def header(name: str, published: Path) -> list[str]:
-    """The columns of a table's CSV in the published studies. Empty if no published study has the table."""
-    files = sorted(published.glob(f"*/tables/{name}.csv"))
-    heads = [file.open(encoding="utf-8").readline().rstrip("\n").split(",") for file in files]
-    return list(dict.fromkeys(column for head in heads for column in head))
+def read_by(column: Column, rows: Iterable[Mapping[str, Any]] = ()) -> list[str]:
+    """The columns of the CSV that a column of the Markdown is made from: in any of the rows, or in one of numbers."""
+    found: dict[str, None] = {}
+    for cells in ({}, *rows):
+        row = _Row(cells)
+        column.cell(row)
+        found |= row.read
+    return list(found)
+
+
+def rows_of(name: str, published: Path) -> list[dict[str, Any]]:
+    """The rows of a table's CSV in the published studies. Empty if no published study has the table."""
+    frames = [read_table(file) for file in sorted(published.glob(f"*/tables/{name}.csv"))]
+    return [row for frame in frames for row in frame.to_dict("records")]
 
 
 def cell(text: str) -> str:
@@ -66,16 +73,18 @@ def of_table(spec: TableSpec, published: Path) -> Iterator[str]:
     yield from [f"### {title(spec)}", "", f"`tables/{spec.name}.csv`: {spec.caption}"]
     if spec.note:
         yield from ["", spec.note]
+    rows = rows_of(spec.name, published)
+    header = dict.fromkeys(name for row in rows for name in row)
     known = set()
     for part in spec.parts:
         if part.heading:
             yield from ["", f"{part.heading}:"]
         yield from ["", "| column | in the CSV |", "|---|---|"]
         for column in part.columns:
-            read = read_by(column)
+            read = read_by(column, rows)
             known |= set(read)
             yield f"| {cell(column.header)} | {', '.join(f'`{key}`' for key in read)} |"
-    if more := [name for name in header(spec.name, published) if name not in known]:
+    if more := [name for name in header if name not in known]:
         yield from ["", f"Only in the CSV: {', '.join(f'`{name}`' for name in more)}."]
 
 

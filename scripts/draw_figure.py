@@ -6,8 +6,8 @@ from pathlib import Path
 
 from gradual.ground.files import write_csv, write_text
 from gradual.ground.settings import add_paths
-from gradual.report.reading import read_table
 from gradual.report.registry import FIGURES, numbers, svg
+from gradual.tables.table_csv import read_table
 from gradual.workflow.starting import report
 
 

@@ -23,9 +23,9 @@ from gradual.study.result_files import (
     TABLES,
     path,
 )
-from gradual.tables import markdown
 from gradual.tables.head import head
 from gradual.tables.registry import about, name_of, render
+from gradual.tables.table_csv import read_table
 from gradual.workflow.costs import render as render_costs
 from gradual.workflow.starting import report
 
@@ -70,14 +70,14 @@ def rendered(reference: Path) -> dict[str, str]:
     rules = read_json(SCHEMA, "the schema of a config")
     config = with_defaults(provenance["config"], rules, rules)  # it may be older than a key
     names = [name_of(shown) for shown in config["tables"]["show"]]
-    numbers = {name: markdown.read(reference / path(TABLE_CSV, table=name)) for name in names}
+    numbers = {name: read_table(reference / path(TABLE_CSV, table=name)) for name in names}
     order = dict.fromkeys(key for frame in numbers.values() for key in frame["model"])  # the provenance has another one
     config["models"] = {key: config["models"][key] for key in order | config["models"]}
     tables = {path(TABLE_MARKDOWN, table=name): render(name, frame) for name, frame in numbers.items()}
     kept = UNANSWERABLE.search((reference / path(TABLES)).read_text(encoding="utf-8"))
     agreements = [*provenance["agreement"].values()]
     top = head(about(names, config), numbers, agreements, kept[0] if kept else "")
-    costs = markdown.read(reference / path(COSTS_CSV))
+    costs = read_table(reference / path(COSTS_CSV))
     whole = "\n".join([f"{top}\n", *tables.values()])
     return tables | {path(TABLES): whole, path(COSTS): render_costs(costs, len(config["seeds"]))}
 

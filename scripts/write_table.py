@@ -6,10 +6,11 @@ from pathlib import Path
 
 from gradual.ground.files import write_csv, write_text
 from gradual.ground.settings import add_paths
-from gradual.tables.markdown import read, whole
+from gradual.tables.markdown import whole
 from gradual.tables.reading import load
 from gradual.tables.registry import TABLES, render, study
 from gradual.tables.spec import needs_by_model
+from gradual.tables.table_csv import read_table
 from gradual.workflow.starting import report
 
 
@@ -25,7 +26,7 @@ def main(argv: list[str] | None = None) -> None:
     told, spec = study(args.table, args.study), TABLES[args.table]
     frame = whole(spec.build(load(args.results, told, needs_by_model(spec, told)), told))
     write_csv(frame, args.csv)
-    write_text(render(args.table, read(args.csv)), args.markdown)
+    write_text(render(args.table, read_table(args.csv)), args.markdown)
 
 
 if __name__ == "__main__":

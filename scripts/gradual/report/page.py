@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from gradual.ground.errors import InputError
-from gradual.report.reading import read_table
 from gradual.report.registry import FIGURES
 from gradual.study.result_files import COSTS, FIGURE_CSV, FIGURE_SVG, TABLE_CSV, TABLES, path
 from gradual.tables import markdown, registry
+from gradual.tables.table_csv import read_table
 from gradual.tables.verdicts import NOT, SHOWS, UNDECIDED
 
 RESOURCES = ("page.html.j2",)  # read by the code fingerprint

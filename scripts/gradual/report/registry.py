@@ -9,9 +9,9 @@ import pandas as pd
 from gradual.ground.choices import Choice
 from gradual.ground.files import read_json
 from gradual.report import canvas
-from gradual.report.reading import read_table
 from gradual.report.spec import FigureSpec, Needs
 from gradual.study.result_files import FIGURE_CSV, PROVENANCE, TABLE_CSV, path
+from gradual.tables.table_csv import read_table
 
 FIGURES = Choice(
     "figure",

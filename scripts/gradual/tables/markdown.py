@@ -2,7 +2,6 @@
 
 What all tables of a study have in common is said once, at their head (tables/head.py)."""
 
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -16,9 +15,6 @@ COUNTS = (
     *("majority_n", "frequent_n", "rare_n", "rare_facts"),
     *("kept_n", "unrelated_n", "own_n", "conflicting_n", "earlier_n"),
 )
-
-# The columns of texts that a study chooses.
-NAMES = ("model", "label", "name", "method", "control", "claim", "relation", "domain")
 
 
 def number(value: Any, form: str = ".2f") -> str:
@@ -60,11 +56,6 @@ def whole(frame: pd.DataFrame) -> pd.DataFrame:
     """The frame with count columns as integers if all their numbers are whole."""
     columns = [name for name in COUNTS if name in frame and (frame[name].dropna().astype(float) % 1 == 0).all()]
     return frame.astype(dict.fromkeys(columns, "Int64"))
-
-
-def read(file: Path) -> pd.DataFrame:
-    """A table's CSV, as `render` takes it. A name may be NA, 007 or True."""
-    return pd.read_csv(file, dtype=dict.fromkeys(NAMES, str), keep_default_na=False, na_values=[""])
 
 
 def render(spec: TableSpec, frame: pd.DataFrame) -> str:

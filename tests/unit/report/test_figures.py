@@ -10,11 +10,11 @@ import pytest
 from gradual.report import canvas, registry
 from gradual.report.figures import budgets, epochs, flows, log_ratios
 from gradual.report.figures.matrix import mixed
-from gradual.report.reading import read_table
 from gradual.study.load_study import load_study
 from gradual.study.result_files import LOSS, Result, path_of
 from gradual.tables import registry as tables_of
 from gradual.tables.gradual_learning.roles import study_of
+from gradual.tables.table_csv import read_table
 from made_up import RUN1, RUN2, whole_results, write_results
 from made_up_stages import stage_results, stage_study
 

@@ -10,8 +10,8 @@ import pytest
 import write_report
 from gradual.report import page
 from gradual.report.page import Grid, Table, from_markdown, inline, sentences, verdicts, with_legend
-from gradual.report.reading import read_table
 from gradual.tables import markdown, registry
+from gradual.tables.table_csv import read_table
 from report_folder import REFERENCE, copied
 
 TABLES = sorted(file.stem for file in (REFERENCE / "default" / "tables").glob("*.csv"))

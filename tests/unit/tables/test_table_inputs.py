@@ -39,6 +39,7 @@ from gradual.tables.gradual_learning.roles import Study, study_of
 from gradual.tables.head import head
 from gradual.tables.markdown import title, whole
 from gradual.tables.spec import Model, parse_study, settings_of
+from gradual.tables.table_csv import read_table
 from made_up import (
     LONGER,
     ORIGIN,
@@ -414,7 +415,7 @@ def test_scripts_write_every_table(tmp_path, name, seeds):
 def test_each_of_several_models_has_a_table_below_its_name(tmp_path):
     write_results(tmp_path, whole_results())
     write_table.main(arguments(tmp_path, "scoring", whole_study()))
-    one = markdown.read(tmp_path / path(TABLE_CSV, table="scoring"))
+    one = read_table(tmp_path / path(TABLE_CSV, table="scoring"))
     two = registry.render("scoring", pd.concat([one, one.assign(model="n", label="007 | b")]))
     headings = re.findall(r"^(.+):$", two, re.MULTILINE)
     parts = [part.heading for part in TABLES_OF_GL["scoring"].parts]
@@ -543,7 +544,7 @@ def test_a_label_stays_as_it_is_in_every_table(label, tmp_path):
     told = replace(whole_study(), models={"m": replace(whole_study().models["m"], label=label)})
     for name in ("table_02", "table_07", "claims"):
         write_table.main(arguments(tmp_path, name, told))
-        frame = markdown.read(tmp_path / path(TABLE_CSV, table=name))
+        frame = read_table(tmp_path / path(TABLE_CSV, table=name))
         assert set(frame["label"]) == {label}
         both = registry.render(name, pd.concat([frame, frame.assign(model="n", label="another")]))
         assert f"\n\n{label}:\n\n| " in both

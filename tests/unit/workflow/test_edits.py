@@ -200,6 +200,7 @@ TABLE_EDITS: dict[str, set[str]] = {
     "knowledge/retention.py": set(MULTI_STAGE.tables),
     "knowledge/group_selection.py": set(MULTI_STAGE.tables),
     "tables/markdown.py": set(TABLES),
+    "tables/table_csv.py": set(TABLES),
     "tables/differences.py": set(),
     "ground/statistics.py": set(TABLES),
     "knowledge/entity_graph.py": {"table_05", "claims"},
@@ -212,7 +213,7 @@ TABLE_EDITS: dict[str, set[str]] = {
 # An edit of a module, and the figures that it draws anew.
 FIGURE_EDITS: dict[str, set[str]] = {
     "report/canvas.py": set(FIGURES),
-    "report/reading.py": set(FIGURES),
+    "tables/table_csv.py": set(FIGURES),
     "report/panels.py": {"epochs", "stages", "retention", "log_ratios"},
     "report/figures/claims.py": {"claims", "stage_claims"},
     "report/figures/flows.py": {"flows"},
@@ -222,6 +223,8 @@ FIGURE_EDITS: dict[str, set[str]] = {
     "report/figures/log_ratios.py": {"log_ratios"},
     "report/figures/matrix.py": {"matrix"},
     "report/figures/stages.py": {"stages", "retention"},
+    "report/figures/methods.py": {"methods"},
+    "tables/multi_stage/roles.py": {"stages", "retention", "methods"},
     "tables/multi_stage/claims.py": set(),
     "report/page.py": set(),
     "tables/gradual_learning/claims.py": set(),

@@ -25,10 +25,10 @@ from gradual.report.canvas import (
     tidy,
 )
 from gradual.report.dots import by_model, readable
-from gradual.report.reading import read_table
 from gradual.report.spec import FigureSpec, Needs, Own
 from gradual.study.result_files import TABLE_CSV, path
 from gradual.study.runs import REPEATS
+from gradual.tables.table_csv import read_table
 
 VARIED = ("learning_rate", "epochs", "label", "stages")  # keys in which the methods of a curve may differ
 MARKS = zip((BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, BLACK), "os^DvPX", strict=True)

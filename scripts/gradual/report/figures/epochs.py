@@ -11,11 +11,11 @@ from gradual.ground.files import read_json
 from gradual.report.canvas import BLUE, GREY, ORANGE, Canvas, Entry, spread
 from gradual.report.dots import by_model
 from gradual.report.panels import Panels
-from gradual.report.reading import read_table
 from gradual.report.spec import FigureSpec, Needs, Own
 from gradual.study.result_files import ACCURACY, ADAPTER, Result, path_of
 from gradual.study.runs import ORIGIN
 from gradual.tables.gradual_learning.roles import study_of
+from gradual.tables.table_csv import read_table
 
 SPLITS = {"dev": (ORANGE, "--"), "test": (BLUE, "-")}
 

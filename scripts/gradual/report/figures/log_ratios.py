@@ -9,10 +9,10 @@ import pandas as pd
 from gradual.report.canvas import BLUE, GREEN, GREY, VERMILLION, VERMILLION_TEXT, Canvas, spread
 from gradual.report.dots import by_model
 from gradual.report.panels import Panels
-from gradual.report.reading import read_table
 from gradual.report.spec import FigureSpec, Needs, Own
 from gradual.study.result_files import GROUP_GRADES, LOSS, Result, path_of
 from gradual.study.runs import ORIGIN, runs
+from gradual.tables.table_csv import read_table
 
 LINES = {
     "target_log_ratio": ("target", BLUE, "-"),

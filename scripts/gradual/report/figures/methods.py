@@ -7,8 +7,8 @@ import pandas as pd
 
 from gradual.report.canvas import BLUE, ORANGE, Canvas, Entry
 from gradual.report.dots import OURS, Dot, by_model, chart, taken, with_paper
-from gradual.report.figures.stages import of_methods
 from gradual.report.spec import FigureSpec
+from gradual.tables.multi_stage.roles import of_methods
 
 LOOKS = {"new": ("new answers", BLUE, "o"), "kept": ("kept facts", ORANGE, "s")}
 

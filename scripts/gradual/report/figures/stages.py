@@ -9,7 +9,7 @@ from gradual.report.canvas import BLUE, GREY, ORANGE, WHITE, Canvas
 from gradual.report.dots import by_model, taken
 from gradual.report.panels import Panels
 from gradual.report.spec import FigureSpec
-from gradual.tables.multi_stage.roles import AGAIN, EVERY
+from gradual.tables.multi_stage.roles import EVERY, of_methods
 
 LEARNED = {
     "unseen_acc_percent": ("unseen wordings", BLUE, "-"),
@@ -69,11 +69,6 @@ def _lines(shown: pd.DataFrame, lines: Mapping[str, tuple[str, str, str]], ylabe
     stages = shown["stage"]
     panels.limit((stages.min() - 0.3, stages.max() + 0.3), (-3, 103))
     return panels.canvas
-
-
-def of_methods(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows of methods and of other runs, without those of the common first stage and of the one that asks again."""
-    return rows[~rows["method"].isin([EVERY, AGAIN])]
 
 
 def _methods(rows: pd.DataFrame) -> Sequence[str]:

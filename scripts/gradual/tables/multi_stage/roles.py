@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import pandas as pd
+
 from gradual.knowledge.stages import Stage
 from gradual.study.methods import FIRST, made_runs, methods, state_of
 from gradual.study.runs import LATEST, ORIGIN, REVISION, Runs, runs
@@ -29,6 +31,11 @@ EVERY, AGAIN = "every method", "none: stage 1 asked with other prompts"  # the n
 TRAINED, UNSEEN = "trained", "unseen"  # the wordings of questions
 
 
+def of_methods(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a table that are of methods and of other runs, and not of the common first stage or of its re-probe."""
+    return rows[~rows["method"].isin([EVERY, AGAIN])]
+
+
 class Line(NamedTuple):
     """A row of the tables: a state that is asked after a stage, and the state of the same method before this stage.
 
@@ -49,11 +56,10 @@ class Study(spec.Study):
 
     The three fields of stages have an item per stage: the roles of its facts, with spaces between them, their domain, and
     the revision of their answers (None: the latest). `methods` maps methods to their last stage, and `roles` maps the roles
-    of `tables.methods` to methods. `steps_of` maps methods to those whose number of steps they take. `augmented` are
-    the methods with augmented questions. `others` maps runs of
-    no method to the stage after which they are asked, and `parents` maps them to the states that they start from. `rates`
-    (learning rates) and `epochs` are those of the methods at their last stage, and of the other runs. `trained` and
-    `unseen` are wordings of questions.
+    of `tables.methods` to methods. `steps_of` maps methods to those whose number of steps they take. `augmented` are the
+    methods with augmented questions. `others` maps runs of no method to the stage after which they are asked, and `parents`
+    maps them to the states that they start from. `rates` (learning rates) and `epochs` are those of the methods at their
+    last stage, and of the other runs. `trained` and `unseen` are wordings of questions.
     """
 
     stage_facts: tuple[str, ...] = ()

@@ -103,7 +103,9 @@ def test_over_seeds_intervals_are_over_the_seeds():
 def test_an_interval_counts_facts_and_not_their_wordings():
     study = stage_study(unseen=(3, 4))
     made = {
-        key: pd.concat([value, value[value["wording"] == 3].assign(wording=4)]) if key[2].kind == GROUP_GRADES else value
+        key: pd.concat([value, value[value["wording"] == 3].assign(wording=4)])
+        if key[2].kind == GROUP_GRADES
+        else value
         for key, value in stage_results().items()
     }
     for table in ("stages", "retention", "stage_claims", "matrix", "budgets"):

@@ -11,12 +11,12 @@ TEXTS = (
     *("model", "label", "paper_model", "scoring", "chosen_on", "relation", "name", "type", "stage_name", "reason"),
     *("origin_type", "new_type", "claim", "direction", "control", "verdict", "verdict_against_control", "verdict_rare"),
     *("method", "wording", "facts_of", "epoch", "max_epoch", "run", "panel", "before", "between", "after", "rule"),
-    *("kind", "split", "chosen"),
+    *("kind", "split", "chosen", "domain"),
 )
 
 
 def read_table(file: Path) -> pd.DataFrame:
-    """The rows of a CSV of the report; raises InputError for a file that cannot be read."""
+    """The rows of the CSV of a table or a figure. Raises InputError for a file that cannot be read."""
     try:
         return pd.read_csv(file, dtype=dict.fromkeys(TEXTS, str), keep_default_na=False, na_values=[""])
     except (OSError, ValueError) as error:
