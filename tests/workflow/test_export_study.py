@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import re
+import shutil
 
 import pandas as pd
 import pytest
@@ -47,12 +49,36 @@ def test_the_labels_are_the_categories_of_every_probe(exported, finished):
 
 
 def test_an_export_is_whole_and_the_same_every_time(exported, finished, tmp_path):
-    sums = dict(line.split("  ")[::-1] for line in (exported / "SHA256SUMS").read_text().splitlines())
-    files = {str(file.relative_to(exported)) for file in exported.rglob("*") if file.is_file()} - {"SHA256SUMS"}
-    assert files == set(sums) and {"tables.md", "provenance.json", "CITATION.cff", "tables/claims.csv"} <= files
-    assert all(hashlib.sha256((exported / name).read_bytes()).hexdigest() == sums[name] for name in files)
+    files = {str(file.relative_to(exported)) for file in exported.rglob("*") if file.is_file()}
+    assert {"tables.md", "provenance.json", "CITATION.cff", "tables/claims.csv", "report.html"} <= files
+    assert {"figures/claims.svg", "figures/claims.csv"} <= files
     export(finished / RESULTS, tmp_path / "again", ROOT)
-    assert (tmp_path / "again/SHA256SUMS").read_text() == (exported / "SHA256SUMS").read_text()
+    listed = set()
+    for folder in ("", "models/"):  # each is a repository of the hub
+        sums = exported / folder / "SHA256SUMS"
+        digests = dict(line.split("  ")[::-1] for line in sums.read_text().splitlines())
+        for name, digest in digests.items():
+            assert hashlib.sha256((exported / folder / name).read_bytes()).hexdigest() == digest
+        listed |= {folder + name for name in digests}
+        assert sums.read_text() == (tmp_path / "again" / folder / "SHA256SUMS").read_text()
+    assert listed == files - {"SHA256SUMS", "models/SHA256SUMS"}
+
+
+def test_only_the_figures_on_the_studys_page_are_exported(exported, finished, tmp_path):
+    """A figure that the study had before its tables changed is still among its files."""
+    study = shutil.copytree(finished / RESULTS, tmp_path / "results/tiny")
+    (study / "figures/stale.svg").touch()
+    export(study, tmp_path / "again", ROOT)
+    there = [{file.name for file in (folder / "figures").iterdir()} for folder in (exported, tmp_path / "again")]
+    assert there[0] == there[1]
+
+
+def test_the_code_of_the_page_loads_it(exported):
+    page = (ROOT / "docs/take_away.md").read_text(encoding="utf-8").partition("### Load it")[2].partition("\n## ")[0]
+    blocks = re.findall(r"(?s)```python\n(.*?)```", page)
+    assert len(blocks) == 3
+    for code in blocks:
+        exec(code.replace('"export', f'"{exported}').replace("qwen2-seed0", "small-seed0"), {})
 
 
 def test_the_cards_say_what_the_hub_asks_for(exported):

@@ -277,6 +277,19 @@ def test_a_page_whose_columns_are_old_is_refused(tmp_path):
     assert page.read_text() == text("docs/result_files.md")
 
 
+def test_python_on_the_pages_runs(monkeypatch, capsys):
+    """What needs an export is run by the test of the export, and CONTRIBUTING.md has a test of its own."""
+    monkeypatch.chdir(ROOT)
+    pages = [page for page in sorted(ROOT.glob("docs/*.md")) if page.name != "take_away.md"]
+    blocks = [
+        code for page in pages for code in re.findall(r"(?s)```python\n(.*?)```", text(f"{page.relative_to(ROOT)}"))
+    ]
+    assert blocks
+    for code in blocks:
+        exec(code, {})
+    assert "Stage 1 lifts test accuracy" in capsys.readouterr().out
+
+
 TROUBLE = text("docs/troubleshooting.md")
 SOURCES = [
     file
