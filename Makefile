@@ -176,7 +176,7 @@ envs: setup
 
 # The CPU twin leaves out packages that text does not need, so pip must not look for what its packages require.
 setup-probe:
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "Python 3.11 is needed: PYTHON=python3.11")'
+	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and "Python 3.11, 3.12 or 3.13 is needed")'
 	@cmp --silent $(PROBE_LOCK) .venv-probe/ready || { rm -rf .venv-probe && $(PYTHON) -m venv .venv-probe \
 		&& $(PROBE_BIN)/pip install --quiet --no-deps --requirement $(PROBE_LOCK) && cp $(PROBE_LOCK) .venv-probe/ready; }
 

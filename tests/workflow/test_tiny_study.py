@@ -174,6 +174,15 @@ def test_the_probe_is_checked_against_generate_and_the_tables_say_so(finished):
     assert f"{found['equal_answers']} of 160 greedy answers equal" in (finished / RESULTS / "tables.md").read_text()
 
 
+def test_snakemakes_own_report_has_the_figures_the_tables_and_the_page(finished, tmp_path):
+    page = tmp_path / "snakemake-report.html"
+    done = snakemake_in(finished)(*TINY, "--report", str(page))
+    assert done.returncode == 0, done.stdout[-3000:]
+    text = page.read_text(encoding="utf-8")
+    for name in ("claims.svg", "epochs.svg", "claims.csv", "report.html"):
+        assert name in text, name
+
+
 def test_two_runs_of_a_study_at_once_are_refused(finished):
     with (finished / RESULTS / ".lock").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)

@@ -23,7 +23,10 @@ def test_the_continuous_integration_runs_the_projects_own_check_and_the_default_
     assert set(workflow["on"]) == {"push", "pull_request"}
     assert workflow["permissions"] == {"contents": "read"}
     check, study = workflow["jobs"]["check"], workflow["jobs"]["default-study"]
-    assert {*workflow["jobs"]} == {"check", "docs", "default-study"}
+    assert {*workflow["jobs"]} == {"check", "docs", "container", "default-study"}
+    built, run = (step["run"] for step in workflow["jobs"]["container"]["steps"] if "run" in step)
+    assert built in (ROOT / "docs/install.md").read_text(encoding="utf-8")
+    assert run.endswith(" gradual-learning make tables verify STUDY=elements")
     assert {"run": "make docs"} in workflow["jobs"]["docs"]["steps"]
     assert [step["run"] for step in check["steps"] if "run" in step] == ["bash .ci/run"]
     assert [step["run"] for step in study["steps"] if "run" in step] == ["make tables verify"]

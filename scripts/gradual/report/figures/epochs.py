@@ -103,9 +103,13 @@ def draw(shown: pd.DataFrame) -> Canvas:
                 of = rows[rows["split"] == split]
                 if not len(of):
                     continue
-                axes.fill_between(
-                    of["epoch"], of["percent_min"], of["percent_max"], color=colour, alpha=0.2, linewidth=0
-                )
+                if split == "test":
+                    axes.fill_between(
+                        of["epoch"], of["percent_min"], of["percent_max"], color=colour, alpha=0.2, linewidth=0
+                    )
+                elif (of["percent_min"] < of["percent_max"]).any():  # bands of two colours would lie over each other
+                    for end in ("percent_min", "percent_max"):
+                        axes.plot(of["epoch"], of[end], color=colour, linestyle=line, linewidth=0.7)
                 axes.plot(of["epoch"], of["percent"], color=colour, linestyle=line, linewidth=1.6)
                 if split == "test":
                     before = of["origin_percent"].iloc[0]
@@ -124,8 +128,9 @@ def draw(shown: pd.DataFrame) -> Canvas:
 SPEC = FigureSpec(
     name="epochs",
     title="Accuracy by epoch",
-    note="Lines are means over the seeds, and bands reach from the lowest to the highest seed. The dotted line is the "
-    "accuracy on test before any training. Triangles mark the chosen epochs; a larger one was chosen by more seeds.",
+    note="Thick lines are means over the seeds. The band (test) and the thin lines (dev) reach from the lowest to the "
+    "highest seed. The dotted line is the accuracy on test before any training. Triangles mark the chosen epochs; a larger "
+    "one was chosen by more seeds.",
     draw=draw,
     own=Own(settings, files, numbers),
 )
