@@ -32,7 +32,7 @@
 #   make develop           the same with what the tests and the linters need; the commands for tests run this first
 #   make setup-controller  the environment .venv-controller without torch, for a host that only submits jobs
 #   make setup-probe       the environment .venv-probe of probe.engine: vllm; without a GPU: PROBE_LOCK=envs/probe-cpu.lock
-#   make locks             uv.lock and the locks in envs/ from pyproject.toml
+#   make locks             uv.lock and the locks in envs/ from pyproject.toml and from the lists envs/*.in
 #   make envs              the conda files in envs/; run it after a change of a lock
 #   make pretrained        make a study's shipped base models again and compare them; ship those that are new
 #   make publish           copy a finished study's tables to results/reference/ and into docs/results.md
@@ -170,6 +170,9 @@ locks: develop
 	$(BIN)/uv lock
 	for group in controller train develop docs; do \
 		$(BIN)/uv export --frozen --quiet --no-annotate --only-group $$group --output-file envs/$$group.lock; done
+	for probe in probe probe-cpu; do \
+		$(BIN)/uv pip compile --quiet --no-deps --generate-hashes --no-annotate --universal --python-version 3.11 \
+			envs/$$probe.in --output-file envs/$$probe.lock; done
 
 envs: setup
 	python scripts/write_conda_files.py
@@ -178,7 +181,8 @@ envs: setup
 setup-probe:
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and "Python 3.11, 3.12 or 3.13 is needed")'
 	@cmp --silent $(PROBE_LOCK) .venv-probe/ready || { rm -rf .venv-probe && $(PYTHON) -m venv .venv-probe \
-		&& $(PROBE_BIN)/pip install --quiet --no-deps --requirement $(PROBE_LOCK) && cp $(PROBE_LOCK) .venv-probe/ready; }
+		&& $(PROBE_BIN)/pip install --quiet --no-deps --requirement $(PROBE_LOCK) \
+		&& $(PROBE_BIN)/pip install --quiet --no-deps --requirement $(TORCH) && cp $(PROBE_LOCK) .venv-probe/ready; }
 
 test-vllm: develop
 	$(MAKE) setup-probe PROBE_LOCK=envs/probe-cpu.lock

@@ -1,8 +1,8 @@
 """Write the conda file of each environment from its lock, for `--sdm conda` (`make envs`).
 
 A conda file lists the pins itself, because Snakemake copies it to another folder, where it cannot refer to the lock. Some
-locks have no conda file: torch.lock is a part of the environment of trainings, develop.lock and docs.lock are for no rule,
-and a lock whose name ends in -cpu replaces another lock in tests without a GPU.
+locks have no conda file: torch.lock is a part of the environments that load models, develop.lock and docs.lock are for no
+rule, and a lock whose name ends in -cpu replaces another lock in tests without a GPU.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from gradual.workflow.starting import report
 
 ENVIRONMENTS = Path(__file__).resolve().parents[1] / "envs"
 PYTHON = "3.11"
-PARTS = {"train": ("train", "torch")}  # the locks of an environment, if there is more than one
+PARTS = {name: (name, "torch") for name in ("train", "probe", "probe-cpu")}  # the locks of an environment, if several
 ALONE = ("torch", "develop", "docs")  # these have no conda file
 DIGEST = re.compile(r" *--hash=\S+")
 

@@ -135,7 +135,7 @@ def check_interpreter(python: str, needed: str, users: str, root: Path) -> Findi
         return Finding(MISSING, about, f"{python} does not run", remedy)
     version, found = answer[0], {canonicalize_name(name): version for name, version in answer[1].items()}
     lock = f"envs/{'probe-cpu' if needed == 'probe' and TWIN in found else needed}.lock"
-    locks = [lock, *([TORCH] if needed == "train" else [])]
+    locks = [lock, *([TORCH] if needed != "controller" else [])]
     texts = [(root / name).read_text(encoding="utf-8") for name in locks]
     pins = [(pin["name"], pin["version"]) for text in texts for pin in PIN.finditer(text) if applies(pin["marker"])]
     there = {name: found.get(canonicalize_name(name), "none") for name, _ in pins}

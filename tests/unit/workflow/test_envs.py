@@ -24,7 +24,7 @@ from gradual.workflow.fingerprint import _choices, _imported, _is_choice, _locat
 
 ROOT = Path(__file__).resolve().parents[3]
 ENVS, SCRIPTS = ROOT / "envs", ROOT / "scripts"
-LOCKS = sorted(path.stem for path in ENVS.glob("*.lock") if path.stem != "torch")  # a part of train
+LOCKS = sorted(path.stem for path in ENVS.glob("*.lock") if path.stem != "torch")  # a part of others
 WORKSTATION = ("controller", "train", "develop")  # `make develop` installs them into one environment
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 UV = tomllib.loads((ROOT / "uv.lock").read_text(encoding="utf-8"))
@@ -170,6 +170,16 @@ def test_every_package_but_torch_has_the_digests_of_uv_lock(lock):
             assert {*re.findall(r"--hash=(\S+)", line)} == digests[name] != set()
 
 
+@pytest.mark.parametrize("lock", [lock for lock in LOCKS if lock.startswith("probe")])
+def test_a_lock_of_vllm_has_the_pins_of_its_list_each_with_digests(lock):
+    listed = {
+        line for line in (ENVS / f"{lock}.in").read_text(encoding="utf-8").split("\n") if line[:1] not in ("", "#")
+    }
+    assert {*write_conda_files.lines(ENVS / f"{lock}.lock")} == listed, "run `make locks`"
+    text = (ENVS / f"{lock}.lock").read_text(encoding="utf-8").replace("\\\n", "")
+    assert all("--hash=sha256:" in line for line in text.splitlines() if line[:1] not in ("", "#"))
+
+
 def test_a_users_environment_has_no_tool_of_developers():
     tools = {"pytest", "pytest-xdist", "hypothesis", "ruff", "mypy", "snakefmt", "black"}
     assert tools <= set(pins("develop"))
@@ -205,10 +215,11 @@ def test_a_conda_file_keeps_pips_options_and_a_stand_in_for_the_cpu_has_none(tmp
         "# Of GPUs.\n--extra-index-url https://x/y\n\na==1 \\\n    --hash=sha256:00 # why\nb==2; os_name == 'nt'\n"
     )
     (tmp_path / "probe-cpu.lock").write_text("a==1\n")
+    (tmp_path / "torch.lock").write_text("# Of each machine.\nc==3\n")
     write_conda_files.main(["--folder", str(tmp_path)])
     assert [path.name for path in tmp_path.glob("*.yaml")] == ["probe.yaml"]
     content = yaml.safe_load((tmp_path / "probe.yaml").read_text())
-    expected = ["--extra-index-url https://x/y", "a==1", "b==2; os_name == 'nt'"]
+    expected = ["--extra-index-url https://x/y", "a==1", "b==2; os_name == 'nt'", "c==3"]
     assert content["dependencies"][-1] == {"pip": expected}
 
 
