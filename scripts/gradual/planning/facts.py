@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -67,10 +68,13 @@ class Texts:
         return _mean(train, train["asked"] + train["answered"]) + self._around(1)
 
     def _of(self, splits: Sequence[str]) -> pd.DataFrame:
-        """The facts of splits, with the tokens of a question before its answer, and of an answer with its line break."""
-        facts = self.facts[self.facts["split"].isin(splits)]
-        asked = self.rates["frame"] + facts["question"] / self.rates["question"]
-        return facts.assign(asked=asked, answered=facts["answer"] / self.rates["answer"] + 1)
+        return self._counted[self._counted["split"].isin(splits)]
+
+    @cached_property
+    def _counted(self) -> pd.DataFrame:
+        """The facts with the tokens of a question before its answer, and of an answer with its line break."""
+        asked = self.rates["frame"] + self.facts["question"] / self.rates["question"]
+        return self.facts.assign(asked=asked, answered=self.facts["answer"] / self.rates["answer"] + 1)
 
     def _around(self, pairs: int) -> int:
         """Tokens that the format puts around so many pairs of a question and an answer."""
