@@ -51,6 +51,8 @@ CONFIG := $(if $(filter default,$(STUDY)),,--configfile studies/$(STUDY).yaml)
 PROBE_LOCK ?= envs/probe.lock
 PROBE_BIN := .venv-probe/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+# Else an older pip, such as that of Debian 12, installs a package without a wheel in a way that uv takes for a broken one.
+export PIP_USE_PEP517 := 1
 
 .PHONY: help tables report verify changed plan preflight benchmark watch export test test-vllm test-slurm test-slurm-faults \
 	test-slurm-paper test-gpu gpu-visit setup develop setup-controller setup-probe locks envs lint docs pretrained publish clean study
