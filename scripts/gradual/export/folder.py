@@ -59,12 +59,12 @@ def _write_sums(folder: Path) -> None:
 
 def _write_models(study: Finished, folder: Path, citation: cards.Citation, terms: Licence) -> list[str]:
     """Write the adapters and the base models of a study, each with its card. Returns the names of the adapters."""
-    bases: dict[str, Base] = {}
+    bases: list[str] = []
     adapters: list[tuple[str, Base]] = []
     for seed, model, _ in study.of_kind(kinds.BASE):
         base = base_of(study, seed, model)
         if base.copied and base.name not in bases:  # the seeds share a model that others made
-            bases[base.name] = base
+            bases.append(base.name)
             copy_base(study, seed, model, folder / base.name)
             write_text(cards.base_card(study, terms, seed, model), folder / base.name / CARD)
     for seed, model, result in study.of_kind(kinds.ADAPTER):
@@ -73,7 +73,7 @@ def _write_models(study: Finished, folder: Path, citation: cards.Citation, terms
         write_text(cards.adapter_card(study, terms, seed, model, result.state, name, parts), folder / name / CARD)
         adapters.append((name, base_of(study, seed, model)))
     if bases or adapters:
-        write_text(cards.models_card(study, citation, terms, [*bases], adapters), folder / CARD)
+        write_text(cards.models_card(study, citation, terms, bases, adapters), folder / CARD)
     return [name for name, _ in adapters]
 
 

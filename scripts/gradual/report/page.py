@@ -23,6 +23,12 @@ RESOURCES = ("page.html.j2",)  # read by the code fingerprint
 TEMPLATE = Path(__file__).with_name(RESOURCES[0])
 CLAIMS = ("claims", "stage_claims")
 SHOWS_NOT_BEYOND = "shows, but not beyond its control"
+ENDS = {  # how one claim, and how several, are said to come to an end
+    SHOWS: ("claim shows", "claims show"),
+    SHOWS_NOT_BEYOND: (SHOWS_NOT_BEYOND, "show, but not beyond their control"),
+    UNDECIDED: ("is undecided", "are undecided"),
+    NOT: ("does not show", "do not show"),
+}
 # Where a note is taken apart. A sentence that says more of the one before it stays with it.
 SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z*`])(?!(?:They|It|So|This|Otherwise|In all other)\b)")
 WORDS = 18  # a cell of more characters may break its line
@@ -230,15 +236,16 @@ def _head(text: str, titles: Sequence[str]) -> list[str]:
 
 def verdicts(tables: Sequence[pd.DataFrame]) -> list[tuple[str, list[tuple[int, str]]]]:
     """How many claims come to which end, by the model's label. A claim with a control shows if it shows beyond it."""
-    words = {SHOWS: "claims show", SHOWS_NOT_BEYOND: "show, but not beyond their control"}
-    words |= {UNDECIDED: "are undecided", NOT: "do not show"}
     ends: dict[str, Counter[str]] = {}
     for frame in tables:
         for _, row in frame.iterrows():
             net = row["verdict_against_control"]
             beyond = row["verdict"] != SHOWS or net == SHOWS or not isinstance(net, str)
             ends.setdefault(str(row["label"]), Counter())[row["verdict"] if beyond else SHOWS_NOT_BEYOND] += 1
-    return [(label, [(found[end], said) for end, said in words.items() if found[end]]) for label, found in ends.items()]
+    return [
+        (label, [(found[end], said[found[end] > 1]) for end, said in ENDS.items() if found[end]])
+        for label, found in ends.items()
+    ]
 
 
 def _foot(provenance: Mapping[str, Any]) -> list[str]:

@@ -73,7 +73,7 @@ def test_a_claim_shows_only_if_it_shows_beyond_its_control():
     ends = [("shows", "shows"), ("shows", math.nan), ("shows", "undecided"), ("shows", "does not show")]
     ends += [("undecided", "shows"), ("does not show", math.nan)]
     table = pd.DataFrame(ends, columns=["verdict", "verdict_against_control"]).assign(label="m")
-    found = [(2, "claims show"), (2, "show, but not beyond their control"), (1, "are undecided"), (1, "do not show")]
+    found = [(2, "claims show"), (2, "show, but not beyond their control"), (1, "is undecided"), (1, "does not show")]
     assert verdicts([table[:5], table[5:]]) == [("m", found)]
 
 
