@@ -18,7 +18,7 @@ extensions = ["myst_parser", "autoapi.extension", "sphinxcontrib.mermaid"]
 root_doc = "README"
 include_patterns = [
     *("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/*.md", "docs/api/**", "pretrained/README.md"),
-    *("results/reference/*/tables.md", "results/benchmarks/*.md"),
+    *("results/reference/*/tables.md", "results/benchmarks/*.md", "results/benchmarks/*/*.md"),
 ]
 # Sphinx walks through all folders that it is not told to leave out.
 exclude_patterns = [

@@ -132,6 +132,19 @@ def test_every_page_is_in_the_contents_once():
     assert sorted(listed) == sorted(pages)
 
 
+def test_the_site_has_every_page_that_its_pages_link_to():
+    """Else `make docs`, which takes minutes, fails."""
+    patterns = runpy.run_path(str(ROOT / "docs/conf.py"))["include_patterns"]
+    of_site = {page.relative_to(ROOT) for pattern in patterns for page in ROOT.glob(pattern) if page.suffix == ".md"}
+    for page in of_site:
+        links = LINK.findall(SHOWN.sub("", FENCE.sub("", text(f"{page}"))))
+        paths = [link.partition("#")[0] for link in links if not re.match(r"https?://", link)]
+        pages = {
+            (ROOT / page).parent.joinpath(path).resolve().relative_to(ROOT) for path in paths if path.endswith(".md")
+        }
+        assert pages <= of_site, page
+
+
 def test_the_site_has_the_contents_as_its_navigation():
     site = runpy.run_path(str(ROOT / "docs/conf.py"))
     trees = site["navigation"](text("docs/README.md"))
