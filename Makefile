@@ -57,6 +57,8 @@ export PIP_USE_PEP517 := 1
 .PHONY: help tables report verify changed plan preflight benchmark watch export test test-vllm test-slurm test-slurm-faults \
 	test-slurm-paper test-gpu gpu-visit setup develop setup-controller setup-probe locks envs lint docs pretrained publish clean study
 
+SUPPORTED = $(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and "Python 3.11, 3.12 or 3.13 is needed")'
+
 # The comment at the head of this file.
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//; p' Makefile
@@ -158,7 +160,7 @@ setup-controller: .venv-controller/ready
 # pip compares every download with the digests in the locks. There are none of torch, whose builds differ, so it comes last.
 TORCH := envs/torch.lock
 %/ready:
-	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and "Python 3.11, 3.12 or 3.13 is needed")'
+	$(SUPPORTED)
 	$(PYTHON) -m venv $*
 	$*/bin/pip install --quiet --no-deps $(addprefix --requirement=,$(filter-out $(TORCH),$^))
 	$(if $(filter $(TORCH),$^),$*/bin/pip install --quiet --requirement=$(TORCH))
@@ -181,7 +183,7 @@ envs: setup
 
 # The CPU twin leaves out packages that text does not need, so pip must not look for what its packages require.
 setup-probe:
-	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and "Python 3.11, 3.12 or 3.13 is needed")'
+	$(SUPPORTED)
 	@cmp --silent $(PROBE_LOCK) .venv-probe/ready || { rm -rf .venv-probe && $(PYTHON) -m venv .venv-probe \
 		&& $(PROBE_BIN)/pip install --quiet --no-deps --requirement $(PROBE_LOCK) \
 		&& $(PROBE_BIN)/pip install --quiet --no-deps --requirement $(TORCH) && cp $(PROBE_LOCK) .venv-probe/ready; }

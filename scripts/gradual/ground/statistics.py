@@ -50,7 +50,7 @@ def wilson_of_facts(right: int, n: int, facts: int, level: float = LEVEL) -> Est
 
     if facts == n:
         return wilson(right, n, level)
-    share, square = right / n, float(stats.norm.ppf((1 + level) / 2)) ** 2 / facts
+    share, square = wilson(right, n, level).value, float(stats.norm.ppf((1 + level) / 2)) ** 2 / facts
     centre = (share + square / 2) / (1 + square)
     reach = math.sqrt(square * (share * (1 - share) + square / 4)) / (1 + square)
     return Estimate(share, max(centre - reach, 0.0), min(centre + reach, 1.0))
@@ -110,11 +110,11 @@ def paired_difference(
     """
     from scipy import stats
 
-    of = len(before)
+    changed, of = discordant(before, after), len(before)
     if of == 0:
         return UNDEFINED
     n = of if facts is None else facts
-    gained, lost = (count * n / of for count in discordant(before, after))
+    gained, lost = (count * n / of for count in changed)
     centre = (gained - lost) / (n + 2)
     variance = ((gained + lost + 1) / (n + 2) - centre**2) / (n + 2)
     reach = float(stats.norm.ppf((1 + level) / 2)) * math.sqrt(variance)

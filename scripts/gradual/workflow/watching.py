@@ -25,7 +25,6 @@ FACTS = re.compile(r"(\d+) of (\d+) facts(?:, ([\d.e+-]+) facts/s)?")
 TRAINED = re.compile(r"step (\d+) of (\d+), .*?([\d.e+-]+) steps/s")
 TAIL = 20_000  # bytes of a job's log that are read
 SILENT = 300  # seconds after which a job's last word is old
-WAITS = "waits"  # a job that has no log yet, such as one in the queue of a cluster
 DRY = "This was a dry-run"
 
 
@@ -87,7 +86,7 @@ def progress(log: Path) -> tuple[str, str]:
             file.seek(max(0, log.stat().st_size - TAIL))
             text = file.read().decode("utf-8", errors="replace")
     except OSError:
-        return WAITS, ""
+        return "waits", ""  # in the queue of a cluster
     for line in reversed(text.splitlines()):
         for kind, unit in ((FACTS, "facts"), (TRAINED, "steps")):
             if found := kind.search(line):
@@ -116,7 +115,7 @@ def _row(job: Job, root: Path, now: datetime) -> Sequence[str]:
     file = root / job.log
     told, left = progress(file)
     silent = time.time() - file.stat().st_mtime if file.exists() else 0.0
-    if silent > SILENT and told != WAITS:
+    if silent > SILENT:
         told, left = f"{told}, silent for {duration(silent)}".removeprefix(", "), ""
     return f"{job.rule} {file.stem}", duration((now - job.since).total_seconds()), told, left
 
